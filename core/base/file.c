@@ -48,8 +48,8 @@ int pare_file_read(const char *path, size_t limit, char **out, size_t *size, str
     if (rc != PARE_OK)
         return rc;
     if (want > limit) {
-        rc = pare_error_set(err, PARE_INVALID, "%s is too large: %zu bytes, at most %zu are read", path,
-                            want, limit);
+        rc = pare_error_set(err, PARE_INVALID, "%s is too large: %zu bytes, at most %zu are read",
+                            path, want, limit);
         goto out;
     }
     data = pare_alloc(want + 1, 1);

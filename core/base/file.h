@@ -9,11 +9,13 @@
 #include "base/status.h"
 
 /* Read a whole regular file of at most `limit` bytes. `*out` is NUL-terminated beyond `*size` and
- * freed with free(). Errors: PARE_NOT_FOUND, PARE_IO, PARE_INVALID (a folder, a device, too large). */
-int pare_file_read(const char *path, size_t limit, char **out, size_t *size, struct pare_error *err);
+ * freed with free(). Errors: PARE_NOT_FOUND, PARE_IO, PARE_INVALID (a folder, a device, too large).
+ */
+int pare_file_read(const char *path, size_t limit, char **out, size_t *size,
+                   struct pare_error *err);
 
-/* Write a file so that a reader sees the old content or the new, never a part: a temporary file beside
- * it, fsync, rename. */
+/* Write a file so that a reader sees the old content or the new, never a part: a temporary file
+ * beside it, fsync, rename. */
 int pare_file_write(const char *path, const void *data, size_t size, struct pare_error *err);
 
 /* A regular file mapped read-only. Zero bytes give data = NULL. */
@@ -31,10 +33,12 @@ bool pare_is_folder(const char *path);
 /* Create a folder and those above it; one that is there already is fine. */
 int pare_make_folders(const char *path, struct pare_error *err);
 
-/* Remove a file or a whole folder; one that is not there is fine. Never follows a link out of it. */
+/* Remove a file or a whole folder; one that is not there is fine. Never follows a link out of it.
+ */
 int pare_remove_tree(const char *path, struct pare_error *err);
 
-/* DIR/NAME, or NAME alone when it is absolute or `dir` is empty. Freed with free(); NULL: no memory. */
+/* DIR/NAME, or NAME alone when it is absolute or `dir` is empty. Freed with free(); NULL: no
+ * memory. */
 char *pare_path_join(const char *dir, const char *name);
 
 /* The folder part of a path ("." when it has none). Freed with free(); NULL: no memory. */

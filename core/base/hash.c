@@ -7,7 +7,8 @@
 #include <string.h>
 #include <zlib.h>
 
-_Static_assert(sizeof(struct sha256_ctx) <= sizeof(struct pare_hash), "room for the library's state");
+_Static_assert(sizeof(struct sha256_ctx) <= sizeof(struct pare_hash),
+               "room for the library's state");
 
 static struct sha256_ctx *context(struct pare_hash *h)
 {

@@ -16,7 +16,8 @@ struct pare_hash {
 
 void pare_hash_begin(struct pare_hash *h);
 void pare_hash_add(struct pare_hash *h, const void *data, size_t size);
-void pare_hash_text(struct pare_hash *h, const char *text); /* with its NUL, so that parts stay apart */
+void pare_hash_text(struct pare_hash *h,
+                    const char *text); /* with its NUL, so that parts stay apart */
 void pare_hash_end(struct pare_hash *h, char hex[PARE_HASH_HEX]);
 
 void pare_hash_bytes(const void *data, size_t size, char hex[PARE_HASH_HEX]);

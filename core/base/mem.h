@@ -54,12 +54,14 @@ bool pare_grow(void *array, size_t *cap, size_t want, size_t size);
 char *pare_strdup(const char *text);
 
 /* A pool hands out memory that is freed all at once: trees, plans, catalogues.
- * Not thread safe. Zero-initialise; pare_pool_free() releases everything and makes it empty again. */
+ * Not thread safe. Zero-initialise; pare_pool_free() releases everything and makes it empty again.
+ */
 struct pare_pool {
     struct pare_pool_chunk *head;
 };
 
-void *pare_pool_alloc(struct pare_pool *pool, size_t n, size_t size); /* zeroed; NULL: out of memory */
+void *pare_pool_alloc(struct pare_pool *pool, size_t n,
+                      size_t size); /* zeroed; NULL: out of memory */
 char *pare_pool_strdup(struct pare_pool *pool, const char *text);
 char *pare_pool_strndup(struct pare_pool *pool, const char *text, size_t len);
 char *pare_pool_printf(struct pare_pool *pool, const char *fmt, ...)

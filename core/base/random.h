@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* xoshiro256** by Blackman and Vigna (2018), seeded by splitmix64: the same numbers from the same seed
- * on every machine. One generator per thread. */
+/* xoshiro256** by Blackman and Vigna (2018), seeded by splitmix64: the same numbers from the same
+ * seed on every machine. One generator per thread. */
 struct pare_random {
     uint64_t s[4];
 };

@@ -15,8 +15,8 @@ struct pare_error {
 
 #define PARE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Set `what` and clear the other parts; returns `status`, so that `return pare_error_set(...)` reads
- * well. `err` may be NULL: then only the status is passed on. */
+/* Set `what` and clear the other parts; returns `status`, so that `return pare_error_set(...)`
+ * reads well. `err` may be NULL: then only the status is passed on. */
 int pare_error_set(struct pare_error *err, int status, const char *fmt, ...) PARE_PRINTF(3, 4);
 
 /* Add the second and third part to a message that pare_error_set() began. */

@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 /* Text that grows. Zero-initialise. When memory runs out `failed` is set and stays set, further
- * appends do nothing: check once, at the end. `data` is NUL-terminated, NULL while nothing was added. */
+ * appends do nothing: check once, at the end. `data` is NUL-terminated, NULL while nothing was
+ * added. */
 struct pare_str {
     char *data;
     size_t len, cap;
@@ -15,14 +16,15 @@ struct pare_str {
 
 void pare_str_append(struct pare_str *s, const char *text);
 void pare_str_append_n(struct pare_str *s, const char *bytes, size_t n);
-void pare_str_printf(struct pare_str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void pare_str_printf(struct pare_str *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void pare_str_free(struct pare_str *s);
 
 /* Hand over the text (never NULL unless memory ran out) and empty `s`. Freed by free(). */
 char *pare_str_take(struct pare_str *s);
 
-/* The shortest decimal text that reads back as exactly `x` ("0.1", "4", "1e-05"); independent of the
- * locale. `out` holds at least 32 bytes. */
+/* The shortest decimal text that reads back as exactly `x` ("0.1", "4", "1e-05"); independent of
+ * the locale. `out` holds at least 32 bytes. */
 void pare_format_double(double x, char *out);
 
 /* Read a whole text as a finite number or an integer: true only when nothing is left over.
@@ -30,8 +32,8 @@ void pare_format_double(double x, char *out);
 bool pare_parse_double(const char *text, double *out);
 bool pare_parse_int(const char *text, long long *out);
 
-/* The candidate closest to `word` by edit distance (transpositions count one), NULL when none is close
- * enough to be worth suggesting. */
+/* The candidate closest to `word` by edit distance (transpositions count one), NULL when none is
+ * close enough to be worth suggesting. */
 const char *pare_nearest(const char *word, const char *const *candidates, size_t n);
 
 /* Glob over dotted paths: `*` stops at a dot, `**` crosses it, `?` is one character but a dot. */

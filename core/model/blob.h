@@ -7,8 +7,9 @@
 
 #include "base/status.h"
 
-/* Bytes shared by reference count: an own allocation (aligned to PARE_ALIGN), or a part of a mapped file.
- * Never changed once a second holder exists. The count is atomic; everything else is the holder's. */
+/* Bytes shared by reference count: an own allocation (aligned to PARE_ALIGN), or a part of a mapped
+ * file. Never changed once a second holder exists. The count is atomic; everything else is the
+ * holder's. */
 struct pare_blob {
     void *data; /* NULL when size is 0 and mapped */
     size_t size;
@@ -17,7 +18,8 @@ struct pare_blob {
     int mapped; /* data came from mmap and is unmapped at the end */
 };
 
-int pare_blob_new(size_t n, size_t size, struct pare_blob **out, struct pare_error *err); /* zeroed */
+int pare_blob_new(size_t n, size_t size, struct pare_blob **out,
+                  struct pare_error *err); /* zeroed */
 int pare_blob_copy(const void *data, size_t n, size_t size, struct pare_blob **out,
                    struct pare_error *err);
 /* A whole file, read-only. */

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* IEEE binary16 and bfloat16, in portable arithmetic; round to nearest, ties to even; independent of
- * the denormal control bits. */
+/* IEEE binary16 and bfloat16, in portable arithmetic; round to nearest, ties to even; independent
+ * of the denormal control bits. */
 static inline float pare_f16_to_f32(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exp = (h >> 10) & 31u, man = h & 1023u, bits;

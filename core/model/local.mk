@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+libcore_la_SOURCES += \
+	core/model/blob.c core/model/blob.h \
+	core/model/graph.c core/model/graph_change.c core/model/graph.h \
+	core/model/half.h \
+	core/model/unit.h \
+	core/model/weight.c core/model/weight.h \
+	core/model/weight_make.c core/model/weight_parts.h

@@ -21,14 +21,15 @@ struct pare_units {
     struct pare_pool pool;
 };
 
-/* All units of the kinds in `kinds` (mask of enum pare_unit_kind). Release with pare_units_free(). */
+/* All units of the kinds in `kinds` (mask of enum pare_unit_kind). Release with pare_units_free().
+ */
 int pare_units_of(const struct pare_graph *graph, unsigned kinds, struct pare_units *out,
                   struct pare_error *err);
 void pare_units_free(struct pare_units *units);
 
 /* Whether one selector takes the unit: a glob over its path ("layer.*.attn.**"; "*" alone is
- * everything), or "role:NAME" with a glob over its role. A selector that takes a branch or block also
- * takes the units in it. */
+ * everything), or "role:NAME" with a glob over its role. A selector that takes a branch or block
+ * also takes the units in it. */
 bool pare_unit_selected(const struct pare_unit *unit, const char *selector);
 
 /* on (any of; none given: all) minus except. */

@@ -8,44 +8,41 @@
 
 #include "model/blob.h"
 
-/* A weight matrix, rows (outputs) by cols (inputs), in an encoding: a structure (which positions are
- * stored) times values (how a stored number is written). Immutable once made, shared by count.
+/* A weight matrix, rows (outputs) by cols (inputs), in an encoding: a structure (which positions
+ * are stored) times values (how a stored number is written). Immutable once made, shared by count.
  *
  * Structure
  *   dense   every position
- *   N:M     exactly n of every m consecutive columns of a row are stored (zeros fill up when fewer are
- *           kept; columns beyond `cols` count as dropped), ascending; `index` holds each stored
- *           position's place in its group, 2 bits for m <= 4, 4 bits for m <= 16, low bits first, every
- *           row starting at a byte
- *   bitmap  any positions; `index` holds one bit per position, low bit first, every row starting at a
- *           byte; only kept positions are stored, row after row
- * Values
- *   f32     4 bytes
- *   int     2 to 8 bits with f16 scales. Within a row, codes are packed 32 at a time, the last pack padded:
- *           8 bits: one byte each; 4 bits: byte j holds code j (low) and j + 16 (high), as ggml's Q4_0;
- *           others: a little-endian bit string. Codes are stored unsigned (code + 2^(bits-1) when there is
- *           no zero), except 8 bits without a zero: two's complement, as ggml's Q8_0. Groups count original
- *           columns, so a structure keeps the scales.
- * A row of a bitmap starts at a fresh pack of 32 codes. */
+ *   N:M     exactly n of every m consecutive columns of a row are stored (zeros fill up when fewer
+ * are kept; columns beyond `cols` count as dropped), ascending; `index` holds each stored
+ *           position's place in its group, 2 bits for m <= 4, 4 bits for m <= 16, low bits first,
+ * every row starting at a byte bitmap  any positions; `index` holds one bit per position, low bit
+ * first, every row starting at a byte; only kept positions are stored, row after row Values f32 4
+ * bytes int     2 to 8 bits with f16 scales. Within a row, codes are packed 32 at a time, the last
+ * pack padded: 8 bits: one byte each; 4 bits: byte j holds code j (low) and j + 16 (high), as
+ * ggml's Q4_0; others: a little-endian bit string. Codes are stored unsigned (code + 2^(bits-1)
+ * when there is no zero), except 8 bits without a zero: two's complement, as ggml's Q8_0. Groups
+ * count original columns, so a structure keeps the scales. A row of a bitmap starts at a fresh pack
+ * of 32 codes. */
 enum pare_structure { PARE_DENSE = 0, PARE_NM = 1, PARE_BITMAP = 2 };
 enum pare_values { PARE_VALUES_F32 = 0, PARE_VALUES_INT = 1 };
 
 struct pare_weight {
     int refs;
     uint32_t rows, cols;
-    uint8_t structure; /* enum pare_structure */
-    uint8_t n, m;      /* N:M */
-    uint8_t values;    /* enum pare_values */
-    uint8_t bits;      /* int */
-    uint8_t zero_kind; /* enum pare_zero_kind */
-    uint32_t group;    /* columns per scale; cols: one scale per row */
-    uint32_t groups;   /* scales per row */
+    uint8_t structure;        /* enum pare_structure */
+    uint8_t n, m;             /* N:M */
+    uint8_t values;           /* enum pare_values */
+    uint8_t bits;             /* int */
+    uint8_t zero_kind;        /* enum pare_zero_kind */
+    uint32_t group;           /* columns per scale; cols: one scale per row */
+    uint32_t groups;          /* scales per row */
     struct pare_blob *stored; /* floats or codes */
     struct pare_blob *index;  /* N:M, bitmap */
     struct pare_blob *scales; /* f16 [rows][groups] */
     struct pare_blob *zeros;  /* PARE_ZERO_INT: u8, PARE_ZERO_MIN: f16, [rows][groups] */
-    uint64_t *row_start;      /* derived, bitmap: index of each row's first stored value, in values for f32,
-                                 in bytes for int; rows + 1 entries */
+    uint64_t *row_start; /* derived, bitmap: index of each row's first stored value, in values for
+                            f32, in bytes for int; rows + 1 entries */
 };
 
 /* Dense f32; `data` is copied. NaN and infinity are refused. */
@@ -55,9 +52,9 @@ int pare_weight_new(uint32_t rows, uint32_t cols, const float *data, struct pare
 int pare_weight_wrap(uint32_t rows, uint32_t cols, struct pare_blob *data, struct pare_weight **out,
                      struct pare_error *err);
 
-/* An encoding put together from its parts, as read from a file: `shape` gives every field but the blobs'
- * contents, which are checked (sizes, ascending places in their groups, finite scales). Blobs are
- * referenced. */
+/* An encoding put together from its parts, as read from a file: `shape` gives every field but the
+ * blobs' contents, which are checked (sizes, ascending places in their groups, finite scales).
+ * Blobs are referenced. */
 int pare_weight_assemble(const struct pare_weight *shape, struct pare_weight **out,
                          struct pare_error *err);
 
@@ -66,26 +63,31 @@ void pare_weight_unref(struct pare_weight *w);
 
 /* `n` rows from `row`, decoded to f32 (the reference for every kernel): n * cols. */
 void pare_weight_decode(const struct pare_weight *w, uint32_t row, uint32_t n, float *out);
-/* 1 where the structure stores a position: n * cols. For N:M, filled-up positions count as stored. */
+/* 1 where the structure stores a position: n * cols. For N:M, filled-up positions count as stored.
+ */
 void pare_weight_kept(const struct pare_weight *w, uint32_t row, uint32_t n, uint8_t *out);
-/* Integer codes of n rows, as they enter the formulas of enum pare_zero_kind (signed without a zero):
- * n * cols; positions that are not stored get the code of zero: 0, the group's zero, or 0. */
+/* Integer codes of n rows, as they enter the formulas of enum pare_zero_kind (signed without a
+ * zero): n * cols; positions that are not stored get the code of zero: 0, the group's zero, or 0.
+ */
 void pare_weight_codes(const struct pare_weight *w, uint32_t row, uint32_t n, int16_t *out);
 /* Scale and zero of one group as floats (zero: 0 when there is none). */
 float pare_weight_scale(const struct pare_weight *w, uint32_t row, uint32_t group);
 float pare_weight_zero(const struct pare_weight *w, uint32_t row, uint32_t group);
 
 /* New weights from old ones. All refuse values that are not finite. */
-int pare_weight_with_values(const struct pare_weight *w, const float *values, struct pare_weight **out,
+int pare_weight_with_values(const struct pare_weight *w, const float *values,
+                            struct pare_weight **out,
                             struct pare_error *err); /* keeps the structure; becomes f32 */
 int pare_weight_with_integers(const struct pare_weight *w, const struct pare_integers *integers,
-                              struct pare_weight **out, struct pare_error *err); /* keeps the structure */
-int pare_weight_with_structure(const struct pare_weight *w, uint32_t n, uint32_t m, const uint8_t *keep,
-                               struct pare_weight **out, struct pare_error *err); /* keeps the codes */
-/* The rows and columns whose keep is nonzero (NULL: all). Columns of integer or sparse weights cannot be
- * removed without changing groups: PARE_UNSUPPORTED. */
-int pare_weight_select(const struct pare_weight *w, const uint8_t *keep_rows, const uint8_t *keep_cols,
-                       struct pare_weight **out, struct pare_error *err);
+                              struct pare_weight **out,
+                              struct pare_error *err); /* keeps the structure */
+int pare_weight_with_structure(const struct pare_weight *w, uint32_t n, uint32_t m,
+                               const uint8_t *keep, struct pare_weight **out,
+                               struct pare_error *err); /* keeps the codes */
+/* The rows and columns whose keep is nonzero (NULL: all). Columns of integer or sparse weights
+ * cannot be removed without changing groups: PARE_UNSUPPORTED. */
+int pare_weight_select(const struct pare_weight *w, const uint8_t *keep_rows,
+                       const uint8_t *keep_cols, struct pare_weight **out, struct pare_error *err);
 
 /* Bytes truly stored: the payloads, each rounded up to PARE_ALIGN. */
 uint64_t pare_weight_bytes(const struct pare_weight *w);

@@ -9,8 +9,8 @@
 #include "base/hash.h"
 #include "base/status.h"
 
-/* A plugin that was loaded: the host's own copy of its descriptor (fields that an older plugin lacks are
- * zero) and of its parameter table (`desc.params` points to it, element size is ours). */
+/* A plugin that was loaded: the host's own copy of its descriptor (fields that an older plugin
+ * lacks are zero) and of its parameter table (`desc.params` points to it, element size is ours). */
 struct pare_plugin_file {
     struct pare_plugin desc;
     char *path; /* absolute */
@@ -18,24 +18,26 @@ struct pare_plugin_file {
     unsigned long long device, inode;
 };
 
-/* The plugins of one process. Loaded on first use, never unloaded (a plugin's OpenMP threads may live). */
+/* The plugins of one process. Loaded on first use, never unloaded (a plugin's OpenMP threads may
+ * live). */
 struct pare_catalog;
 
 int pare_catalog_new(struct pare_catalog **out, struct pare_error *err);
 void pare_catalog_free(struct pare_catalog *catalog);
 
-/* Find and load: a bare id ("quantize") in PARE_PLUGIN_PATH, the user's folder, the installed one; a name
- * with a slash is a file relative to `folder` (the YAML's; NULL: the current one). The result belongs to
- * the catalogue. PARE_NOT_FOUND names the folders searched and the nearest id; PARE_INVALID: it is there,
- * but is no plugin for this program. */
+/* Find and load: a bare id ("quantize") in PARE_PLUGIN_PATH, the user's folder, the installed one;
+ * a name with a slash is a file relative to `folder` (the YAML's; NULL: the current one). The
+ * result belongs to the catalogue. PARE_NOT_FOUND names the folders searched and the nearest id;
+ * PARE_INVALID: it is there, but is no plugin for this program. */
 int pare_catalog_find(struct pare_catalog *catalog, const char *name, const char *folder,
                       const struct pare_plugin_file **out, struct pare_error *err);
 
-/* Load all that the search path holds; a bad file is reported through `bad` and skipped. `*list` is the
- * catalogue's, sorted by id. */
+/* Load all that the search path holds; a bad file is reported through `bad` and skipped. `*list` is
+ * the catalogue's, sorted by id. */
 int pare_catalog_all(struct pare_catalog *catalog,
-                     void (*bad)(void *user, const char *path, const struct pare_error *why), void *user,
-                     const struct pare_plugin_file *const **list, size_t *n, struct pare_error *err);
+                     void (*bad)(void *user, const char *path, const struct pare_error *why),
+                     void *user, const struct pare_plugin_file *const **list, size_t *n,
+                     struct pare_error *err);
 
 /* The parameter of that name, or NULL. */
 const struct pare_param *pare_plugin_param(const struct pare_plugin *plugin, const char *name);

@@ -27,7 +27,8 @@ END_TEST
 
 START_TEST(numbers_refused)
 {
-    static const char *const bad[] = {"", "x", "1x", "nan", "inf", "1e999", "0x10", " 1", "1 ", "--1"};
+    static const char *const bad[] = {"",      "x",    "1x", "nan", "inf",
+                                      "1e999", "0x10", " 1", "1 ",  "--1"};
     double x;
     long long n;
     for (size_t i = 0; i < PARE_COUNT(bad); i++)
@@ -44,19 +45,28 @@ START_TEST(globs)
         const char *pattern, *path;
         bool match;
     } cases[] = {
-        {"layer.**", "layer.0.attn.query", true},   {"layer.*", "layer.0.attn", false},
-        {"layer.*", "layer.0", true},               {"layer.*.attn.*", "layer.11.attn.query", true},
-        {"**.query", "layer.3.attn.query", true},   {"**", "", true},
-        {"**", "a.b", true},                        {"*", "a.b", false},
-        {"*", "", true},                            {"layer.?", "layer.1", true},
-        {"layer.?", "layer.10", false},             {"**.attn.**", "layer.3.attn.query", true},
-        {"layer.0.**", "layer.01.attn", false},     {"**1", "layer.1.1", true},
-        {"l*r.**.q*y", "layer.3.attn.query", true}, {"a", "ab", false},
-        {"**.*y", "x.query", true},                 {"*.b.**.d", "a.b.c.d", true},
+        {"layer.**", "layer.0.attn.query", true},
+        {"layer.*", "layer.0.attn", false},
+        {"layer.*", "layer.0", true},
+        {"layer.*.attn.*", "layer.11.attn.query", true},
+        {"**.query", "layer.3.attn.query", true},
+        {"**", "", true},
+        {"**", "a.b", true},
+        {"*", "a.b", false},
+        {"*", "", true},
+        {"layer.?", "layer.1", true},
+        {"layer.?", "layer.10", false},
+        {"**.attn.**", "layer.3.attn.query", true},
+        {"layer.0.**", "layer.01.attn", false},
+        {"**1", "layer.1.1", true},
+        {"l*r.**.q*y", "layer.3.attn.query", true},
+        {"a", "ab", false},
+        {"**.*y", "x.query", true},
+        {"*.b.**.d", "a.b.c.d", true},
     };
     for (size_t i = 0; i < PARE_COUNT(cases); i++)
-        ck_assert_msg(pare_glob_match(cases[i].pattern, cases[i].path) == cases[i].match, "%s on %s",
-                      cases[i].pattern, cases[i].path);
+        ck_assert_msg(pare_glob_match(cases[i].pattern, cases[i].path) == cases[i].match,
+                      "%s on %s", cases[i].pattern, cases[i].path);
 }
 END_TEST
 

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pare's plugin interface, ABI 0.1. A plugin is a shared object that includes this header, exports one
- * function (PARE_PLUGIN writes it) and links to nothing of Pare's: the host's services arrive as tables.
+ * Pare's plugin interface, ABI 0.1. A plugin is a shared object that includes this header, exports
+ * one function (PARE_PLUGIN writes it) and links to nothing of Pare's: the host's services arrive
+ * as tables.
  *
- * Growing without breaking: every struct begins with its size and only grows at the end; the host zeroes
- * its own struct and copies the smaller size; arrays carry the size of an element. Services beyond the
- * first table are extensions by id. The ABI is 0.N and may break until it is frozen as 1.0.
+ * Growing without breaking: every struct begins with its size and only grows at the end; the host
+ * zeroes its own struct and copies the smaller size; arrays carry the size of an element. Services
+ * beyond the first table are extensions by id. The ABI is 0.N and may break until it is frozen
+ * as 1.0.
  *
- * Rules for plugins. Strings and arrays that the host hands out belong to the host and live until the
- * entry point returns. Memory from `alloc` is freed by the host when the entry point returns. A plugin
- * never exits, aborts, prints to stdout, changes the locale, signal handlers or the floating-point
- * control state. Entry points are called from one thread; services may be called from that thread only,
- * but inside `parallel` only the ones marked so. After an error was reported through `error`, return
- * the status that `error` returned.
+ * Rules for plugins. Strings and arrays that the host hands out belong to the host and live until
+ * the entry point returns. Memory from `alloc` is freed by the host when the entry point returns. A
+ * plugin never exits, aborts, prints to stdout, changes the locale, signal handlers or the
+ * floating-point control state. Entry points are called from one thread; services may be called
+ * from that thread only, but inside `parallel` only the ones marked so. After an error was reported
+ * through `error`, return the status that `error` returned.
  */
 #ifndef PARE_PLUGIN_H
 #define PARE_PLUGIN_H
@@ -31,7 +33,8 @@ extern "C" {
 
 struct pare_ctx; /* one call of one entry point; the host's */
 
-/* ---- what a plugin can be ------------------------------------------------------------------------ */
+/* ---- what a plugin can be
+ * ------------------------------------------------------------------------ */
 
 enum pare_kind {
     PARE_TRANSFORM = 1, /* changes the model */
@@ -44,27 +47,30 @@ enum pare_unit_kind {
     PARE_UNIT_LINEAR = 1, /* one weight matrix with its bias */
     PARE_UNIT_HEAD = 2,   /* one attention head: rows of q, k, v and columns of the output linear */
     PARE_UNIT_CHANNEL = 4, /* one hidden channel of a feed-forward branch */
-    PARE_UNIT_BRANCH = 8, /* one residual branch */
-    PARE_UNIT_BLOCK = 16, /* the branches of one layer */
-    PARE_UNIT_STREAM = 32 /* a point of the residual stream where tokens can be merged */
+    PARE_UNIT_BRANCH = 8,  /* one residual branch */
+    PARE_UNIT_BLOCK = 16,  /* the branches of one layer */
+    PARE_UNIT_STREAM = 32  /* a point of the residual stream where tokens can be merged */
 };
 
-/* A view on a part of the model; the host's, valid until the entry point returns. `path` is for ever:
- * "layer.3.attn.query" names the same part when other layers have been dropped. */
+/* A view on a part of the model; the host's, valid until the entry point returns. `path` is for
+ * ever: "layer.3.attn.query" names the same part when other layers have been dropped. */
 struct pare_unit {
     uint32_t struct_size;
-    uint32_t kind;          /* enum pare_unit_kind */
-    uint32_t index;         /* position among the selected units of this kind, in execution order */
-    int32_t block;          /* index of the layer it is in, -1 when in none */
+    uint32_t kind;  /* enum pare_unit_kind */
+    uint32_t index; /* position among the selected units of this kind, in execution order */
+    int32_t block;  /* index of the layer it is in, -1 when in none */
     const char *path;
-    const char *role;       /* "attention.query", "feed_forward.up", "classifier", ... */
-    uint32_t rows, cols;    /* linear: outputs and inputs; head: width per head; channel: 1; stream: tokens, width */
-    uint64_t parameters;    /* numbers stored for it, biases included */
-    uint64_t macs;          /* multiply-accumulates per sample */
-    const char *within;     /* head, channel: path of the branch; linear: of the branch; branch: of the block; or NULL */
+    const char *role;    /* "attention.query", "feed_forward.up", "classifier", ... */
+    uint32_t rows, cols; /* linear: outputs and inputs; head: width per head; channel: 1; stream:
+                            tokens, width */
+    uint64_t parameters; /* numbers stored for it, biases included */
+    uint64_t macs;       /* multiply-accumulates per sample */
+    const char *within;  /* head, channel: path of the branch; linear: of the branch; branch: of the
+                            block; or NULL */
 };
 
-/* ---- parameters are data ------------------------------------------------------------------------- */
+/* ---- parameters are data
+ * ------------------------------------------------------------------------- */
 
 enum pare_param_type {
     PARE_INT = 1,
@@ -72,8 +78,8 @@ enum pare_param_type {
     PARE_BOOL = 3,   /* 0 or 1 */
     PARE_CHOICE = 4, /* one of `choices` */
     PARE_TEXT = 5,
-    PARE_INTS = 6,   /* a list of integers */
-    PARE_SCORED = 7  /* the id of a score plugin, or a map {plugin: ID, PARAMETER: VALUE, ...} */
+    PARE_INTS = 6,  /* a list of integers */
+    PARE_SCORED = 7 /* the id of a score plugin, or a map {plugin: ID, PARAMETER: VALUE, ...} */
 };
 
 /* `param_flags` */
@@ -82,9 +88,9 @@ enum pare_param_type {
 
 /* Values in text are written as in YAML: "4", "0.5", "true", "mse", "[1, 2]". */
 struct pare_param {
-    const char *name;     /* lower case, words joined by '_' */
-    const char *help;     /* one sentence */
-    uint32_t type;        /* enum pare_param_type */
+    const char *name; /* lower case, words joined by '_' */
+    const char *help; /* one sentence */
+    uint32_t type;    /* enum pare_param_type */
     uint32_t param_flags;
     double min, max;      /* for INT, REAL and every element of INTS; min > max: no bounds */
     const char *dflt;     /* default; NULL: none (for INTS and TEXT: empty) */
@@ -92,11 +98,12 @@ struct pare_param {
     const char *choices;  /* CHOICE: "none|mse" */
     const char *unit;     /* "bits", "tokens", ... or NULL */
     const char *search;   /* values worth trying, "2,3,4,8", or NULL */
-    uint32_t varies;      /* mask of unit kinds it can vary over; 0: one value for the whole stage */
+    uint32_t varies; /* mask of unit kinds it can vary over; 0: one value for the whole stage */
     uint32_t reserved;
 };
 
-/* ---- the host's first table ---------------------------------------------------------------------- */
+/* ---- the host's first table
+ * ---------------------------------------------------------------------- */
 
 enum pare_log_level { PARE_LOG_DEBUG = 0, PARE_LOG_INFO = 1, PARE_LOG_WARN = 2 };
 
@@ -114,11 +121,13 @@ struct pare_host {
      * message is set). */
     void *(*alloc)(struct pare_ctx *ctx, size_t n, size_t size);
 
-    /* A parameter's value, for one unit or (unit = NULL) for the stage. The name and type were checked
-     * against the plugin's own table; asking for another is PARE_INVALID. A numeric value that was given
-     * per block or branch is the same for all units in it. */
-    int (*get_real)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param, double *out);
-    int (*get_int)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param, int64_t *out);
+    /* A parameter's value, for one unit or (unit = NULL) for the stage. The name and type were
+     * checked against the plugin's own table; asking for another is PARE_INVALID. A numeric value
+     * that was given per block or branch is the same for all units in it. */
+    int (*get_real)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
+                    double *out);
+    int (*get_int)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
+                   int64_t *out);
     int (*get_text)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
                     const char **out);
     int (*get_ints)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
@@ -130,12 +139,15 @@ struct pare_host {
 
 /* Whether a table is long enough to hold a slot, and the slot is filled. */
 #define PARE_HAS(table, slot)                                                                      \
-    ((table) && offsetof(__typeof__(*(table)), slot) + sizeof((table)->slot) <=                    \
-                    (table)->struct_size && (table)->slot)
+    ((table) &&                                                                                    \
+     offsetof(__typeof__(*(table)), slot) + sizeof((table)->slot) <= (table)->struct_size &&       \
+     (table)->slot)
 
-/* ---- extensions ---------------------------------------------------------------------------------- */
+/* ---- extensions
+ * ---------------------------------------------------------------------------------- */
 
-/* Units: those of the model as it enters the stage, restricted to what `on` and `except` selected. */
+/* Units: those of the model as it enters the stage, restricted to what `on` and `except` selected.
+ */
 #define PARE_EXT_MODEL "pare.model/1"
 struct pare_ext_model {
     uint32_t struct_size;
@@ -157,19 +169,21 @@ enum pare_zero_kind {
 /* A plugin's own integers: GPTQ must store its codes, not have f32 rounded again. */
 struct pare_integers {
     uint32_t struct_size;
-    uint32_t bits;       /* 2 to 8 */
-    uint32_t group_size; /* columns per scale, counted in original positions; 0: one per row */
-    uint32_t zero_kind;  /* enum pare_zero_kind */
+    uint32_t bits;        /* 2 to 8 */
+    uint32_t group_size;  /* columns per scale, counted in original positions; 0: one per row */
+    uint32_t zero_kind;   /* enum pare_zero_kind */
     const int16_t *codes; /* rows * cols */
-    const float *scales;  /* rows * groups; stored as f16: pass values that `round_f16` leaves alone */
-    const float *zeros;   /* rows * groups; NULL for PARE_ZERO_NONE */
+    const float
+        *scales; /* rows * groups; stored as f16: pass values that `round_f16` leaves alone */
+    const float *zeros; /* rows * groups; NULL for PARE_ZERO_NONE */
 };
 
 #define PARE_EXT_WEIGHT "pare.weight/1"
 struct pare_ext_weight {
     uint32_t struct_size;
     /* `n` rows from `row`, decoded to f32, n * cols. */
-    int (*read)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t row, uint32_t n, float *out);
+    int (*read)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t row, uint32_t n,
+                float *out);
     /* 1 where the structure keeps a position, 0 where it holds an exact zero; n * cols. */
     int (*read_kept)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t row, uint32_t n,
                      uint8_t *out);
@@ -181,10 +195,12 @@ struct pare_ext_weight {
      * m = 0: any pattern. A mask that keeps more than n of m is PARE_INVALID. */
     int (*set_structure)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t n, uint32_t m,
                          const uint8_t *keep);
-    int (*read_bias)(struct pare_ctx *ctx, const struct pare_unit *unit, float *out); /* zeros if none */
+    int (*read_bias)(struct pare_ctx *ctx, const struct pare_unit *unit,
+                     float *out); /* zeros if none */
     int (*set_bias)(struct pare_ctx *ctx, const struct pare_unit *unit, const float *bias);
     float (*round_f16)(float x); /* to the nearest half-precision number; usable in `parallel` */
-    /* How products with this weight take their inputs: 0 as f32, 8 as int8 with one scale per token. */
+    /* How products with this weight take their inputs: 0 as f32, 8 as int8 with one scale per
+     * token. */
     int (*set_activations)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t bits);
 };
 
@@ -194,20 +210,21 @@ enum pare_replace { PARE_REPLACE_NOTHING = 0, PARE_REPLACE_MEAN = 1, PARE_REPLAC
 #define PARE_EXT_SURGERY "pare.surgery/1"
 struct pare_ext_surgery {
     uint32_t struct_size;
-    /* Drop a branch or block. MEAN adds the branch's mean output over the calibration data; LINEAR adds
-     * a ridge least-squares fit A x + b of the branch's output from its input stream. */
+    /* Drop a branch or block. MEAN adds the branch's mean output over the calibration data; LINEAR
+     * adds a ridge least-squares fit A x + b of the branch's output from its input stream. */
     int (*drop)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t replace);
-    /* Remove the heads or channels of one branch whose keep[i] is 0; i counts the branch's units as they
-     * are now. With refit != 0 the consumer (output or down linear) is refitted by least squares on the
-     * calibration data, W' = (W H)_S H_SS^-1. Weights must be dense f32. */
+    /* Remove the heads or channels of one branch whose keep[i] is 0; i counts the branch's units as
+     * they are now. With refit != 0 the consumer (output or down linear) is refitted by least
+     * squares on the calibration data, W' = (W H)_S H_SS^-1. Weights must be dense f32. */
     int (*keep)(struct pare_ctx *ctx, uint32_t unit_kind, const char *branch, const uint8_t *keep,
                 uint32_t n, uint32_t refit);
     /* Merge `r` pairs of tokens at a stream point (ToMe); the operation stays in the model. */
     int (*merge_tokens)(struct pare_ctx *ctx, const struct pare_unit *stream, uint32_t r);
 };
 
-/* Statistics over the calibration samples of what the stage's plugins declared in `needs`; tokens that
- * stand for several are weighted by their size. Arrays are the host's, valid until the call returns. */
+/* Statistics over the calibration samples of what the stage's plugins declared in `needs`; tokens
+ * that stand for several are weighted by their size. Arrays are the host's, valid until the call
+ * returns. */
 #define PARE_EXT_CALIBRATION "pare.calibration/1"
 struct pare_ext_calibration {
     uint32_t struct_size;
@@ -219,13 +236,13 @@ struct pare_ext_calibration {
     int (*gram)(struct pare_ctx *ctx, const struct pare_unit *linear, const double **out);
     /* Mean over tokens of cos(input, output) of a branch (x and x + F(x)) or block. */
     int (*cosine)(struct pare_ctx *ctx, const struct pare_unit *unit, double *out);
-    /* Mean over samples of the squared L2 norm per channel of what reaches the consumer from a head or
-     * channel (the output linear's input columns). */
+    /* Mean over samples of the squared L2 norm per channel of what reaches the consumer from a head
+     * or channel (the output linear's input columns). */
     int (*activity)(struct pare_ctx *ctx, const struct pare_unit *unit, double *out);
 };
 
-/* Probes: run the calibration data with some units altered, and tell how far the result moves. The model
- * is as before when the call returns. */
+/* Probes: run the calibration data with some units altered, and tell how far the result moves. The
+ * model is as before when the call returns. */
 enum pare_alteration { PARE_ALTER_DROP = 1, PARE_ALTER_MEAN = 2, PARE_ALTER_SCALE = 3 };
 enum pare_distance {
     PARE_DISTANCE_KL = 1,     /* KL(reference || altered) of the output distributions */
@@ -237,9 +254,10 @@ enum pare_reference { PARE_REFERENCE_STAGE = 0, PARE_REFERENCE_BASELINE = 1 };
 
 struct pare_alter {
     uint32_t struct_size;
-    uint32_t what;                /* enum pare_alteration */
-    const struct pare_unit *unit; /* head, channel, branch or block; DROP and MEAN: also a linear's output */
-    double factor;                /* SCALE: the unit's output times this */
+    uint32_t what; /* enum pare_alteration */
+    const struct pare_unit
+        *unit;     /* head, channel, branch or block; DROP and MEAN: also a linear's output */
+    double factor; /* SCALE: the unit's output times this */
 };
 
 #define PARE_EXT_PROBE "pare.probe/1"
@@ -254,18 +272,20 @@ struct pare_ext_probe {
 #define PARE_EXT_LINALG "pare.linalg/1"
 struct pare_ext_linalg {
     uint32_t struct_size;
-    /* Upper Cholesky factor U of the inverse: inv(a + damp * mean(diag a) * I) = U'U; n * n in place. */
+    /* Upper Cholesky factor U of the inverse: inv(a + damp * mean(diag a) * I) = U'U; n * n in
+     * place. */
     int (*cholesky_inverse)(struct pare_ctx *ctx, uint32_t n, double *a, double damp);
     /* Solve (a + damp * mean(diag a) * I) x = b for m right sides, b is n * m, in place. */
-    int (*solve)(struct pare_ctx *ctx, uint32_t n, const double *a, double damp, uint32_t m, double *b);
+    int (*solve)(struct pare_ctx *ctx, uint32_t n, const double *a, double damp, uint32_t m,
+                 double *b);
     /* Eigenvalues ascending and eigenvectors (columns of `a`) of a symmetric matrix, in place. */
     int (*eigen)(struct pare_ctx *ctx, uint32_t n, double *a, double *values);
     /* The k-th smallest (0-based) of n numbers; `x` is reordered. Usable in `parallel`. */
     double (*select)(double *x, size_t n, size_t k);
 };
 
-/* The host runs `body` over 0..n-1 on its threads; a body that returns nonzero stops the rest, and that
- * is returned. Results must not depend on the number of threads. */
+/* The host runs `body` over 0..n-1 on its threads; a body that returns nonzero stops the rest, and
+ * that is returned. Results must not depend on the number of threads. */
 #define PARE_EXT_PARALLEL "pare.parallel/1"
 struct pare_ext_parallel {
     uint32_t struct_size;
@@ -281,16 +301,17 @@ struct pare_ext_random {
     uint64_t (*below)(struct pare_ctx *ctx, uint64_t n);
 };
 
-/* For transforms: the values of the score plugin that a PARE_SCORED parameter names, for all selected
- * units of a kind in execution order. Higher means: keep. */
+/* For transforms: the values of the score plugin that a PARE_SCORED parameter names, for all
+ * selected units of a kind in execution order. Higher means: keep. */
 #define PARE_EXT_SCORED "pare.scored/1"
 struct pare_ext_scored {
     uint32_t struct_size;
-    int (*importance)(struct pare_ctx *ctx, const char *param, uint32_t unit_kind, const double **out);
+    int (*importance)(struct pare_ctx *ctx, const char *param, uint32_t unit_kind,
+                      const double **out);
 };
 
-/* For score plugins: the table to fill. Rows are the selected units of one kind; columns the candidate
- * values of the parameter that is being allocated, or one column. */
+/* For score plugins: the table to fill. Rows are the selected units of one kind; columns the
+ * candidate values of the parameter that is being allocated, or one column. */
 #define PARE_EXT_TABLE "pare.table/1"
 struct pare_ext_table {
     uint32_t struct_size;
@@ -314,12 +335,14 @@ struct pare_ext_allocation {
     /* The bounds of the parameter that is allocated, and whether it is an integer. */
     int (*range)(struct pare_ctx *ctx, double *min, double *max, uint32_t *integer);
     int (*choose)(struct pare_ctx *ctx, uint32_t row, double value);
-    /* Distortion of the output with these values (one per row), by running the calibration data through
-     * a copy of the model transformed so. Costs a transform and a pass: cheap only for small models. */
+    /* Distortion of the output with these values (one per row), by running the calibration data
+     * through a copy of the model transformed so. Costs a transform and a pass: cheap only for
+     * small models. */
     int (*measure)(struct pare_ctx *ctx, const double *values, double *distortion);
 };
 
-/* ---- the descriptor ------------------------------------------------------------------------------ */
+/* ---- the descriptor
+ * ------------------------------------------------------------------------------ */
 
 /* `needs`: what has to be collected before the plugin runs */
 #define PARE_NEEDS_DATA 1u    /* calibration samples (probes) */
@@ -330,9 +353,10 @@ struct pare_ext_allocation {
 #define PARE_NEEDS_LABELS 32u
 
 /* `flags` */
-#define PARE_DETERMINISTIC 1u    /* same inputs and seed: same result, bit for bit */
-#define PARE_HIGHER_IS_WORSE 2u  /* score: distortion rather than importance */
-#define PARE_WANTS_COMPRESSED 4u /* transform: statistics renewed as the stage goes, not at its entry */
+#define PARE_DETERMINISTIC 1u   /* same inputs and seed: same result, bit for bit */
+#define PARE_HIGHER_IS_WORSE 2u /* score: distortion rather than importance */
+#define PARE_WANTS_COMPRESSED                                                                      \
+    4u /* transform: statistics renewed as the stage goes, not at its entry */
 
 struct pare_plugin {
     uint32_t struct_size;
@@ -346,20 +370,23 @@ struct pare_plugin {
     uint32_t kind;        /* enum pare_kind */
     uint32_t flags;
     uint32_t needs;
-    uint32_t unit_kind;   /* what it works on: apply_unit's units, a score's rows (mask of those it can) */
-    const char *on;       /* default selector, "**" for all; NULL: "**" */
-    const char *except;   /* default exception, or NULL */
-    const char *precedes; /* ids that must not come before it in a pipeline: "quantize,prune"; or NULL */
+    uint32_t
+        unit_kind; /* what it works on: apply_unit's units, a score's rows (mask of those it can) */
+    const char *on;     /* default selector, "**" for all; NULL: "**" */
+    const char *except; /* default exception, or NULL */
+    const char
+        *precedes; /* ids that must not come before it in a pipeline: "quantize,prune"; or NULL */
     uint32_t n_params, param_size;
     const struct pare_param *params;
 
     /* transform: either the whole stage at once, or unit by unit in execution order */
     int (*apply)(struct pare_ctx *ctx, const struct pare_host *host);
-    int (*apply_unit)(struct pare_ctx *ctx, const struct pare_host *host, const struct pare_unit *unit);
+    int (*apply_unit)(struct pare_ctx *ctx, const struct pare_host *host,
+                      const struct pare_unit *unit);
     int (*score)(struct pare_ctx *ctx, const struct pare_host *host);
     int (*allocate)(struct pare_ctx *ctx, const struct pare_host *host);
-    /* More than one parameter can be wrong together: called by `plan`, before any work, with the stage's
-     * values (get_* with unit = NULL only). NULL: nothing to check. */
+    /* More than one parameter can be wrong together: called by `plan`, before any work, with the
+     * stage's values (get_* with unit = NULL only). NULL: nothing to check. */
     int (*check)(struct pare_ctx *ctx, const struct pare_host *host);
 };
 

@@ -2,7 +2,8 @@
 #ifndef PARE_STATUS_H
 #define PARE_STATUS_H
 
-/* What every fallible function of Pare returns. The numbers are part of the ABI: never renumbered. */
+/* What every fallible function of Pare returns. The numbers are part of the ABI: never renumbered.
+ */
 enum pare_status {
     PARE_OK = 0,
     PARE_INVALID = 1,     /* the input is wrong: a file, a parameter, an argument */
