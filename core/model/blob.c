@@ -57,10 +57,9 @@ int pare_blob_map(const char *path, struct pare_blob **out, struct pare_error *e
 int pare_blob_part(struct pare_blob *parent, size_t offset, size_t size, struct pare_blob **out,
                    struct pare_error *err)
 {
-    size_t end;
-    if (!pare_add_size(offset, size, &end) || end > parent->size)
-        return pare_error_set(err, PARE_INVALID, "bytes %zu to %zu are asked of %zu", offset, end,
-                              parent->size);
+    if (offset > parent->size || size > parent->size - offset)
+        return pare_error_set(err, PARE_INVALID, "%zu bytes from %zu are asked of %zu", size,
+                              offset, parent->size);
     *out = blob_of((char *)parent->data + offset, size);
     if (!*out)
         return pare_error_nomem(err, sizeof **out);

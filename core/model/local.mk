@@ -6,3 +6,13 @@ libcore_la_SOURCES += \
 	core/model/unit.h \
 	core/model/weight.c core/model/weight.h \
 	core/model/weight_make.c core/model/weight_parts.h
+libcore_la_SOURCES += \
+	core/model/family_vit.c \
+	core/model/model.c core/model/model.h \
+	core/model/native.c core/model/native.h \
+	core/model/preprocess.c \
+	core/model/safetensors.c core/model/safetensors.h
+libcore_la_SOURCES += \
+	core/model/branch.c core/model/branch.h \
+	core/model/surgery.c \
+	core/model/unit.c

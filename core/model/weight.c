@@ -62,7 +62,8 @@ void pare_code_store(uint8_t *packed, size_t i, unsigned bits, int code)
 
 int pare_code_offset(const struct pare_weight *w)
 {
-    return w->zero_kind == PARE_ZERO_NONE ? 1 << (w->bits - 1) : 0;
+    bool plain = w->zero_kind != PARE_ZERO_NONE || w->bits == 8;
+    return plain ? 0 : 1 << (w->bits - 1);
 }
 
 /* A stored code as it enters the formula: signed when there is no zero. */

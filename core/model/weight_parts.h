@@ -20,7 +20,7 @@ const void *pare_weight_row(const struct pare_weight *w, uint32_t row);
 /* One code of a packed run, unsigned. */
 int pare_code_load(const uint8_t *packed, size_t i, unsigned bits);
 void pare_code_store(uint8_t *packed, size_t i, unsigned bits, int code);
-/* What is added to a signed code to store it unsigned (0 when there is a zero). */
+/* What is added to a code to store it unsigned: 0 when there is a zero, and for 8 bits. */
 int pare_code_offset(const struct pare_weight *w);
 
 #endif
