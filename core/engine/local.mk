@@ -1,1 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
+libcore_la_SOURCES += \
+	core/engine/compile.c core/engine/compile.h \
+	core/engine/engine.h \
+	core/engine/isa.c \
+	core/engine/merge.c \
+	core/engine/plan.c core/engine/plan.h \
+	core/engine/steps.c \
+	core/engine/kernels/kernels.h \
+	core/engine/kernels/pack.c \
+	core/engine/kernels/scalar.c
+
+# Each instruction set is a library of its own: only its file may use its instructions, and it is called
+# only after the CPU was asked. No contraction: sums are what is written.
+if X86
+engine_simd = \
+	core/engine/kernels/simd_gemm.h \
+	core/engine/kernels/simd_int8.h \
+	core/engine/kernels/simd_math.h \
+	core/engine/kernels/simd_ops.h \
+	core/engine/kernels/simd_sparse.h \
+	core/engine/kernels/simd_table.h \
+	core/engine/kernels/simd_vec.h
+engine_avx512 = -mavx2 -mfma -mavx512f -mavx512bw -mavx512vl -mavx512dq -mprefer-vector-width=512
+noinst_LTLIBRARIES += libkernels-avx2.la libkernels-avx512.la libkernels-avx512vnni.la
+libkernels_avx2_la_SOURCES = core/engine/kernels/avx2.c $(engine_simd)
+libkernels_avx2_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off -mavx2 -mfma
+libkernels_avx512_la_SOURCES = core/engine/kernels/avx512.c $(engine_simd)
+libkernels_avx512_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off $(engine_avx512)
+libkernels_avx512vnni_la_SOURCES = core/engine/kernels/avx512vnni.c $(engine_simd)
+libkernels_avx512vnni_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off $(engine_avx512) -mavx512vnni
+libcore_la_LIBADD += libkernels-avx2.la libkernels-avx512.la libkernels-avx512vnni.la
+endif
+
+EXTRA_DIST += bench/random_vit.h
+EXTRA_PROGRAMS = bench/kernels
+bench_kernels_SOURCES = bench/kernels.c
+bench_kernels_LDADD = libcore.la

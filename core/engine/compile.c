@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Rows of one pass when samples are many: enough for the products to reuse a weight panel, few
+ * enough for the activations to stay in the second cache. */
+#define ROWS_PER_PASS 208u
+
+struct compiler {
+    const struct pare_graph *graph;
+    const struct pare_kernels *kernels;
+    const struct pare_plan_node *nodes;
+    const struct pare_plan_tap *taps;
+    struct pare_program *p;
+    uint32_t *readers; /* per value; the output has one more */
+    uint32_t *writer;  /* per value: node */
+    bool fuse;
+    struct pare_error *err;
+};
+
+void pare_program_free(struct pare_program *p)
+{
+    free(p->steps);
+    free(p->slots);
+    free(p->sizes_of);
+    free(p->fused);
+    *p = (struct pare_program){0};
+}
+
+static int add_step(struct compiler *c, const struct pare_step *step)
+{
+    struct pare_program *p = c->p;
+    size_t cap = p->cap_steps;
+    if (!pare_grow(&p->steps, &cap, (size_t)p->n_steps + 1, sizeof *p->steps))
+        return pare_error_nomem(c->err, 0);
+    p->cap_steps = (uint32_t)cap;
+    p->steps[p->n_steps++] = *step;
+    return PARE_OK;
+}
+
+/* The slot that holds `value` prepared as `kind`: made by a step of its own, once for all readers.
+ */
+static int prepared(struct compiler *c, uint32_t kind, uint32_t value, uint32_t node,
+                    uint32_t tokens, uint32_t width, uint32_t *slot)
+{
+    struct pare_program *p = c->p;
+    for (uint32_t i = c->graph->n_values; i < p->n_slots; i++) {
+        if (p->slots[i].kind != kind || p->slots[i].source != value || p->slots[i].width != width)
+            continue;
+        for (uint32_t s = 0; s < p->n_steps; s++)
+            if (p->steps[s].prepares && p->steps[s].out[0] == i)
+                p->steps[s].last_node = node;
+        *slot = i;
+        return PARE_OK;
+    }
+    size_t cap = p->cap_slots;
+    if (!pare_grow(&p->slots, &cap, (size_t)p->n_slots + 1, sizeof *p->slots))
+        return pare_error_nomem(c->err, 0);
+    p->cap_slots = (uint32_t)cap;
+    *slot = p->n_slots++;
+    p->slots[*slot] = (struct pare_slot){.kind = (uint8_t)kind,
+                                         .source = value,
+                                         .tokens = tokens,
+                                         .width = width,
+                                         .first = UINT32_MAX};
+    struct pare_step step = {
+        .fn = pare_step_preparing(kind),
+        .node = &c->graph->nodes[node],
+        .index = node,
+        .last_node = node,
+        .in = {value},
+        .out = {*slot},
+        .n_in = 1,
+        .prepares = true,
+    };
+    return add_step(c, &step);
+}
+
+/* The one node that reads a value, when nobody else wants it; -1 otherwise. */
+static int64_t only_reader(const struct compiler *c, uint32_t value, uint32_t after)
+{
+    if (c->readers[value] != 1 || value == c->graph->output || c->taps[value].fn)
+        return -1;
+    for (uint32_t i = after + 1; i < c->graph->n_nodes; i++)
+        for (uint32_t j = 0; j < c->graph->nodes[i].n_inputs; j++)
+            if (c->graph->nodes[i].inputs[j] == value)
+                return i;
+    return -1;
+}
+
+/* Let an activation and then an addition that only this product feeds happen in its epilogue. */
+static void fuse_after(struct compiler *c, uint32_t index, struct pare_step *step)
+{
+    const struct pare_graph *g = c->graph;
+    int64_t next = only_reader(c, step->out[0], index);
+    if (next >= 0 && g->nodes[next].op == PARE_OP_ACTIVATION) {
+        step->end.activation = g->nodes[next].activation;
+        step->out[0] = g->nodes[next].outputs[0];
+        c->p->fused[next] = index + 1;
+        next = only_reader(c, step->out[0], (uint32_t)next);
+    }
+    if (next >= 0 && g->nodes[next].op == PARE_OP_ADD) {
+        const struct pare_node *add = &g->nodes[next];
+        uint32_t other = add->inputs[0] == step->out[0] ? add->inputs[1] : add->inputs[0];
+        if (other == step->out[0] || other == 0 || c->writer[other] >= index)
+            return;
+        /* What writes the other may itself have moved up into a product, never down. */
+        step->end.factor = add->scale;
+        step->in[1] = other;
+        step->n_in = 2;
+        step->out[0] = add->outputs[0];
+        c->p->fused[next] = index + 1;
+    }
+}
+
+static int compile_product(struct compiler *c, uint32_t index, struct pare_step *step)
+{
+    int rc = PARE_OK;
+    const struct pare_node *node = step->node;
+    const struct pare_plan_node *decided = &c->nodes[index];
+    uint32_t input = node->inputs[0], k = decided->packed->k;
+    uint32_t tokens = c->graph->values[node->outputs[0]].tokens;
+    step->packed = decided->packed;
+    step->end = (struct pare_epilogue){.bias = pare_blob_f32(node->bias), .factor = 1.0f};
+    if (node->op == PARE_OP_CONV2D)
+        PARE_TRY(prepared(c, PARE_SLOT_PATCHES, input, index, tokens, k, &input));
+    if (decided->choice.dequantize)
+        PARE_TRY(prepared(c, PARE_SLOT_DEQUANTIZED, input, index, tokens, k, &input));
+    switch (pare_product_input(decided->choice.product)) {
+    case PARE_INPUT_INT8:
+        PARE_TRY(prepared(c, PARE_SLOT_CODES, input, index, tokens, k, &input));
+        break;
+    case PARE_INPUT_TRANSPOSED:
+        PARE_TRY(prepared(c, PARE_SLOT_TRANSPOSED, input, index, tokens, k, &input));
+        break;
+    default:
+        break;
+    }
+    step->in[0] = input;
+    step->n_in = 1;
+    if (c->fuse)
+        fuse_after(c, index, step);
+out:
+    return rc;
+}
+
+static int compile_node(struct compiler *c, uint32_t index)
+{
+    int rc = PARE_OK;
+    const struct pare_node *node = &c->graph->nodes[index];
+    struct pare_step step = {
+        .fn = pare_step_of(node->op),
+        .node = node,
+        .index = index,
+        .last_node = index,
+        .n_in = node->n_inputs,
+    };
+    memcpy(step.in, node->inputs, sizeof step.in);
+    memcpy(step.out, node->outputs, sizeof step.out);
+    if (c->p->fused[index])
+        return PARE_OK;
+    if (!step.fn)
+        return pare_error_set(c->err, PARE_UNSUPPORTED, "%s: the engine has no operation %s",
+                              node->path, pare_op_name(node->op));
+    if (node->weight || c->nodes[index].packed)
+        PARE_TRY(compile_product(c, index, &step));
+    PARE_TRY(add_step(c, &step));
+out:
+    return rc;
+}
+
+/* Token sizes go with every value that has the tokens of what it was made from. */
+static void follow_sizes(struct compiler *c)
+{
+    const struct pare_graph *g = c->graph;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct pare_node *node = &g->nodes[i];
+        uint32_t sizes = c->p->sizes_of[node->inputs[0]];
+        if (node->op == PARE_OP_TOKEN_MERGE)
+            sizes = node->outputs[1];
+        else if (node->op == PARE_OP_POOL || node->op == PARE_OP_TOKENS)
+            sizes = 0;
+        for (uint32_t o = 0; o < node->n_outputs; o++)
+            c->p->sizes_of[node->outputs[o]] = sizes;
+    }
+}
+
+static void use(struct pare_slot *slot, uint32_t step)
+{
+    slot->first = PARE_MIN(slot->first, step);
+    slot->last = PARE_MAX(slot->last, step);
+}
+
+static void find_lives(struct compiler *c)
+{
+    struct pare_program *p = c->p;
+    for (uint32_t s = 0; s < p->n_steps; s++) {
+        const struct pare_step *step = &p->steps[s];
+        for (uint32_t i = 0; i < step->n_in; i++)
+            use(&p->slots[step->in[i]], s);
+        for (uint32_t o = 0; o < (step->prepares ? 1u : step->node->n_outputs); o++) {
+            uint32_t out = step->out[o];
+            use(&p->slots[out], s);
+            if (out < c->graph->n_values && c->taps[out].fn && p->sizes_of[out])
+                use(&p->slots[p->sizes_of[out]], s);
+        }
+    }
+    p->slots[c->graph->output].last = p->n_steps;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const size_t *x = a, *y = b; /* bytes, index */
+    if (x[0] != y[0])
+        return x[0] < y[0] ? 1 : -1;
+    return x[1] < y[1] ? -1 : x[1] > y[1];
+}
+
+/* Greedy by size: each slot goes to the lowest place where it meets no other that is alive with it.
+ */
+static int place(struct compiler *c)
+{
+    int rc = PARE_OK;
+    struct pare_program *p = c->p;
+    size_t(*order)[2] = pare_alloc(p->n_slots, sizeof *order);
+    uint32_t *placed = pare_alloc(p->n_slots, sizeof *placed), n_placed = 0;
+    if (!order || !placed) {
+        rc = pare_error_nomem(c->err, 0);
+        goto out;
+    }
+    for (uint32_t i = 0; i < p->n_slots; i++) {
+        order[i][0] = 0;
+        order[i][1] = i;
+        if (i != 0 && p->slots[i].first <= p->slots[i].last &&
+            !pare_slot_bytes(c->kernels, &p->slots[i], p->samples, &order[i][0])) {
+            rc = pare_error_set(c->err, PARE_INVALID, "the model's values do not fit into memory");
+            goto out;
+        }
+    }
+    qsort(order, p->n_slots, sizeof *order, by_size);
+    for (uint32_t i = 0; i < p->n_slots && order[i][0]; i++) {
+        struct pare_slot *slot = &p->slots[order[i][1]];
+        size_t at = 0, size = order[i][0];
+        for (uint32_t j = 0; j < n_placed; j++) { /* `placed` is sorted by offset */
+            const struct pare_slot *other = &p->slots[placed[j]];
+            size_t other_size;
+            pare_slot_bytes(c->kernels, other, p->samples, &other_size);
+            if (other->first > slot->last || slot->first > other->last)
+                continue;
+            if (at + size <= other->offset)
+                break;
+            at = PARE_MAX(at, other->offset + other_size);
+        }
+        slot->offset = at;
+        if (at + size > PTRDIFF_MAX / 2) {
+            rc = pare_error_set(c->err, PARE_INVALID, "the model's values do not fit into memory");
+            goto out;
+        }
+        p->arena_bytes = PARE_MAX(p->arena_bytes, at + size);
+        uint32_t j = n_placed++;
+        for (; j > 0 && p->slots[placed[j - 1]].offset > at; j--)
+            placed[j] = placed[j - 1];
+        placed[j] = (uint32_t)order[i][1];
+    }
+out:
+    free(order);
+    free(placed);
+    return rc;
+}
+
+static uint32_t samples_per_pass(const struct pare_graph *g, uint32_t most)
+{
+    uint32_t tokens = 1;
+    for (uint32_t i = 1; i < g->n_values; i++)
+        tokens = PARE_MAX(tokens, g->values[i].tokens);
+    uint32_t n = PARE_MIN(PARE_MAX(ROWS_PER_PASS / tokens, 1u), most);
+    uint32_t passes = (most + n - 1) / n;
+    return (most + passes - 1) / passes;
+}
+
+int pare_program_new(const struct pare_graph *graph, const struct pare_kernels *kernels,
+                     const struct pare_plan_node *nodes, const struct pare_plan_tap *taps,
+                     bool fuse, uint32_t samples, uint32_t most, struct pare_program *out,
+                     struct pare_error *err)
+{
+    int rc = PARE_OK;
+    struct pare_program p = {.samples = samples ? samples : samples_per_pass(graph, most)};
+    struct compiler c = {.graph = graph,
+                         .kernels = kernels,
+                         .nodes = nodes,
+                         .taps = taps,
+                         .p = &p,
+                         .readers = pare_calloc(graph->n_values, sizeof(uint32_t)),
+                         .writer = pare_calloc(graph->n_values, sizeof(uint32_t)),
+                         .fuse = fuse,
+                         .err = err};
+    p.sizes_of = pare_calloc(graph->n_values, sizeof *p.sizes_of);
+    p.fused = pare_calloc(graph->n_nodes, sizeof *p.fused);
+    p.slots = pare_calloc(graph->n_values, sizeof *p.slots);
+    if (!c.readers || !c.writer || !p.sizes_of || !p.fused || !p.slots) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    p.n_slots = p.cap_slots = graph->n_values;
+    for (uint32_t i = 0; i < graph->n_values; i++)
+        p.slots[i] = (struct pare_slot){.source = i,
+                                        .tokens = graph->values[i].tokens,
+                                        .width = graph->values[i].width,
+                                        .first = UINT32_MAX};
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        for (uint32_t j = 0; j < graph->nodes[i].n_inputs; j++)
+            c.readers[graph->nodes[i].inputs[j]]++;
+        for (uint32_t j = 0; j < graph->nodes[i].n_outputs; j++)
+            c.writer[graph->nodes[i].outputs[j]] = i;
+    }
+    follow_sizes(&c);
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        PARE_TRY(compile_node(&c, i));
+    find_lives(&c);
+    PARE_TRY(place(&c));
+    for (uint32_t i = 0; i < p.n_steps; i++)
+        p.scratch_bytes =
+            PARE_MAX(p.scratch_bytes, pare_step_scratch(kernels, p.slots, &p.steps[i], p.samples));
+    p.scratch_bytes = pare_round_up(p.scratch_bytes + 1, 4096);
+    *out = p;
+    p = (struct pare_program){0};
+out:
+    free(c.readers);
+    free(c.writer);
+    pare_program_free(&p);
+    return rc;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_ENGINE_ENGINE_H
+#define PARE_ENGINE_ENGINE_H
+
+#include "engine/kernels/kernels.h"
+#include "engine/plan.h"
+
+/* Inside the engine: a plan is a list of steps over slots. Slots 0 .. n_values - 1 are the graph's
+ * values; others hold what a step prepares for products: int8 codes, transposed inputs, patches. */
+
+enum pare_slot_kind {
+    PARE_SLOT_VALUE = 0,   /* rows x width floats */
+    PARE_SLOT_CODES,       /* rows x stride codes, then rows scales */
+    PARE_SLOT_TRANSPOSED,  /* blocks of tokens */
+    PARE_SLOT_DEQUANTIZED, /* rows x width floats that went through int8 */
+    PARE_SLOT_PATCHES      /* rows x width floats */
+};
+
+struct pare_slot {
+    uint8_t kind;
+    uint32_t source;        /* value it is made from */
+    uint32_t tokens, width; /* per sample */
+    uint32_t first, last;   /* steps between which it is alive; first > last: never written */
+    size_t offset;          /* in the arena */
+};
+
+struct pare_run;
+struct pare_step;
+/* One thread's part of a step. */
+typedef void (*pare_step_fn)(const struct pare_run *run, const struct pare_step *step,
+                             uint32_t thread, uint32_t threads);
+
+struct pare_step {
+    pare_step_fn fn;
+    const struct pare_node *node;
+    uint32_t index;     /* of the node */
+    uint32_t last_node; /* preparing steps: last node that reads it; others: index */
+    uint32_t in[PARE_NODE_INPUTS], out[PARE_NODE_OUTPUTS];
+    uint32_t n_in;
+    bool prepares;
+    const struct pare_packed *packed;
+    struct pare_epilogue end; /* of products; the residual is in[1] */
+};
+
+/* One pass over a block of samples. */
+struct pare_run {
+    const struct pare_kernels *kernels;
+    const struct pare_slot *slots;
+    char *arena;
+    char *scratch; /* of thread 0; the next thread's is scratch_bytes further on */
+    size_t scratch_bytes;
+    const float *images;
+    uint32_t n; /* samples */
+    uint32_t image_width;
+};
+
+static inline void *pare_slot_data(const struct pare_run *run, uint32_t slot)
+{
+    return run->arena + run->slots[slot].offset;
+}
+
+static inline const float *pare_slot_read(const struct pare_run *run, uint32_t slot)
+{
+    return slot == 0 ? run->images : (const float *)pare_slot_data(run, slot);
+}
+
+/* Bytes of a slot for `samples`; false when they overflow. */
+bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot *slot,
+                     uint32_t samples, size_t *out);
+/* Codes of a quantized row, in columns. */
+uint32_t pare_code_stride(uint32_t width);
+
+/* Bytes of scratch per thread that a step needs for `samples`. */
+size_t pare_step_scratch(const struct pare_kernels *kernels, const struct pare_slot *slots,
+                         const struct pare_step *step, uint32_t samples);
+
+/* steps.c: the operations on slots. NULL: unknown operation. */
+pare_step_fn pare_step_of(unsigned op);
+pare_step_fn pare_step_preparing(unsigned slot_kind);
+
+/* merge.c: one sample of ToMe. `scratch` as pare_merge_scratch() says. */
+size_t pare_merge_scratch(uint32_t tokens, uint32_t head_width);
+void pare_merge_tokens(const struct pare_kernels *kernels, const float *x, const float *keys,
+                       const float *sizes, uint32_t tokens, uint32_t width, uint32_t key_width,
+                       uint32_t heads, uint32_t prefix, uint32_t r, float *out, float *out_sizes,
+                       void *scratch);
+
+#endif

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define PARE_VEC 16
+#define PARE_TABLE pare_kernels_avx512
+#define PARE_TABLE_ISA PARE_ISA_AVX512
+#include "engine/kernels/simd_table.h"

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_ENGINE_KERNELS_H
+#define PARE_ENGINE_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/plan.h"
+
+/* Kernels by instruction set. Every one sums in an order that only the inner dimension fixes: a
+ * row's bits depend neither on its position, nor on the rows beside it, nor on the split between
+ * threads. Nothing here allocates; buffers are the caller's. All matrices are row-major. */
+
+/* What happens to a product before it is stored: y = factor * (residual + act(x W' + bias)), the
+ * residual and its factor only where there is one. */
+struct pare_epilogue {
+    const float *bias;     /* N, or NULL */
+    const float *residual; /* M x N, or NULL; never the same memory as the output */
+    float factor;
+    unsigned activation; /* enum pare_activation, 0: none */
+};
+
+/* What a product reads. */
+enum pare_input {
+    PARE_INPUT_F32 = 0,   /* M x K floats */
+    PARE_INPUT_INT8,      /* pare_quantized: one scale per token */
+    PARE_INPUT_TRANSPOSED /* blocks of `token_block` tokens, each K x token_block, the last filled
+                             up by 0 */
+};
+
+/* Quantized activations: rows of `stride` codes, int8 + 128 in a byte for VNNI and for the
+ * reference
+ * (`code_size` 1), int16 elsewhere (2), and one scale per row. Columns beyond K hold 0. */
+struct pare_quantized {
+    const void *codes;
+    const float *scales;
+    size_t stride;
+};
+
+/* The family of products: name, field in struct pare_kernels, input. The list feeds the
+ * declarations, the tests and the benchmarks. */
+#define PARE_PRODUCTS(X)                                                                           \
+    X(DENSE, dense, "f32 dense", PARE_INPUT_F32)                                                   \
+    X(SPARSE, sparse, "f32 sparse", PARE_INPUT_TRANSPOSED)                                         \
+    X(CODES4, codes4, "int4 weight-only", PARE_INPUT_F32)                                          \
+    X(CODES8, codes8, "int8 weight-only", PARE_INPUT_F32)                                          \
+    X(DYNAMIC, dynamic, "int8 dynamic", PARE_INPUT_INT8)                                           \
+    X(DYNAMIC_SPARSE, dynamic_sparse, "4:8 int8 dynamic", PARE_INPUT_INT8)
+
+enum pare_product {
+#define X(id, field, name, input) PARE_PRODUCT_##id,
+    PARE_PRODUCTS(X)
+#undef X
+        PARE_PRODUCT_COUNT
+};
+
+/* One stored number of a sparse f32 row: where its inputs lie in a transposed block, and its value.
+ */
+struct pare_entry {
+    float value;
+    uint32_t offset; /* in floats: column * token_block */
+};
+
+/* A weight packed for one kernel. Outputs are cut into panels of `panel` columns of the product,
+ * the last one as many whole vectors as it needs. */
+struct pare_packed {
+    uint8_t product; /* enum pare_product */
+    uint8_t isa;     /* enum pare_isa, whose layout this is */
+    uint32_t n, k;   /* outputs, inputs */
+    uint32_t k_padded;
+    uint32_t group, groups; /* columns per scale as the kernel sees them */
+    uint32_t panel;         /* outputs per panel */
+    uint32_t panels;
+    size_t panel_bytes; /* of `data`, between panels */
+    void *data;         /* f32, codes, or struct pare_entry */
+    uint8_t *control;   /* DYNAMIC_SPARSE: which 4 of 8 inputs, beside every 4 codes */
+    uint32_t *starts;   /* SPARSE: n + 1 indices into data */
+    float *scales;      /* [panel][group][panel width] */
+    float *
+        zeros; /* CODES*: the zero; DYNAMIC: what the sum of the inputs is multiplied by; or NULL */
+    int32_t *sums;     /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */
+    uint8_t zero_kind; /* CODES*: enum pare_zero_kind */
+    uint8_t code_bias; /* CODES4: subtracted from the stored code */
+    size_t bytes;      /* of everything above */
+    void *onednn;      /* DENSE: the library's form instead of `data`, or NULL */
+};
+
+/* A part of a product: rows m0..m1 and panels p0..p1 (SPARSE: token blocks and outputs). */
+struct pare_job {
+    const struct pare_packed *w;
+    const float *x;          /* M x K, or the transposed blocks */
+    struct pare_quantized q; /* for INT8 */
+    struct pare_epilogue end;
+    float *y;                      /* M x N */
+    uint32_t m0, m1, p0, p1, rows; /* rows: M */
+    void *scratch;                 /* scratch_bytes() */
+};
+
+struct pare_attention {
+    const float *q, *k, *v; /* samples x tokens x (heads * head_width), v: heads * value_width */
+    const float *sizes;     /* samples x tokens, or NULL */
+    float *out;             /* samples x tokens x (heads * value_width) */
+    uint32_t tokens, heads, head_width, value_width;
+    float scale;
+    float *scratch; /* attention_scratch() floats */
+};
+
+/* What one instruction set offers. Products that it lacks are NULL. */
+struct pare_kernels {
+    uint8_t isa;
+    uint32_t lanes;       /* floats per vector */
+    uint32_t panel;       /* outputs per panel */
+    uint32_t rows;        /* rows per tile */
+    uint32_t token_block; /* tokens per transposed block */
+    uint32_t code_size;   /* bytes per quantized activation */
+    uint32_t k_step;      /* columns per integer dot product: 4 with VNNI, 2 without */
+    void (*product[PARE_PRODUCT_COUNT])(const struct pare_job *job);
+    void (*quantize)(const float *x, uint32_t rows, uint32_t k, void *codes, size_t stride,
+                     float *scales);
+    /* Token block `block` of an M x K matrix. */
+    void (*transpose)(const float *x, uint32_t m, uint32_t k, uint32_t block, float *out);
+    void (*activate)(unsigned activation, const float *x, float *y, size_t n);
+    void (*add)(const float *x, const float *y, float factor, float *out, size_t n);
+    void (*add_vector)(const float *x, const float *a, float *out, uint32_t rows, uint32_t width);
+    void (*norm)(const float *x, const float *gamma, const float *beta, float eps, float *out,
+                 uint32_t rows, uint32_t width);
+    void (*mean)(const float *x, float *out, uint32_t rows, uint32_t width);
+    void (*attention)(const struct pare_attention *a, uint32_t sample, uint32_t head);
+    float (*dot)(const float *x, const float *y, size_t n);
+};
+
+/* NULL when the program has no kernels for it, or the CPU cannot run them. */
+const struct pare_kernels *pare_kernels_of(enum pare_isa isa);
+
+#define PARE_KERNELS(X) X(scalar) X(avx2) X(avx512) X(avx512vnni)
+#define X(name) extern const struct pare_kernels pare_kernels_##name;
+PARE_KERNELS(X)
+#undef X
+
+/* Floats of scratch that attention over `tokens` needs for one head. */
+size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t tokens,
+                              uint32_t head_width, uint32_t value_width);
+/* Bytes of scratch that a job of `rows` rows needs. */
+size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows);
+
+/* Inner columns per pass, so that a panel's part stays in the nearest cache. */
+#define PARE_K_CHUNK 256u
+/* Rows of queries per pass of attention. */
+#define PARE_QUERY_BLOCK 48u
+
+const char *pare_product_name(unsigned product);
+enum pare_input pare_product_input(unsigned product);
+
+/* ---- packing (pack.c) ---- */
+
+/* How a weight runs on an instruction set: the product, and whether it is decoded to a wider form.
+ * A rule by encoding and shape alone. `tokens`: rows per sample. */
+struct pare_choice {
+    uint8_t product;
+    bool decoded;
+    bool dequantize; /* int8 inputs, but multiplied as floats: quantized and taken back */
+};
+struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct pare_weight *w,
+                               uint32_t activation_bits, uint32_t tokens);
+
+/* Pack `w` for the product; PARE_UNSUPPORTED when the product cannot express it. */
+int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct pare_weight *w,
+              struct pare_packed **out, struct pare_error *err);
+void pare_packed_free(struct pare_packed *p);
+
+/* ---- reference (scalar.c): any weight, as plain as can be ---- */
+
+/* y = epilogue(x W'), x: M x K; `quantize`: x goes through int8 first, exactly as the kernels do.
+ * `decoded` is W as N x K floats. */
+void pare_reference_product(const float *decoded, uint32_t n, uint32_t k, const float *x,
+                            uint32_t m, const struct pare_epilogue *end, float *y);
+void pare_reference_activate(unsigned activation, const float *x, float *y, size_t n);
+void pare_reference_epilogue(const struct pare_epilogue *end, float *y, uint32_t m, uint32_t n);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/kernels/kernels.h"
+
+/* Integer sums of 32768 products of 255 and 127 fit 31 bits; longer rows run as floats. */
+#define MOST_INT_COLUMNS 32768u
+/* Fewer tokens than this leave a transposed block mostly empty. */
+#define FEWEST_SPARSE_TOKENS 8u
+
+const char *pare_product_name(unsigned product)
+{
+    static const char *const names[] = {
+#define X(id, field, name, input) [PARE_PRODUCT_##id] = name,
+        PARE_PRODUCTS(X)
+#undef X
+    };
+    return product < PARE_COUNT(names) ? names[product] : "unknown";
+}
+
+enum pare_input pare_product_input(unsigned product)
+{
+    static const uint8_t inputs[] = {
+#define X(id, field, name, input) [PARE_PRODUCT_##id] = input,
+        PARE_PRODUCTS(X)
+#undef X
+    };
+    return product < PARE_COUNT(inputs) ? (enum pare_input)inputs[product] : PARE_INPUT_F32;
+}
+
+size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t tokens,
+                              uint32_t head_width, uint32_t value_width)
+{
+    if (kernels->lanes == 1)
+        return tokens;
+    size_t t = pare_round_up(tokens, kernels->lanes),
+           d = pare_round_up(value_width, kernels->lanes);
+    return t * head_width + d * tokens + PARE_QUERY_BLOCK * t + t;
+}
+
+size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows)
+{
+    switch (w->product) {
+    case PARE_PRODUCT_CODES4:
+    case PARE_PRODUCT_CODES8: /* one decoded chunk; packed pairs may reach one column beyond */
+        return (size_t)(PARE_K_CHUNK + 2) * w->panel * sizeof(float);
+    case PARE_PRODUCT_DYNAMIC:
+    case PARE_PRODUCT_DYNAMIC_SPARSE:
+        return w->zeros ? (size_t)rows * w->groups * sizeof(float) : 0;
+    default:
+        return 0;
+    }
+}
+
+static bool groups_fit(const struct pare_weight *w, uint32_t step)
+{
+    return w->groups <= 1 || w->group % step == 0;
+}
+
+struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct pare_weight *w,
+                               uint32_t activation_bits, uint32_t tokens)
+{
+    const bool integer = w->values == PARE_VALUES_INT, dense = w->structure == PARE_DENSE;
+    struct pare_choice c = {.product = PARE_PRODUCT_DENSE};
+    if (activation_bits == 8) {
+        /* A position that is not stored is exactly 0, which scale * code + zero cannot say. */
+        bool codes =
+            integer && w->cols <= MOST_INT_COLUMNS && (dense || w->zero_kind != PARE_ZERO_MIN);
+        bool half = w->structure == PARE_NM && 2 * w->n == w->m && (w->m == 4 || w->m == 8);
+        if (codes && half && w->zero_kind == PARE_ZERO_NONE && groups_fit(w, 8) &&
+            kernels->product[PARE_PRODUCT_DYNAMIC_SPARSE]) {
+            c.product = PARE_PRODUCT_DYNAMIC_SPARSE;
+            c.decoded = w->bits != 8;
+            return c;
+        }
+        if (codes && groups_fit(w, 4)) {
+            c.product = PARE_PRODUCT_DYNAMIC;
+            c.decoded = w->bits != 8 || !dense;
+            return c;
+        }
+        c.dequantize = true;
+        c.decoded = true;
+    }
+    if (!dense) {
+        /* Stored positions cost more than positions of a dense product, so half of them has to be
+         * gone. */
+        uint64_t all = (uint64_t)w->rows * w->cols;
+        bool thin = pare_weight_stored(w) * 2 <= all;
+        if (thin && tokens >= FEWEST_SPARSE_TOKENS && kernels->product[PARE_PRODUCT_SPARSE] &&
+            (uint64_t)w->cols * kernels->token_block <= UINT32_MAX && all < UINT32_MAX)
+            c.product = PARE_PRODUCT_SPARSE;
+        c.decoded = c.decoded || integer || c.product == PARE_PRODUCT_DENSE;
+        return c;
+    }
+    if (integer && kernels->product[PARE_PRODUCT_CODES8]) {
+        c.product = w->bits <= 4 && groups_fit(w, 2) ? PARE_PRODUCT_CODES4 : PARE_PRODUCT_CODES8;
+        c.decoded = c.decoded || w->bits != (c.product == PARE_PRODUCT_CODES4 ? 4 : 8);
+        return c;
+    }
+    c.decoded = c.decoded || integer;
+    return c;
+}
+
+void pare_packed_free(struct pare_packed *p)
+{
+    if (!p)
+        return;
+    free(p->data);
+    free(p->control);
+    free(p->starts);
+    free(p->scales);
+    free(p->zeros);
+    free(p->sums);
+    free(p);
+}
+
+/* A buffer of the packed weight, zeroed and counted. */
+static void *room(struct pare_packed *p, size_t n, size_t size, int *rc, struct pare_error *err)
+{
+    void *data = *rc == PARE_OK ? pare_alloc_aligned(n, size) : NULL;
+    if (data) {
+        memset(data, 0, n * size);
+        p->bytes += n * size;
+    } else if (*rc == PARE_OK) {
+        *rc = pare_error_nomem(err, (unsigned long long)n * size);
+    }
+    return data;
+}
+
+static uint32_t panel_width(const struct pare_packed *p, const struct pare_kernels *kernels,
+                            uint32_t panel)
+{
+    uint32_t left = p->n - panel * p->panel;
+    return left >= p->panel ? p->panel : (uint32_t)pare_round_up(left, kernels->lanes);
+}
+
+static int pack_dense(const struct pare_kernels *kernels, const struct pare_weight *w,
+                      struct pare_packed *p, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    float *row = NULL;
+    p->panel_bytes = (size_t)p->k * p->panel * sizeof(float);
+    float *data = p->data = room(p, (size_t)p->panels * p->panel, p->k * sizeof(float), &rc, err);
+    if (rc != PARE_OK)
+        return rc;
+    if (kernels->panel == 1) {
+        pare_weight_decode(w, 0, w->rows, data);
+        return rc;
+    }
+    row = pare_alloc(p->k, sizeof *row);
+    if (!row)
+        return pare_error_nomem(err, p->k * sizeof *row);
+    for (uint32_t n = 0; n < p->n; n++) {
+        uint32_t panel = n / p->panel, width = panel_width(p, kernels, panel);
+        float *to = data + (size_t)panel * p->panel * p->k + n % p->panel;
+        pare_weight_decode(w, n, 1, row);
+        for (size_t k = 0; k < p->k; k++)
+            to[k * width] = row[k];
+    }
+    free(row);
+    return rc;
+}
+
+static int pack_sparse(const struct pare_kernels *kernels, const struct pare_weight *w,
+                       struct pare_packed *p, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    p->starts = room(p, (size_t)p->n + 2, sizeof *p->starts, &rc, err);
+    float *row = pare_alloc(p->k, sizeof *row);
+    uint8_t *kept = pare_alloc(p->k, 1);
+    if (rc == PARE_OK && (!row || !kept))
+        rc = pare_error_nomem(err, p->k * 5ull);
+    uint32_t at = 0;
+    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
+        pare_weight_kept(w, n, 1, kept);
+        for (uint32_t k = 0; k < p->k; k++)
+            at += kept[k] != 0;
+        p->starts[n + 1] = at;
+    }
+    struct pare_entry *e = p->data = room(p, at, sizeof *e, &rc, err);
+    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
+        pare_weight_kept(w, n, 1, kept);
+        pare_weight_decode(w, n, 1, row);
+        for (uint32_t k = 0; k < p->k; k++)
+            if (kept[k])
+                *e++ = (struct pare_entry){.value = row[k], .offset = k * kernels->token_block};
+    }
+    free(row);
+    free(kept);
+    /* Jobs cut the outputs by vectors. */
+    p->panel = kernels->lanes;
+    p->panels = (p->n + p->panel - 1) / p->panel;
+    return rc;
+}
+
+/* Scales of row n and, for weights with zeros, what belongs to them. `shift` was subtracted from
+ * codes. */
+static void pack_scales(const struct pare_weight *w, struct pare_packed *p, uint32_t n, float shift)
+{
+    for (uint32_t g = 0; g < p->groups; g++) {
+        size_t at = ((size_t)(n / p->panel) * p->groups + g) * p->panel + n % p->panel;
+        float scale = pare_weight_scale(w, n, g), zero = pare_weight_zero(w, n, g);
+        p->scales[at] = scale;
+        if (!p->zeros)
+            continue;
+        if (p->product != PARE_PRODUCT_DYNAMIC)
+            p->zeros[at] = zero;
+        else /* the sum of the inputs is multiplied by this */
+            p->zeros[at] =
+                w->zero_kind == PARE_ZERO_INT ? -scale * (zero - shift) : zero + scale * shift;
+    }
+}
+
+static int pack_codes(const struct pare_kernels *kernels, const struct pare_weight *w,
+                      struct pare_packed *p, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const bool four = p->product == PARE_PRODUCT_CODES4;
+    p->zero_kind = w->zero_kind;
+    p->code_bias = four && w->zero_kind == PARE_ZERO_NONE ? 8 : 0;
+    p->panel_bytes = (size_t)(four ? (p->k + 1) / 2 : p->k) * p->panel;
+    size_t scales = (size_t)p->panels * p->panel * p->groups;
+    uint8_t *data = p->data = room(p, p->panels, p->panel_bytes, &rc, err);
+    p->scales = room(p, scales, sizeof(float), &rc, err);
+    if (w->zero_kind != PARE_ZERO_NONE)
+        p->zeros = room(p, scales, sizeof(float), &rc, err);
+    int16_t *row = pare_alloc(p->k, sizeof *row);
+    if (rc == PARE_OK && !row)
+        rc = pare_error_nomem(err, p->k * sizeof *row);
+    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
+        uint32_t panel = n / p->panel, width = panel_width(p, kernels, panel);
+        uint8_t *to = data + panel * p->panel_bytes + n % p->panel;
+        pare_weight_codes(w, n, 1, row);
+        for (size_t k = 0; k < p->k; k++) {
+            if (four)
+                to[k / 2 * width] |= (uint8_t)((row[k] + p->code_bias) << (k % 2 * 4));
+            else
+                to[k * width] = (uint8_t)row[k];
+        }
+        pack_scales(w, p, n, 0);
+    }
+    free(row);
+    return rc;
+}
+
+/* Codes of one row for integer products, `shift` taken off; 0 beyond the last column. */
+static void dynamic_row(const struct pare_weight *w, uint32_t n, int shift, int16_t *row,
+                        uint32_t padded)
+{
+    pare_weight_codes(w, n, 1, row);
+    for (uint32_t k = 0; k < w->cols; k++)
+        row[k] = (int16_t)(row[k] - shift);
+    for (uint32_t k = w->cols; k < padded; k++)
+        row[k] = 0;
+}
+
+/* The stored 4 of 8 columns from k on: their places and codes. Fewer stored: any others, with code
+ * 0. */
+static void pick4(const uint8_t *kept, const int16_t *row, uint32_t k, uint8_t places[4],
+                  int16_t codes[4])
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 8 && n < 4; i++) {
+        if (kept[k + i]) {
+            places[n] = (uint8_t)i;
+            codes[n++] = row[k + i];
+        }
+    }
+    for (; n < 4; n++) {
+        places[n] = 0;
+        codes[n] = 0;
+    }
+}
+
+static int pack_dynamic(const struct pare_kernels *kernels, const struct pare_weight *w,
+                        struct pare_packed *p, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const bool sparse = p->product == PARE_PRODUCT_DYNAMIC_SPARSE, plain = kernels->panel == 1;
+    const int shift = w->bits == 8 && w->zero_kind != PARE_ZERO_NONE ? 128 : 0;
+    const uint32_t step = kernels->k_step;
+    p->k_padded = (uint32_t)pare_round_up(p->k, 8);
+    if (p->groups == 1)
+        p->group = p->k_padded;
+    p->panel_bytes = (size_t)p->k_padded / (sparse ? 2 : 1) * p->panel;
+    size_t scales = (size_t)p->panels * p->panel * p->groups;
+    if (plain)
+        p->data = room(p, (size_t)p->n * p->k, sizeof(int16_t), &rc, err);
+    else
+        p->data = room(p, p->panels, p->panel_bytes, &rc, err);
+    if (sparse)
+        p->control = room(p, p->panels, p->panel_bytes, &rc, err);
+    p->scales = room(p, scales, sizeof(float), &rc, err);
+    p->sums = room(p, scales, sizeof(int32_t), &rc, err);
+    if (w->zero_kind != PARE_ZERO_NONE)
+        p->zeros = room(p, scales, sizeof(float), &rc, err);
+    int16_t *row = pare_alloc(p->k_padded, sizeof *row);
+    uint8_t *kept = pare_calloc(p->k_padded, 1);
+    if (rc == PARE_OK && (!row || !kept))
+        rc = pare_error_nomem(err, p->k_padded * 3ull);
+    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
+        uint32_t panel = n / p->panel, width = panel_width(p, kernels, panel), j = n % p->panel;
+        size_t at = (size_t)panel * p->groups * p->panel + j;
+        dynamic_row(w, n, shift, row, p->k_padded);
+        pack_scales(w, p, n, (float)shift);
+        for (uint32_t k = 0; k < p->k; k++)
+            p->sums[at + (size_t)PARE_MIN(k / p->group, p->groups - 1) * p->panel] += 128 * row[k];
+        if (plain) {
+            memcpy((int16_t *)p->data + (size_t)n * p->k, row, p->k * sizeof *row);
+        } else if (sparse) {
+            pare_weight_kept(w, n, 1, kept);
+            int8_t *to = (int8_t *)p->data + panel * p->panel_bytes;
+            uint8_t *control = p->control + panel * p->panel_bytes;
+            for (uint32_t k = 0; k < p->k_padded; k += 8) {
+                uint8_t places[4];
+                int16_t codes[4];
+                pick4(kept, row, k, places, codes);
+                for (uint32_t i = 0; i < 4; i++) {
+                    size_t where = ((size_t)k / 8 * width + j) * 4 + i;
+                    to[where] = (int8_t)codes[i];
+                    control[where] =
+                        (uint8_t)(places[i] + 8 * (j % 2)); /* its own 8 of the 16 bytes */
+                }
+            }
+        } else {
+            int8_t *to = (int8_t *)p->data + panel * p->panel_bytes;
+            for (uint32_t k = 0; k < p->k_padded; k++)
+                to[((size_t)k / step * width + j) * step + k % step] = (int8_t)row[k];
+        }
+    }
+    free(row);
+    free(kept);
+    return rc;
+}
+
+int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct pare_weight *w,
+              struct pare_packed **out, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    struct pare_packed *p = pare_calloc(1, sizeof *p);
+    if (!p)
+        return pare_error_nomem(err, sizeof *p);
+    *p = (struct pare_packed){
+        .product = (uint8_t)product,
+        .isa = kernels->isa,
+        .n = w->rows,
+        .k = w->cols,
+        .k_padded = w->cols,
+        .group = w->values == PARE_VALUES_INT ? w->group : w->cols,
+        .groups = w->values == PARE_VALUES_INT ? w->groups : 1,
+        .panel = kernels->panel,
+        .panels = (w->rows + kernels->panel - 1) / kernels->panel,
+    };
+    switch (product) {
+    case PARE_PRODUCT_DENSE:
+        PARE_TRY(pack_dense(kernels, w, p, err));
+        break;
+    case PARE_PRODUCT_SPARSE:
+        PARE_TRY(pack_sparse(kernels, w, p, err));
+        break;
+    case PARE_PRODUCT_CODES4:
+    case PARE_PRODUCT_CODES8:
+        PARE_TRY(pack_codes(kernels, w, p, err));
+        break;
+    default:
+        PARE_TRY(pack_dynamic(kernels, w, p, err));
+        break;
+    }
+    *out = p;
+    p = NULL;
+out:
+    pare_packed_free(p);
+    return rc;
+}

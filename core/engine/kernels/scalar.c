@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The portable reference: plain loops and libm. What every other kernel is tested against, and what
+ * runs where there is no other. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/kernels/kernels.h"
+
+static float activate_one(unsigned activation, float x)
+{
+    switch (activation) {
+    case PARE_ACT_GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f));
+    case PARE_ACT_GELU_TANH:
+        return 0.5f * x * (1.0f + tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x)));
+    case PARE_ACT_SILU:
+        return x / (1.0f + expf(-x));
+    case PARE_ACT_RELU:
+        return x < 0 ? 0 : x;
+    case PARE_ACT_TANH:
+        return tanhf(x);
+    default:
+        return x;
+    }
+}
+
+void pare_reference_activate(unsigned activation, const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = activate_one(activation, x[i]);
+}
+
+static float finish(const struct pare_epilogue *end, float sum, size_t col, size_t at)
+{
+    if (end->bias)
+        sum += end->bias[col];
+    sum = activate_one(end->activation, sum);
+    if (end->residual)
+        sum = end->factor * (end->residual[at] + sum);
+    return sum;
+}
+
+void pare_reference_epilogue(const struct pare_epilogue *end, float *y, uint32_t m, uint32_t n)
+{
+    for (size_t r = 0; r < m; r++)
+        for (size_t c = 0; c < n; c++)
+            y[r * n + c] = finish(end, y[r * n + c], c, r * n + c);
+}
+
+static void scalar_dense(const struct pare_job *job)
+{
+    const struct pare_packed *w = job->w;
+    for (size_t r = job->m0; r < job->m1; r++) {
+        const float *x = job->x + r * w->k;
+        for (size_t c = job->p0; c < job->p1; c++) {
+            const float *row = (const float *)w->data + c * w->k;
+            float sum = 0;
+            for (size_t i = 0; i < w->k; i++)
+                sum += x[i] * row[i];
+            job->y[r * w->n + c] = finish(&job->end, sum, c, r * w->n + c);
+        }
+    }
+}
+
+void pare_reference_product(const float *decoded, uint32_t n, uint32_t k, const float *x,
+                            uint32_t m, const struct pare_epilogue *end, float *y)
+{
+    struct pare_packed w = {.n = n, .k = k, .data = (void *)(uintptr_t)decoded};
+    struct pare_job job = {.w = &w, .x = x, .end = *end, .y = y, .m1 = m, .p1 = n, .rows = m};
+    scalar_dense(&job);
+}
+
+static void scalar_sparse(const struct pare_job *job)
+{
+    const struct pare_packed *w = job->w;
+    const struct pare_entry *entries = w->data;
+    for (size_t r = job->m0; r < job->m1; r++) {
+        for (size_t c = job->p0; c < job->p1; c++) {
+            float sum = 0;
+            for (size_t i = w->starts[c]; i < w->starts[c + 1]; i++)
+                sum += entries[i].value * job->x[r * w->k + entries[i].offset];
+            job->y[r * w->n + c] = finish(&job->end, sum, c, r * w->n + c);
+        }
+    }
+}
+
+static void scalar_dynamic(const struct pare_job *job)
+{
+    const struct pare_packed *w = job->w;
+    for (size_t r = job->m0; r < job->m1; r++) {
+        const uint8_t *x = (const uint8_t *)job->q.codes + r * job->q.stride;
+        for (size_t c = job->p0; c < job->p1; c++) {
+            const int16_t *row = (const int16_t *)w->data + c * w->k;
+            float sum = 0;
+            for (size_t g = 0; g < w->groups; g++) {
+                size_t k1 = PARE_MIN((g + 1) * w->group, (size_t)w->k);
+                int64_t exact = 0, inputs = 0;
+                for (size_t k = g * w->group; k < k1; k++) {
+                    exact += (x[k] - 128) * row[k];
+                    inputs += x[k] - 128;
+                }
+                sum += w->scales[c * w->groups + g] * (float)exact;
+                if (w->zeros)
+                    sum += w->zeros[c * w->groups + g] * (float)inputs;
+            }
+            job->y[r * w->n + c] = finish(&job->end, sum * job->q.scales[r], c, r * w->n + c);
+        }
+    }
+}
+
+static void scalar_quantize(const float *x, uint32_t rows, uint32_t k, void *codes, size_t stride,
+                            float *scales)
+{
+    uint8_t *out = codes;
+    for (uint32_t r = 0; r < rows; r++, x += k, out += stride) {
+        float top = 0, bad = 0;
+        for (uint32_t i = 0; i < k; i++) {
+            top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+            bad += x[i] * 0.0f;
+        }
+        float inv = top > 0 ? 127.0f / top : 0;
+        scales[r] = top / 127.0f + bad;
+        for (uint32_t i = 0; i < stride; i++) {
+            float v = i < k ? nearbyintf(x[i] * inv) : 0;
+            out[i] = (uint8_t)((v >= -127 && v <= 127 ? (int)v : 0) + 128);
+        }
+    }
+}
+
+/* The scalar product reads rows as they are: a block of one token. */
+static void scalar_transpose(const float *x, uint32_t m, uint32_t k, uint32_t block, float *out)
+{
+    (void)m;
+    memcpy(out, x + (size_t)block * k, k * sizeof *x);
+}
+
+static void scalar_add(const float *x, const float *y, float factor, float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = factor * (x[i] + y[i]);
+}
+
+static void scalar_add_vector(const float *x, const float *a, float *out, uint32_t rows,
+                              uint32_t width)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < width; i++)
+            out[r * width + i] = x[r * width + i] + a[i];
+}
+
+static void scalar_norm(const float *x, const float *gamma, const float *beta, float eps,
+                        float *out, uint32_t rows, uint32_t width)
+{
+    for (uint32_t r = 0; r < rows; r++, x += width, out += width) {
+        float mean = 0, var = 0;
+        for (uint32_t i = 0; i < width; i++)
+            mean += x[i];
+        mean /= (float)width;
+        for (uint32_t i = 0; i < width; i++)
+            var += (x[i] - mean) * (x[i] - mean);
+        float inv = 1.0f / sqrtf(var / (float)width + eps);
+        for (uint32_t i = 0; i < width; i++)
+            out[i] = (x[i] - mean) * inv * gamma[i] + beta[i];
+    }
+}
+
+static void scalar_mean(const float *x, float *out, uint32_t rows, uint32_t width)
+{
+    for (size_t i = 0; i < width; i++) {
+        float sum = 0;
+        for (size_t r = 0; r < rows; r++)
+            sum += x[r * width + i];
+        out[i] = sum / (float)rows;
+    }
+}
+
+static float scalar_dot(const float *x, const float *y, size_t n)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * y[i];
+    return sum;
+}
+
+static void scalar_attention(const struct pare_attention *a, uint32_t sample, uint32_t head)
+{
+    const size_t dh = a->head_width, width = a->heads * dh, tokens = a->tokens;
+    const size_t dv = a->value_width, v_width = a->heads * dv;
+    const size_t start = sample * tokens * width + head * dh;
+    const size_t v_start = sample * tokens * v_width + head * dv;
+    const float *sizes = a->sizes ? a->sizes + sample * tokens : NULL;
+    float *s = a->scratch;
+    for (size_t i = 0; i < tokens; i++) {
+        float top = -INFINITY, sum = 0;
+        for (size_t j = 0; j < tokens; j++) {
+            s[j] = a->scale * scalar_dot(a->q + start + i * width, a->k + start + j * width, dh);
+            if (sizes)
+                s[j] += logf(sizes[j]);
+            top = s[j] > top ? s[j] : top;
+        }
+        for (size_t j = 0; j < tokens; j++) {
+            s[j] = expf(s[j] - top);
+            sum += s[j];
+        }
+        for (size_t d = 0; d < dv; d++) {
+            float v = 0;
+            for (size_t j = 0; j < tokens; j++)
+                v += s[j] / sum * a->v[v_start + j * v_width + d];
+            a->out[v_start + i * v_width + d] = v;
+        }
+    }
+}
+
+const struct pare_kernels pare_kernels_scalar = {
+    .isa = PARE_ISA_SCALAR,
+    .lanes = 1,
+    .panel = 1,
+    .rows = 1,
+    .token_block = 1,
+    .code_size = 1,
+    .k_step = 1,
+    .product =
+        {
+            [PARE_PRODUCT_DENSE] = scalar_dense,
+            [PARE_PRODUCT_SPARSE] = scalar_sparse,
+            [PARE_PRODUCT_DYNAMIC] = scalar_dynamic,
+        },
+    .quantize = scalar_quantize,
+    .transpose = scalar_transpose,
+    .activate = pare_reference_activate,
+    .add = scalar_add,
+    .add_vector = scalar_add_vector,
+    .norm = scalar_norm,
+    .mean = scalar_mean,
+    .attention = scalar_attention,
+    .dot = scalar_dot,
+};

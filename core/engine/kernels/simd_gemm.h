@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dense float products. A tile is TILE_ROWS rows by TILE_VECS vectors of outputs, held in registers
+ * while the inner dimension runs from first to last, one fused multiply-add per step: the order of
+ * every sum is that of the inner dimension. */
+#ifndef PARE_SIMD_GEMM_H
+#define PARE_SIMD_GEMM_H
+
+#include "base/mem.h"
+#include "engine/kernels/simd_math.h"
+
+/* What a finished tile needs besides its sums: all pointers at the tile's first output. */
+struct tile_end {
+    const float *bias, *residual;
+    size_t ld_residual;
+    float factor;
+    unsigned activation;
+};
+
+INLINE void act_row(unsigned activation, const float *x, float *y, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL)
+        vf_store(y + i, vf_act(activation, vf_load(x + i)));
+    if (i < n) {
+        vm m = vm_first((uint32_t)(n - i));
+        vf_store_m(y + i, m, vf_act(activation, vf_load_m(x + i, m)));
+    }
+}
+
+static void simd_activate(unsigned activation, const float *x, float *y, size_t n)
+{
+    switch (activation) { /* constants, so that the choice leaves the loops */
+    case PARE_ACT_GELU:
+        act_row(PARE_ACT_GELU, x, y, n);
+        break;
+    case PARE_ACT_GELU_TANH:
+        act_row(PARE_ACT_GELU_TANH, x, y, n);
+        break;
+    case PARE_ACT_SILU:
+        act_row(PARE_ACT_SILU, x, y, n);
+        break;
+    case PARE_ACT_RELU:
+        act_row(PARE_ACT_RELU, x, y, n);
+        break;
+    case PARE_ACT_TANH:
+        act_row(PARE_ACT_TANH, x, y, n);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Bias and residual on a vector of sums. */
+INLINE vf end_vec(vf v, const struct tile_end *end, const float *residual, size_t col, vm mask)
+{
+    if (end->bias)
+        v = vf_add(v, vf_load_m(end->bias + col, mask));
+    if (residual)
+        v = vf_mul(vf_set1(end->factor), vf_add(vf_load_m(residual + col, mask), v));
+    return v;
+}
+
+/* rows x vecs vectors of C (+)= X B; `width` columns of them are real. `first`: start from 0, else
+ * from C. `end`: NULL while more inner columns follow. */
+INLINE void tile_f32(const int rows, const int vecs, uint32_t k, const float *x, size_t ldx,
+                     const float *b, float *c, size_t ldc, uint32_t width, bool first,
+                     const struct tile_end *end)
+{
+    vf acc[TILE_ROWS][TILE_VECS];
+    const vm tail = vm_first(width - (uint32_t)(vecs - 1) * VL), all = vm_first(VL);
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+        UNROLL
+        for (int j = 0; j < vecs; j++)
+            acc[i][j] = first ? vf_zero()
+                              : vf_load_m(c + (size_t)i * ldc + j * VL, j == vecs - 1 ? tail : all);
+    }
+    for (uint32_t p = 0; p < k; p++) {
+        vf bv[TILE_VECS];
+        UNROLL
+        for (int j = 0; j < vecs; j++)
+            bv[j] = vf_load(b + j * VL);
+        b += vecs * VL;
+        UNROLL
+        for (int i = 0; i < rows; i++) {
+            vf xv = vf_set1(x[(size_t)i * ldx + p]);
+            UNROLL
+            for (int j = 0; j < vecs; j++)
+                acc[i][j] = vf_fma(xv, bv[j], acc[i][j]);
+        }
+    }
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+        float *row = c + (size_t)i * ldc;
+        const float *residual =
+            end && end->residual ? end->residual + (size_t)i * end->ld_residual : NULL;
+        UNROLL
+        for (int j = 0; j < vecs; j++) {
+            vm mask = j == vecs - 1 ? tail : all;
+            vf v = acc[i][j];
+            if (end)
+                v = end_vec(v, end, residual, (size_t)j * VL, mask);
+            vf_store_m(row + j * VL, mask, v);
+        }
+    }
+}
+
+typedef void (*tile_f32_fn)(uint32_t k, const float *x, size_t ldx, const float *b, float *c,
+                            size_t ldc, uint32_t width, bool first, const struct tile_end *end);
+
+#define TILE_F32(R, V)                                                                             \
+    static void tile_f32_##R##x##V(uint32_t k, const float *x, size_t ldx, const float *b,         \
+                                   float *c, size_t ldc, uint32_t width, bool first,               \
+                                   const struct tile_end *end)                                     \
+    {                                                                                              \
+        tile_f32(R, V, k, x, ldx, b, c, ldc, width, first, end);                                   \
+    }
+#if PARE_VEC == 16
+#define EACH_ROWS(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V) X(7, V) X(8, V)
+#define EACH_TILE(X) EACH_ROWS(X, 1) EACH_ROWS(X, 2) EACH_ROWS(X, 3)
+#else
+#define EACH_ROWS(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V)
+#define EACH_TILE(X) EACH_ROWS(X, 1) EACH_ROWS(X, 2)
+#endif
+EACH_TILE(TILE_F32)
+
+#define TILE_F32_ENTRY(R, V) [V - 1][R - 1] = tile_f32_##R##x##V,
+static const tile_f32_fn tiles_f32[TILE_VECS][TILE_ROWS] = {EACH_TILE(TILE_F32_ENTRY)};
+
+/* Rows m0..m1 are cut into equal tiles, so that no last tile is too small to fill the pipeline. */
+INLINE uint32_t tile_count(uint32_t m)
+{
+    return (m + TILE_ROWS - 1) / TILE_ROWS;
+}
+
+/* All rows of a panel part: `b` holds k x (vecs * VL). Pointers in `end` are at row 0, panel column
+ * 0. */
+static void panel_f32(uint32_t m, uint32_t k, const float *x, size_t ldx, const float *b, float *c,
+                      size_t ldc, uint32_t width, bool first, const struct tile_end *end)
+{
+    uint32_t vecs = (width + VL - 1) / VL, tiles = tile_count(m), at = 0;
+    for (uint32_t t = 0; t < tiles; t++) {
+        uint32_t rows = (m - at + tiles - t - 1) / (tiles - t);
+        struct tile_end here;
+        if (end) {
+            here = *end;
+            if (here.residual)
+                here.residual += (size_t)at * here.ld_residual;
+        }
+        float *out = c + (size_t)at * ldc;
+        tiles_f32[vecs - 1][rows - 1](k, x + (size_t)at * ldx, ldx, b, out, ldc, width, first,
+                                      end ? &here : NULL);
+        if (end && end->activation)
+            for (uint32_t i = 0; i < rows; i++)
+                simd_activate(end->activation, out + (size_t)i * ldc, out + (size_t)i * ldc, width);
+        at += rows;
+    }
+}
+
+/* Bring inner columns k0..k1 of a panel to floats. */
+typedef const float *(*decode_fn)(const struct pare_packed *w, uint32_t panel, uint32_t k0,
+                                  uint32_t k1, uint32_t padded, float *scratch);
+
+INLINE void product_panels(const struct pare_job *job, decode_fn decode)
+{
+    const struct pare_packed *w = job->w;
+    for (uint32_t p = job->p0; p < job->p1; p++) {
+        uint32_t n0 = p * w->panel, width = PARE_MIN(w->panel, w->n - n0);
+        uint32_t padded = (width + VL - 1) / VL * VL;
+        struct tile_end end = {
+            .bias = job->end.bias ? job->end.bias + n0 : NULL,
+            .residual = job->end.residual ? job->end.residual + (size_t)job->m0 * w->n + n0 : NULL,
+            .ld_residual = w->n,
+            .factor = job->end.factor,
+            .activation = job->end.activation,
+        };
+        uint32_t chunks = (w->k + PARE_K_CHUNK - 1) / PARE_K_CHUNK;
+        /* Even chunks whose ends are a multiple of 2, as packed 4-bit codes need. */
+        uint32_t chunk = (w->k + chunks - 1) / chunks;
+        chunk += chunk & 1;
+        for (uint32_t k0 = 0; k0 < w->k; k0 += chunk) {
+            uint32_t k1 = PARE_MIN(k0 + chunk, w->k);
+            const float *b = decode(w, p, k0, k1, padded, job->scratch);
+            panel_f32(job->m1 - job->m0, k1 - k0, job->x + (size_t)job->m0 * w->k + k0, w->k, b,
+                      job->y + (size_t)job->m0 * w->n + n0, w->n, width, k0 == 0,
+                      k1 == w->k ? &end : NULL);
+        }
+    }
+}
+
+INLINE const float *decode_none(const struct pare_packed *w, uint32_t panel, uint32_t k0,
+                                uint32_t k1, uint32_t padded, float *scratch)
+{
+    (void)k1, (void)scratch;
+    const char *data = w->data;
+    return (const float *)(const void *)(data + panel * w->panel_bytes) + (size_t)k0 * padded;
+}
+
+static void simd_dense(const struct pare_job *job)
+{
+    product_panels(job, decode_none);
+}
+
+/* One column of codes to floats: scale * (code - zero), or scale * code + zero, as the reference
+ * rounds. */
+INLINE void decode_column(vi code, const float *scale, const float *zero, uint8_t zero_kind,
+                          float *out)
+{
+    vf v = vf_from_int(code);
+    if (zero_kind == PARE_ZERO_INT)
+        v = vf_sub(v, vf_load(zero));
+    v = vf_mul(v, vf_load(scale));
+    if (zero_kind == PARE_ZERO_MIN)
+        v = vf_add(v, vf_load(zero));
+    vf_store(out, v);
+}
+
+INLINE const float *decode_codes(const struct pare_packed *w, uint32_t panel, uint32_t k0,
+                                 uint32_t k1, uint32_t padded, float *scratch, int bits)
+{
+    const uint8_t *codes = (const uint8_t *)w->data + panel * w->panel_bytes;
+    size_t at = ((size_t)panel * w->groups) * w->panel;
+    const vi low = vi_set1(15), bias = vi_set1(w->code_bias);
+    uint32_t step = bits == 4 ? 2 : 1, g = k0 / w->group, left = w->group - k0 % w->group;
+    float *out = scratch;
+    for (uint32_t k = k0; k < k1; k += step, out += step * padded) {
+        const float *scale = w->scales + at + (size_t)g * w->panel;
+        const float *zero = w->zeros ? w->zeros + at + (size_t)g * w->panel : NULL;
+        const uint8_t *row = codes + (size_t)(k / step) * padded;
+        for (uint32_t j = 0; j < padded; j += VL) {
+            const float *z = zero ? zero + j : NULL;
+            if (bits ==
+                4) { /* two columns in a byte; the buffer has room for one beyond the last */
+                vi both = vi_widen_u8(row + j);
+                decode_column(vi_sub(vi_and(both, low), bias), scale + j, z, w->zero_kind, out + j);
+                vi high = vi_shr(both, 4);
+                decode_column(vi_sub(high, bias), scale + j, z, w->zero_kind, out + padded + j);
+            } else if (w->zero_kind == PARE_ZERO_NONE) {
+                decode_column(vi_widen_s8(row + j), scale + j, z, PARE_ZERO_NONE, out + j);
+            } else {
+                decode_column(vi_widen_u8(row + j), scale + j, z, w->zero_kind, out + j);
+            }
+        }
+        left -= PARE_MIN(step, left);
+        if (left == 0) {
+            g++;
+            left = w->group;
+        }
+    }
+    return scratch;
+}
+
+INLINE const float *decode4(const struct pare_packed *w, uint32_t panel, uint32_t k0, uint32_t k1,
+                            uint32_t padded, float *scratch)
+{
+    return decode_codes(w, panel, k0, k1, padded, scratch, 4);
+}
+
+INLINE const float *decode8(const struct pare_packed *w, uint32_t panel, uint32_t k0, uint32_t k1,
+                            uint32_t padded, float *scratch)
+{
+    return decode_codes(w, panel, k0, k1, padded, scratch, 8);
+}
+
+static void simd_codes4(const struct pare_job *job)
+{
+    product_panels(job, decode4);
+}
+
+static void simd_codes8(const struct pare_job *job)
+{
+    product_panels(job, decode8);
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of one instruction set; PARE_TABLE names it. */
+#include "engine/kernels/simd_int8.h"
+#include "engine/kernels/simd_ops.h"
+#include "engine/kernels/simd_sparse.h"
+
+const struct pare_kernels PARE_TABLE = {
+    .isa = PARE_TABLE_ISA,
+    .lanes = VL,
+    .panel = TILE_VECS * VL,
+    .rows = TILE_ROWS,
+    .token_block = TOKEN_BLOCK,
+    .code_size = CODE_SIZE,
+    .k_step = K_STEP,
+    .product =
+        {
+            [PARE_PRODUCT_DENSE] = simd_dense,
+            [PARE_PRODUCT_SPARSE] = simd_sparse,
+            [PARE_PRODUCT_CODES4] = simd_codes4,
+            [PARE_PRODUCT_CODES8] = simd_codes8,
+            [PARE_PRODUCT_DYNAMIC] = simd_dynamic,
+#ifdef PARE_VNNI
+            [PARE_PRODUCT_DYNAMIC_SPARSE] = simd_dynamic_sparse,
+#endif
+        },
+    .quantize = simd_quantize,
+    .transpose = simd_transpose,
+    .activate = simd_activate,
+    .add = simd_add,
+    .add_vector = simd_add_vector,
+    .norm = simd_norm,
+    .mean = simd_mean,
+    .attention = simd_attention,
+    .dot = simd_dot,
+};

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/plan.h"
+
+#include <limits.h>
+#include <math.h>
+#include <omp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/compile.h"
+
+struct pare_plan {
+    struct pare_graph *graph; /* a copy; its weights are gone, their packed forms are in `nodes` */
+    const struct pare_kernels *kernels;
+    struct pare_plan_options options;
+    struct pare_plan_node *nodes;
+    struct pare_plan_tap *taps; /* per value */
+    bool tapped, profiling, ran;
+    struct pare_program program;
+    uint32_t lanes; /* blocks of samples that run at once */
+    char *arena, *scratch;
+    size_t arena_bytes; /* of all lanes */
+    struct pare_node_report *reports;
+    uint64_t *times;
+};
+
+void pare_plan_free(struct pare_plan *plan)
+{
+    if (!plan)
+        return;
+    for (uint32_t i = 0; plan->nodes && i < plan->graph->n_nodes; i++)
+        pare_packed_free(plan->nodes[i].packed);
+    pare_program_free(&plan->program);
+    pare_graph_free(plan->graph);
+    free(plan->nodes);
+    free(plan->taps);
+    free(plan->arena);
+    free(plan->scratch);
+    free(plan->reports);
+    free(plan->times);
+    free(plan);
+}
+
+/* Choose and pack every product; what other nodes run on is their table's name. */
+static int pack_nodes(struct pare_plan *plan, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    struct pare_graph *g = plan->graph;
+    const char *isa = pare_isa_name((enum pare_isa)plan->kernels->isa);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        struct pare_node *node = &g->nodes[i];
+        struct pare_plan_node *n = &plan->nodes[i];
+        plan->reports[i] = (struct pare_node_report){
+            .path = node->path, .kernel = n->kernel, .macs = pare_node_macs(g, node)};
+        if (!node->weight) {
+            snprintf(n->kernel, sizeof n->kernel, "%s %s", pare_op_name(node->op), isa);
+            continue;
+        }
+        n->choice = pare_choose(plan->kernels, node->weight, node->activation_bits,
+                                g->values[node->outputs[0]].tokens);
+        PARE_TRY(pare_pack(plan->kernels, n->choice.product, node->weight, &n->packed, err));
+        if (n->choice.decoded) {
+            char from[64] = "";
+            pare_weight_describe(node->weight, from);
+            snprintf(n->kernel, sizeof n->kernel, "decode %.48s -> %s %s", from,
+                     pare_product_name(n->choice.product), isa);
+        } else {
+            snprintf(n->kernel, sizeof n->kernel, "%s %s", pare_product_name(n->choice.product),
+                     isa);
+        }
+        plan->reports[i].packed_bytes = n->packed->bytes;
+        plan->reports[i].decoded = n->choice.decoded;
+        pare_weight_unref(node->weight);
+        node->weight = NULL;
+    }
+out:
+    return rc;
+}
+
+/* Lay the program out again: at the start, and whenever a tap changes what may be fused. */
+static int lay_out(struct pare_plan *plan, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const struct pare_plan_options *o = &plan->options;
+    /* Whole batches where somebody looks at values or hands them in, blocks of samples elsewhere.
+     */
+    const bool whole = plan->tapped || o->no_fusion;
+    uint32_t lanes = !whole && o->threads > 1 && o->batch >= o->threads ? o->threads : 1;
+    struct pare_program program = {0};
+    PARE_TRY(pare_program_new(plan->graph, plan->kernels, plan->nodes, plan->taps, !o->no_fusion,
+                              whole ? o->batch : 0, (o->batch + lanes - 1) / lanes, &program, err));
+    size_t arena_bytes, scratch_bytes;
+    if (!pare_mul_size(program.arena_bytes, lanes, &arena_bytes) ||
+        !pare_mul_size(program.scratch_bytes, o->threads, &scratch_bytes)) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    char *arena = pare_alloc_aligned(arena_bytes, 1),
+         *scratch = pare_alloc_aligned(scratch_bytes, 1);
+    if (!arena || !scratch) {
+        free(arena);
+        free(scratch);
+        rc = pare_error_nomem(err, arena_bytes + scratch_bytes);
+        goto out;
+    }
+    free(plan->arena);
+    free(plan->scratch);
+    pare_program_free(&plan->program);
+    plan->arena = arena;
+    plan->scratch = scratch;
+    plan->arena_bytes = arena_bytes;
+    plan->lanes = lanes;
+    plan->program = program;
+    program = (struct pare_program){0};
+    for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
+        struct pare_plan_node *n = &plan->nodes[i];
+        uint32_t into = plan->program.fused[i];
+        if (!n->packed && into)
+            snprintf(n->kernel, sizeof n->kernel, "fused into %.80s",
+                     plan->graph->nodes[into - 1].path);
+        else if (!n->packed)
+            snprintf(n->kernel, sizeof n->kernel, "%s %s", pare_op_name(plan->graph->nodes[i].op),
+                     pare_isa_name((enum pare_isa)plan->kernels->isa));
+    }
+out:
+    pare_program_free(&program);
+    return rc;
+}
+
+int pare_plan_new(const struct pare_graph *graph, const struct pare_plan_options *options,
+                  struct pare_plan **out, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    struct pare_plan *plan = NULL;
+    enum pare_isa best = pare_isa_best(),
+                  isa = options->isa < 0 ? best : (enum pare_isa)options->isa;
+    if (options->batch == 0 || options->threads == 0 || options->threads > 4096)
+        return pare_error_set(err, PARE_INVALID, "a plan needs a batch and threads of at least 1");
+    if (options->reference)
+        isa = PARE_ISA_SCALAR;
+    const struct pare_kernels *kernels = pare_kernels_of(isa);
+    if (!kernels) {
+        rc = pare_error_set(err, PARE_UNSUPPORTED, "no kernels for %s here", pare_isa_name(isa));
+        pare_error_detail(err, "the best that this CPU and this program have is %s",
+                          pare_isa_name(best));
+        return rc;
+    }
+    plan = pare_calloc(1, sizeof *plan);
+    if (!plan)
+        return pare_error_nomem(err, sizeof *plan);
+    plan->options = *options;
+    plan->kernels = kernels;
+    PARE_TRY(pare_graph_copy(graph, &plan->graph, err));
+    PARE_TRY(pare_graph_infer(plan->graph, err));
+    plan->nodes = pare_calloc(plan->graph->n_nodes, sizeof *plan->nodes);
+    plan->taps = pare_calloc(plan->graph->n_values, sizeof *plan->taps);
+    plan->reports = pare_calloc(plan->graph->n_nodes, sizeof *plan->reports);
+    plan->times = pare_calloc(plan->graph->n_nodes, sizeof *plan->times);
+    if (!plan->nodes || !plan->taps || !plan->reports || !plan->times) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    PARE_TRY(pack_nodes(plan, err));
+    PARE_TRY(lay_out(plan, err));
+    *out = plan;
+    plan = NULL;
+out:
+    pare_plan_free(plan);
+    return rc;
+}
+
+int pare_plan_tap(struct pare_plan *plan, uint32_t value, pare_tap_fn fn, void *user,
+                  struct pare_error *err)
+{
+    if (value >= plan->graph->n_values)
+        return pare_error_set(err, PARE_INVALID, "the graph has no value %u", value);
+    if (plan->ran)
+        return pare_error_set(err, PARE_INVALID, "taps are set before the first run");
+    plan->taps[value] = (struct pare_plan_tap){.fn = fn, .user = user};
+    plan->tapped = true;
+    return lay_out(plan, err);
+}
+
+/* ---- running
+ * ------------------------------------------------------------------------------------- */
+
+/* Threads meet after every step. Steps take microseconds, so they spin first, then let others run.
+ */
+struct barrier {
+    int arrived, round; /* atomic */
+    int threads;
+};
+
+static void meet(struct barrier *b)
+{
+    int round = __atomic_load_n(&b->round, __ATOMIC_ACQUIRE);
+    if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_ACQ_REL) == b->threads) {
+        __atomic_store_n(&b->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&b->round, round + 1, __ATOMIC_RELEASE);
+        return;
+    }
+    for (int spins = 0; __atomic_load_n(&b->round, __ATOMIC_ACQUIRE) == round;) {
+        if (++spins < 4000) {
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#endif
+        } else {
+            sched_yield();
+        }
+    }
+}
+
+static struct pare_run run_of(const struct pare_plan *plan, uint32_t lane, const float *images,
+                              uint32_t n)
+{
+    return (struct pare_run){
+        .kernels = plan->kernels,
+        .slots = plan->program.slots,
+        .arena = plan->arena + lane * plan->program.arena_bytes,
+        .scratch = plan->scratch + lane * plan->program.scratch_bytes,
+        .scratch_bytes = plan->program.scratch_bytes,
+        .images = images,
+        .n = n,
+        .image_width = plan->graph->width,
+    };
+}
+
+static bool wanted(const struct pare_step *step, uint32_t first)
+{
+    return step->prepares ? step->last_node >= first : step->index >= first;
+}
+
+static int call_tap(const struct pare_plan *plan, const struct pare_run *run, uint32_t value)
+{
+    const struct pare_plan_tap *tap = &plan->taps[value];
+    uint32_t sizes = plan->program.sizes_of[value];
+    const struct pare_value *v = &plan->graph->values[value];
+    return tap->fn(tap->user, value, pare_slot_read(run, value),
+                   sizes ? pare_slot_read(run, sizes) : NULL, run->n, v->tokens, v->width);
+}
+
+/* Every step on its own, for taps and profiles; threads meet between steps anyway. */
+static int run_observed(struct pare_plan *plan, const struct pare_run *run, uint32_t threads,
+                        uint32_t first)
+{
+    int rc = PARE_OK;
+    if (first == 0 && plan->taps[0].fn)
+        PARE_TRY(call_tap(plan, run, 0));
+    for (uint32_t s = 0; s < plan->program.n_steps; s++) {
+        const struct pare_step *step = &plan->program.steps[s];
+        if (!wanted(step, first))
+            continue;
+        uint64_t start = plan->profiling ? pare_clock_ns() : 0;
+        if (threads == 1) {
+            step->fn(run, step, 0, 1);
+        } else {
+#pragma omp parallel num_threads((int)threads)
+            step->fn(run, step, (uint32_t)omp_get_thread_num(), (uint32_t)omp_get_num_threads());
+        }
+        if (plan->profiling)
+            plan->times[step->index] += pare_clock_ns() - start;
+        for (uint32_t o = 0; !step->prepares && o < step->node->n_outputs; o++)
+            if (plan->taps[step->out[o]].fn)
+                PARE_TRY(call_tap(plan, run, step->out[o]));
+    }
+out:
+    return rc;
+}
+
+static void run_together(const struct pare_plan *plan, const struct pare_run *run, uint32_t threads)
+{
+    const struct pare_program *p = &plan->program;
+    if (threads == 1) {
+        for (uint32_t s = 0; s < p->n_steps; s++)
+            p->steps[s].fn(run, &p->steps[s], 0, 1);
+        return;
+    }
+    struct barrier barrier = {0};
+#pragma omp parallel num_threads((int)threads)
+    {
+#pragma omp single
+        barrier.threads = omp_get_num_threads();
+        for (uint32_t s = 0; s < p->n_steps; s++) {
+            p->steps[s].fn(run, &p->steps[s], (uint32_t)omp_get_thread_num(),
+                           (uint32_t)barrier.threads);
+            meet(&barrier);
+        }
+    }
+}
+
+/* Blocks of samples that one lane runs: every `lanes`-th. */
+static void run_blocks(const struct pare_plan *plan, uint32_t lane, uint32_t lanes, uint32_t block,
+                       const float *images, uint32_t n, float *out)
+{
+    const struct pare_graph *g = plan->graph;
+    const size_t pixels = (size_t)g->channels * g->height * g->width;
+    const size_t classes = g->values[g->output].width;
+    for (uint64_t at = (uint64_t)lane * block; at < n; at += (uint64_t)lanes * block) {
+        uint32_t here = (uint32_t)PARE_MIN((uint64_t)block, n - at);
+        struct pare_run run = run_of(plan, lane, images + at * pixels, here);
+        run_together(plan, &run, lanes > 1 ? 1 : plan->lanes > 1 ? 1 : plan->options.threads);
+        memcpy(out + at * classes, pare_slot_read(&run, g->output), here * classes * sizeof *out);
+    }
+}
+
+static int check_finite(const struct pare_plan *plan, const float *out, uint32_t n,
+                        struct pare_error *err)
+{
+    const size_t classes = plan->graph->values[plan->graph->output].width;
+    for (size_t i = 0; i < n * classes; i++) {
+        if (isfinite(out[i]))
+            continue;
+        int rc = pare_error_set(err, PARE_FAILED, "the model's output is not finite");
+        pare_error_detail(err, "sample %zu of the batch, output %zu is %g", i / classes,
+                          i % classes, (double)out[i]);
+        pare_error_hint(err,
+                        "look for weights that are not finite or inputs that were not normalised");
+        return rc;
+    }
+    return PARE_OK;
+}
+
+static int check_n(const struct pare_plan *plan, uint32_t n, struct pare_error *err)
+{
+    if (n <= plan->options.batch)
+        return PARE_OK;
+    return pare_error_set(err, PARE_INVALID, "%u samples were given to a plan for %u", n,
+                          plan->options.batch);
+}
+
+int pare_plan_run(struct pare_plan *plan, const float *images, uint32_t n, float *out,
+                  struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const struct pare_graph *g = plan->graph;
+    PARE_TRY(check_n(plan, n, err));
+    plan->ran = true;
+    if (n == 0)
+        goto out;
+    if (plan->tapped || plan->profiling) {
+        const size_t pixels = (size_t)g->channels * g->height * g->width;
+        const size_t classes = g->values[g->output].width;
+        for (uint32_t at = 0; at < n; at += plan->program.samples) {
+            uint32_t here = PARE_MIN(plan->program.samples, n - at);
+            struct pare_run run = run_of(plan, 0, images + at * pixels, here);
+            rc = run_observed(plan, &run, plan->options.threads, 0);
+            if (rc != PARE_OK) {
+                rc = pare_error_set(err, rc, "a tap stopped the run");
+                goto out;
+            }
+            memcpy(out + at * classes, pare_slot_read(&run, g->output),
+                   here * classes * sizeof *out);
+        }
+    } else if (plan->lanes == 1) {
+        run_blocks(plan, 0, 1, plan->program.samples, images, n, out);
+    } else {
+        /* Smaller blocks when there are too few samples for every lane to have a full one. */
+        uint32_t block = PARE_MIN(plan->program.samples, (n + plan->lanes - 1) / plan->lanes);
+#pragma omp parallel num_threads((int)plan->lanes)
+        run_blocks(plan, (uint32_t)omp_get_thread_num(), (uint32_t)omp_get_num_threads(), block,
+                   images, n, out);
+    }
+    PARE_TRY(check_finite(plan, out, n, err));
+out:
+    return rc;
+}
+
+/* Copy what earlier nodes would have written into its slots. */
+static int take_given(struct pare_plan *plan, struct pare_run *run, uint32_t first,
+                      const struct pare_given *given, uint32_t n_given, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const struct pare_graph *g = plan->graph;
+    const struct pare_program *p = &plan->program;
+    uint32_t from = 0; /* first step of the run proper */
+    bool *known = pare_calloc(g->n_values, sizeof *known);
+    if (!known)
+        return pare_error_nomem(err, g->n_values);
+    while (from < p->n_steps && p->steps[from].index < first)
+        from++;
+    for (uint32_t i = 0; i < n_given; i++) {
+        uint32_t value = given[i].value;
+        if (value >= g->n_values) {
+            rc = pare_error_set(err, PARE_INVALID, "the graph has no value %u", value);
+            goto out;
+        }
+        known[value] = true;
+        const struct pare_slot *slot = &p->slots[value];
+        if (value == 0)
+            run->images = given[i].data;
+        else if (slot->first < from && slot->last >= from)
+            memcpy(pare_slot_data(run, value), given[i].data,
+                   (size_t)run->n * slot->tokens * slot->width * sizeof(float));
+    }
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct pare_node *node = &g->nodes[i];
+        for (uint32_t j = 0; i >= first && j < node->n_inputs; j++) {
+            if (known[node->inputs[j]])
+                continue;
+            rc = pare_error_set(err, PARE_INVALID, "%s reads value %u, which was not given",
+                                node->path, node->inputs[j]);
+            goto out;
+        }
+        for (uint32_t j = 0; i >= first && j < node->n_outputs; j++) {
+            uint32_t value = node->outputs[j], sizes = p->sizes_of[value];
+            known[value] = true;
+            if (plan->taps[value].fn && sizes && !known[sizes] && sizes != node->outputs[1]) {
+                rc = pare_error_set(err, PARE_INVALID,
+                                    "a tap after %s needs its token sizes, value %u", node->path,
+                                    sizes);
+                goto out;
+            }
+        }
+    }
+    if (!known[g->output])
+        rc = pare_error_set(err, PARE_INVALID, "the output was not given");
+out:
+    free(known);
+    return rc;
+}
+
+int pare_plan_run_from(struct pare_plan *plan, uint32_t first, const struct pare_given *given,
+                       uint32_t n_given, uint32_t n, float *out, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const struct pare_graph *g = plan->graph;
+    struct pare_run run = run_of(plan, 0, NULL, n);
+    if (!plan->options.no_fusion)
+        return pare_error_set(err, PARE_INVALID,
+                              "only a plan without fusion can start in the middle");
+    if (first > g->n_nodes)
+        return pare_error_set(err, PARE_INVALID, "the graph has no node %u", first);
+    PARE_TRY(check_n(plan, n, err));
+    plan->ran = true;
+    if (n == 0)
+        goto out;
+    PARE_TRY(take_given(plan, &run, first, given, n_given, err));
+    rc = run_observed(plan, &run, plan->options.threads, first);
+    if (rc != PARE_OK) {
+        rc = pare_error_set(err, rc, "a tap stopped the run");
+        goto out;
+    }
+    memcpy(out, pare_slot_read(&run, g->output),
+           (size_t)n * g->values[g->output].width * sizeof *out);
+    PARE_TRY(check_finite(plan, out, n, err));
+out:
+    return rc;
+}
+
+uint32_t pare_graph_live(const struct pare_graph *graph, uint32_t first, uint32_t *out)
+{
+    uint32_t n = 0;
+    for (uint32_t value = 0; value < graph->n_values; value++) {
+        bool written = value == 0, read = value == graph->output;
+        for (uint32_t i = 0; i < graph->n_nodes; i++) {
+            const struct pare_node *node = &graph->nodes[i];
+            for (uint32_t j = 0; i < first && j < node->n_outputs; j++)
+                written |= node->outputs[j] == value;
+            for (uint32_t j = 0; i >= first && j < node->n_inputs; j++)
+                read |= node->inputs[j] == value;
+        }
+        if (written && read)
+            out[n++] = value;
+    }
+    return n;
+}
+
+uint32_t pare_plan_reports(const struct pare_plan *plan, const struct pare_node_report **out)
+{
+    *out = plan->reports;
+    return plan->graph->n_nodes;
+}
+
+void pare_plan_profile(struct pare_plan *plan, bool on)
+{
+    plan->profiling = on;
+    memset(plan->times, 0, plan->graph->n_nodes * sizeof *plan->times);
+}
+
+const uint64_t *pare_plan_times(const struct pare_plan *plan)
+{
+    return plan->times;
+}
+
+uint64_t pare_plan_arena_bytes(const struct pare_plan *plan)
+{
+    return plan->arena_bytes;
+}

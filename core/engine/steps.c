@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/engine.h"
+
+/* A thread's share of n things. */
+struct share {
+    uint32_t from, to;
+};
+
+static struct share share_of(uint32_t n, uint32_t thread, uint32_t threads)
+{
+    return (struct share){(uint32_t)((uint64_t)n * thread / threads),
+                          (uint32_t)((uint64_t)n * (thread + 1) / threads)};
+}
+
+static void *scratch_of(const struct pare_run *run, uint32_t thread)
+{
+    return run->scratch + thread * run->scratch_bytes;
+}
+
+uint32_t pare_code_stride(uint32_t width)
+{
+    return (uint32_t)pare_round_up(width, 16);
+}
+
+bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot *slot,
+                     uint32_t samples, size_t *out)
+{
+    size_t rows, bytes, width = slot->width;
+    if (!pare_mul_size(samples, slot->tokens, &rows))
+        return false;
+    switch (slot->kind) {
+    case PARE_SLOT_CODES:
+        if (!pare_mul_size(rows, pare_code_stride(slot->width) * kernels->code_size + sizeof(float),
+                           &bytes))
+            return false;
+        break;
+    case PARE_SLOT_TRANSPOSED:
+        rows = pare_round_up(rows, kernels->token_block);
+        /* fallthrough */
+    default:
+        if (!pare_mul_size(rows, width, &bytes) || !pare_mul_size(bytes, sizeof(float), &bytes))
+            return false;
+        break;
+    }
+    *out = pare_round_up(bytes, PARE_ALIGN);
+    return bytes < PTRDIFF_MAX / 2;
+}
+
+/* Where the scales of a slot of codes begin. */
+static struct pare_quantized quantized(const struct pare_run *run, uint32_t slot)
+{
+    const struct pare_slot *s = &run->slots[slot];
+    char *codes = pare_slot_data(run, slot);
+    size_t stride = pare_code_stride(s->width), rows = (size_t)run->n * s->tokens;
+    return (struct pare_quantized){
+        .codes = codes,
+        .scales = (float *)(void *)(codes + rows * stride * run->kernels->code_size),
+        .stride = stride,
+    };
+}
+
+/* ---- steps that prepare the input of products ---- */
+
+static void step_quantize(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                          uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct pare_quantized q = quantized(run, step->out[0]);
+    char *codes = pare_slot_data(run, step->out[0]);
+    float *scales = (float *)(void *)(codes + ((const char *)q.scales - codes));
+    run->kernels->quantize(pare_slot_read(run, step->in[0]) + (size_t)rows.from * s->width,
+                           rows.to - rows.from, s->width,
+                           codes + rows.from * q.stride * run->kernels->code_size, q.stride,
+                           scales + rows.from);
+}
+
+static void step_dequantize(const struct pare_run *run, const struct pare_step *step,
+                            uint32_t thread, uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    const float *in = pare_slot_read(run, step->in[0]);
+    float *out = pare_slot_data(run, step->out[0]);
+    for (size_t r = rows.from; r < rows.to; r++) {
+        const float *x = in + r * s->width;
+        float *y = out + r * s->width, top = 0, bad = 0;
+        for (uint32_t i = 0; i < s->width; i++) {
+            top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+            bad += x[i] * 0.0f;
+        }
+        float inv = top > 0 ? 127.0f / top : 0, scale = top / 127.0f + bad;
+        for (uint32_t i = 0; i < s->width; i++)
+            y[i] = nearbyintf(x[i] * inv) * scale;
+    }
+}
+
+static void step_transpose(const struct pare_run *run, const struct pare_step *step,
+                           uint32_t thread, uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    const uint32_t block = run->kernels->token_block, rows = run->n * s->tokens;
+    struct share blocks = share_of((rows + block - 1) / block, thread, threads);
+    const float *x = pare_slot_read(run, step->in[0]);
+    float *out = pare_slot_data(run, step->out[0]);
+    for (uint32_t b = blocks.from; b < blocks.to; b++)
+        run->kernels->transpose(x, rows, s->width, b, out + (size_t)b * block * s->width);
+}
+
+/* Patches as rows: channel, y, x. The image is channels x (height * width). */
+static void step_patches(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                         uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    const uint32_t k = step->node->kernel, pixels = run->slots[step->in[0]].width;
+    const uint32_t channels = run->slots[step->in[0]].tokens, across = run->image_width,
+                   grid = across / k;
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    const float *images = pare_slot_read(run, step->in[0]);
+    float *out = (float *)pare_slot_data(run, step->out[0]) + (size_t)rows.from * s->width;
+    for (uint32_t r = rows.from; r < rows.to; r++) {
+        uint32_t patch = r % s->tokens, py = patch / grid, px = patch % grid;
+        const float *image = images + (size_t)(r / s->tokens) * channels * pixels;
+        for (uint32_t c = 0; c < channels; c++) {
+            const float *from =
+                image + (size_t)c * pixels + (size_t)py * k * across + (size_t)px * k;
+            for (uint32_t y = 0; y < k; y++, from += across, out += k)
+                memcpy(out, from, k * sizeof *out);
+        }
+    }
+}
+
+/* ---- operations ---- */
+
+static void step_product(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                         uint32_t threads)
+{
+    const struct pare_packed *w = step->packed;
+    const struct pare_slot *s = &run->slots[step->in[0]];
+    struct pare_job job = {
+        .w = w,
+        .end = step->end,
+        .y = pare_slot_data(run, step->out[0]),
+        .rows = run->n * s->tokens,
+        .scratch = scratch_of(run, thread),
+    };
+    job.m1 = job.rows;
+    job.p1 = w->panels;
+    if (s->kind == PARE_SLOT_CODES)
+        job.q = quantized(run, step->in[0]);
+    else
+        job.x = pare_slot_read(run, step->in[0]);
+    if (s->kind == PARE_SLOT_TRANSPOSED)
+        job.m1 = (job.rows + run->kernels->token_block - 1) / run->kernels->token_block;
+    if (step->n_in > 1)
+        job.end.residual = pare_slot_read(run, step->in[1]);
+    /* By outputs where they divide well (each thread then reads its part of the weight once), else
+     * by rows. */
+    struct share part;
+    if (w->panels % threads == 0 || w->panels >= 4 * threads || job.m1 < threads) {
+        part = share_of(w->panels, thread, threads);
+        job.p0 = part.from;
+        job.p1 = part.to;
+    } else {
+        part = share_of(job.m1, thread, threads);
+        job.m0 = part.from;
+        job.m1 = part.to;
+    }
+    if (part.from < part.to)
+        run->kernels->product[w->product](&job);
+}
+
+static void step_tokens(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                        uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    const uint32_t width = s->width, prefix = step->node->prefix;
+    const float *x = pare_slot_read(run, step->in[0]), *a = pare_blob_f32(step->node->a);
+    const float *position = pare_blob_f32(step->node->b);
+    float *out = pare_slot_data(run, step->out[0]);
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    for (uint32_t r = rows.from; r < rows.to; r++) {
+        uint32_t sample = r / s->tokens, t = r % s->tokens;
+        const float *from = t < prefix
+                                ? a + (size_t)t * width
+                                : x + ((size_t)sample * (s->tokens - prefix) + t - prefix) * width;
+        float *to = out + (size_t)r * width;
+        if (position)
+            run->kernels->add(from, position + (size_t)t * width, 1.0f, to, width);
+        else
+            memcpy(to, from, width * sizeof *to);
+    }
+}
+
+static void step_norm(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                      uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    size_t at = (size_t)rows.from * s->width;
+    run->kernels->norm(pare_slot_read(run, step->in[0]) + at, pare_blob_f32(step->node->a),
+                       pare_blob_f32(step->node->b), step->node->eps,
+                       (float *)pare_slot_data(run, step->out[0]) + at, rows.to - rows.from,
+                       s->width);
+}
+
+static void step_attention(const struct pare_run *run, const struct pare_step *step,
+                           uint32_t thread, uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    const uint32_t heads = step->node->heads;
+    struct pare_attention a = {
+        .q = pare_slot_read(run, step->in[0]),
+        .k = pare_slot_read(run, step->in[1]),
+        .v = pare_slot_read(run, step->in[2]),
+        .sizes = step->n_in > 3 ? pare_slot_read(run, step->in[3]) : NULL,
+        .out = pare_slot_data(run, step->out[0]),
+        .tokens = s->tokens,
+        .heads = heads,
+        .head_width = run->slots[step->in[0]].width / heads,
+        .value_width = s->width / heads,
+        .scale = step->node->scale,
+        .scratch = scratch_of(run, thread),
+    };
+    struct share units = share_of(run->n * heads, thread, threads);
+    for (uint32_t u = units.from; u < units.to; u++)
+        run->kernels->attention(&a, u / heads, u % heads);
+}
+
+static void step_activation(const struct pare_run *run, const struct pare_step *step,
+                            uint32_t thread, uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    size_t at = (size_t)rows.from * s->width;
+    run->kernels->activate(step->node->activation, pare_slot_read(run, step->in[0]) + at,
+                           (float *)pare_slot_data(run, step->out[0]) + at,
+                           (size_t)(rows.to - rows.from) * s->width);
+}
+
+static void step_add(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                     uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    size_t at = (size_t)rows.from * s->width;
+    run->kernels->add(pare_slot_read(run, step->in[0]) + at, pare_slot_read(run, step->in[1]) + at,
+                      step->node->scale, (float *)pare_slot_data(run, step->out[0]) + at,
+                      (size_t)(rows.to - rows.from) * s->width);
+}
+
+static void step_add_vector(const struct pare_run *run, const struct pare_step *step,
+                            uint32_t thread, uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->out[0]];
+    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    size_t at = (size_t)rows.from * s->width;
+    run->kernels->add_vector(pare_slot_read(run, step->in[0]) + at, pare_blob_f32(step->node->a),
+                             (float *)pare_slot_data(run, step->out[0]) + at, rows.to - rows.from,
+                             s->width);
+}
+
+static void step_pool(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                      uint32_t threads)
+{
+    const struct pare_slot *s = &run->slots[step->in[0]];
+    struct share samples = share_of(run->n, thread, threads);
+    const float *x = pare_slot_read(run, step->in[0]);
+    float *out = pare_slot_data(run, step->out[0]);
+    for (size_t i = samples.from; i < samples.to; i++) {
+        const float *from = x + i * s->tokens * s->width;
+        if (step->node->token == PARE_POOL_MEAN)
+            run->kernels->mean(from, out + i * s->width, s->tokens, s->width);
+        else
+            memcpy(out + i * s->width, from + (size_t)step->node->token * s->width,
+                   s->width * sizeof *out);
+    }
+}
+
+static void step_merge(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
+                       uint32_t threads)
+{
+    const struct pare_slot *in = &run->slots[step->in[0]], *to = &run->slots[step->out[0]];
+    const uint32_t key_width = run->slots[step->in[1]].width;
+    const float *sizes = step->n_in > 2 ? pare_slot_read(run, step->in[2]) : NULL;
+    struct share samples = share_of(run->n, thread, threads);
+    for (size_t i = samples.from; i < samples.to; i++)
+        pare_merge_tokens(
+            run->kernels, pare_slot_read(run, step->in[0]) + i * in->tokens * in->width,
+            pare_slot_read(run, step->in[1]) + i * in->tokens * key_width,
+            sizes ? sizes + i * in->tokens : NULL, in->tokens, in->width, key_width,
+            PARE_MAX(step->node->heads, 1u), step->node->prefix, in->tokens - to->tokens,
+            (float *)pare_slot_data(run, step->out[0]) + i * to->tokens * to->width,
+            (float *)pare_slot_data(run, step->out[1]) + i * to->tokens, scratch_of(run, thread));
+}
+
+pare_step_fn pare_step_of(unsigned op)
+{
+    static const pare_step_fn steps[PARE_OP_COUNT] = {
+        [PARE_OP_CONV2D] = step_product,
+        [PARE_OP_TOKENS] = step_tokens,
+        [PARE_OP_LINEAR] = step_product,
+        [PARE_OP_NORM] = step_norm,
+        [PARE_OP_ATTENTION] = step_attention,
+        [PARE_OP_ACTIVATION] = step_activation,
+        [PARE_OP_ADD] = step_add,
+        [PARE_OP_ADD_VECTOR] = step_add_vector,
+        [PARE_OP_POOL] = step_pool,
+        [PARE_OP_TOKEN_MERGE] = step_merge,
+    };
+    return op < PARE_OP_COUNT ? steps[op] : NULL;
+}
+
+pare_step_fn pare_step_preparing(unsigned slot_kind)
+{
+    static const pare_step_fn steps[] = {
+        [PARE_SLOT_CODES] = step_quantize,
+        [PARE_SLOT_TRANSPOSED] = step_transpose,
+        [PARE_SLOT_DEQUANTIZED] = step_dequantize,
+        [PARE_SLOT_PATCHES] = step_patches,
+    };
+    return slot_kind < PARE_COUNT(steps) ? steps[slot_kind] : NULL;
+}
+
+size_t pare_step_scratch(const struct pare_kernels *kernels, const struct pare_slot *slots,
+                         const struct pare_step *step, uint32_t samples)
+{
+    const struct pare_slot *in = &slots[step->in[0]];
+    if (step->prepares)
+        return 0;
+    if (step->packed)
+        return pare_job_scratch(step->packed, samples * in->tokens);
+    switch (step->node->op) {
+    case PARE_OP_ATTENTION:
+        return pare_attention_scratch(kernels, in->tokens, in->width / step->node->heads,
+                                      slots[step->in[2]].width / step->node->heads) *
+               sizeof(float);
+    case PARE_OP_TOKEN_MERGE:
+        return pare_merge_scratch(in->tokens,
+                                  slots[step->in[1]].width / PARE_MAX(step->node->heads, 1u));
+    default:
+        return 0;
+    }
+}
