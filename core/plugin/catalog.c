@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding and loading plugins. */
+#include "plugin/catalog.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "plugin/descriptor.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef PARE_PLUGIN_DIR
+#define PARE_PLUGIN_DIR "/usr/local/lib/pare/plugins"
+#endif
+
+struct pare_catalog {
+    struct pare_plugin_file **files; /* sorted by id when `all` has run */
+    size_t n, cap;
+    char **folders;
+    size_t n_folders, cap_folders;
+};
+
+static int add_folder(struct pare_catalog *c, char *folder, struct pare_error *err)
+{
+    if (!folder || !pare_grow(&c->folders, &c->cap_folders, c->n_folders + 1, sizeof *c->folders)) {
+        free(folder);
+        return pare_error_nomem(err, 0);
+    }
+    c->folders[c->n_folders++] = folder;
+    return PARE_OK;
+}
+
+/* PARE_PLUGIN_PATH's folders. An empty or relative entry would mean the current folder: not
+ * searched. */
+static int add_path(struct pare_catalog *c, const char *path, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    while (path && *path && rc == PARE_OK) {
+        size_t n = strcspn(path, ":");
+        if (path[0] == '/') {
+            struct pare_str s = {0};
+            pare_str_append_n(&s, path, n);
+            rc = add_folder(c, pare_str_take(&s), err);
+        }
+        path += n + (path[n] == ':');
+    }
+    return rc;
+}
+
+int pare_catalog_new(struct pare_catalog **out, struct pare_error *err)
+{
+    const char *home = getenv("HOME");
+    struct pare_catalog *c = calloc(1, sizeof *c);
+    int rc;
+    if (!c)
+        return pare_error_nomem(err, sizeof *c);
+    PARE_TRY(add_path(c, getenv("PARE_PLUGIN_PATH"), err));
+    if (home && home[0] == '/')
+        PARE_TRY(add_folder(c, pare_path_join(home, ".local/lib/pare/plugins"), err));
+    PARE_TRY(add_folder(c, pare_strdup(PARE_PLUGIN_DIR), err));
+    *out = c;
+    return PARE_OK;
+out:
+    pare_catalog_free(c);
+    return rc;
+}
+
+void pare_catalog_free(struct pare_catalog *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n; i++) {
+        free(c->files[i]->path);
+        free((void *)(uintptr_t)c->files[i]->desc.params);
+        free(c->files[i]);
+    }
+    for (size_t i = 0; i < c->n_folders; i++)
+        free(c->folders[i]);
+    free(c->files);
+    free(c->folders);
+    free(c);
+}
+
+/* The control bits of the SSE unit, without the sticky flags. */
+static unsigned fp_control(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_stmxcsr() & 0xffc0u;
+#else
+    return 0;
+#endif
+}
+
+static void set_fp_control(unsigned control)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~0xffc0u) | control);
+#else
+    (void)control;
+#endif
+}
+
+static int load(struct pare_plugin_file *f, struct pare_error *err)
+{
+    unsigned before = fp_control();
+    void *handle = dlopen(f->path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    unsigned after = fp_control();
+    if (before != after) {
+        set_fp_control(before);
+        pare_error_set(err, PARE_INVALID, "%s changes the floating-point state when it is loaded",
+                       f->path);
+        pare_error_hint(err, "it was linked with -ffast-math or -Ofast: link it without");
+        return PARE_INVALID;
+    }
+    if (!handle) {
+        const char *why = dlerror();
+        pare_error_set(err, PARE_INVALID, "cannot load %s", f->path);
+        pare_error_detail(err, "%s", why ? why : "no reason given");
+        pare_error_hint(err, "ldd %s shows what it needs", f->path);
+        return PARE_INVALID;
+    }
+    void *symbol = dlsym(handle, PARE_PLUGIN_ENTRY);
+    if (!symbol) {
+        pare_error_set(err, PARE_INVALID, "%s is no Pare plugin: it has no %s", f->path,
+                       PARE_PLUGIN_ENTRY);
+        pare_error_hint(err, "PARE_PLUGIN(descriptor) in its source defines it");
+        return PARE_INVALID;
+    }
+    pare_plugin_entry entry;
+    memcpy(&entry, &symbol, sizeof entry); /* dlsym() hands out an object pointer */
+    return pare_descriptor_take(entry(), f, err);
+}
+
+/* Load one file, or find that it is loaded. */
+static int load_file(struct pare_catalog *c, const char *path, const struct pare_plugin_file **out,
+                     struct pare_error *err)
+{
+    struct pare_plugin_file *f = NULL;
+    struct stat st;
+    int rc = PARE_OK;
+    char *real = realpath(path, NULL);
+    if (!real || stat(real, &st) != 0) {
+        int missing = errno == ENOENT || errno == ENOTDIR;
+        rc = pare_error_errno(err, "cannot open the plugin %s", path);
+        if (missing)
+            rc = err ? (err->status = PARE_NOT_FOUND) : PARE_NOT_FOUND;
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        rc = pare_error_set(err, PARE_INVALID, "the plugin %s is not a regular file", path);
+        goto out;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->files[i]->device == st.st_dev && c->files[i]->inode == st.st_ino) {
+            *out = c->files[i];
+            goto out;
+        }
+    }
+    f = calloc(1, sizeof *f);
+    if (!f || !pare_grow(&c->files, &c->cap, c->n + 1, sizeof *c->files)) {
+        rc = pare_error_nomem(err, sizeof *f);
+        goto out;
+    }
+    f->path = real;
+    real = NULL;
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    PARE_TRY(pare_hash_file(f->path, f->sha256, err));
+    PARE_TRY(load(f, err));
+    for (size_t i = 0; i < c->n; i++) {
+        if (strcmp(c->files[i]->desc.id, f->desc.id) == 0) {
+            rc = pare_error_set(err, PARE_INVALID, "two files are the plugin '%s'", f->desc.id);
+            pare_error_detail(err, "%s and %s", c->files[i]->path, f->path);
+            goto out;
+        }
+    }
+    c->files[c->n++] = f;
+    *out = f;
+    f = NULL;
+out:
+    if (f) {
+        free(f->path);
+        free((void *)(uintptr_t)f->desc.params);
+    }
+    free(f);
+    free(real);
+    return rc;
+}
+
+/* Built but not installed, libtool keeps shared objects in .libs; an id's file is FOLDER/ID.so,
+ * FOLDER/ID/ID.so, or one of these below .libs. */
+enum { LAYOUTS = 4 };
+
+static char *file_in(const char *folder, const char *id, size_t layout)
+{
+    struct pare_str s = {0};
+    bool own = layout == 1 || layout == 2;
+    pare_str_append(&s, folder);
+    if (own)
+        pare_str_printf(&s, "/%s", id);
+    pare_str_printf(&s, "%s/%s.so", layout >= 2 ? "/.libs" : "", id);
+    return pare_str_take(&s);
+}
+
+static bool id_is_plain(const char *id)
+{
+    return *id && *id != '.' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(id);
+}
+
+static int not_found(struct pare_catalog *c, const char *name, struct pare_error *err)
+{
+    const struct pare_plugin_file *const *list;
+    const char *ids[256];
+    struct pare_str folders = {0};
+    struct pare_error ignored;
+    size_t n = 0;
+    if (pare_catalog_all(c, NULL, NULL, &list, &n, &ignored) != PARE_OK)
+        n = 0;
+    n = PARE_MIN(n, PARE_COUNT(ids));
+    for (size_t i = 0; i < n; i++)
+        ids[i] = list[i]->desc.id;
+    const char *near = pare_nearest(name, ids, n);
+    for (size_t i = 0; i < c->n_folders; i++)
+        pare_str_printf(&folders, "%s%s", i ? ", " : "", c->folders[i]);
+    pare_error_set(err, PARE_NOT_FOUND, "no plugin is called '%s'", name);
+    pare_error_detail(err, "searched in %s", folders.failed ? "?" : folders.data);
+    if (near)
+        pare_error_hint(err, "did you mean '%s'?", near);
+    else
+        pare_error_hint(err, "`pare plugins` lists those installed; a file's name needs a slash");
+    pare_str_free(&folders);
+    return PARE_NOT_FOUND;
+}
+
+int pare_catalog_find(struct pare_catalog *c, const char *name, const char *folder,
+                      const struct pare_plugin_file **out, struct pare_error *err)
+{
+    if (strchr(name, '/')) {
+        char *path = pare_path_join(folder ? folder : ".", name);
+        int rc = path ? load_file(c, path, out, err) : pare_error_nomem(err, 0);
+        free(path);
+        return rc;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        if (strcmp(c->files[i]->desc.id, name) == 0) {
+            *out = c->files[i];
+            return PARE_OK;
+        }
+    }
+    for (size_t f = 0; f < c->n_folders && id_is_plain(name); f++) {
+        for (size_t l = 0; l < LAYOUTS; l++) {
+            char *path = file_in(c->folders[f], name, l);
+            if (!path)
+                return pare_error_nomem(err, 0);
+            if (!pare_file_exists(path)) {
+                free(path);
+                continue;
+            }
+            int rc = load_file(c, path, out, err);
+            free(path);
+            if (rc == PARE_OK && strcmp((*out)->desc.id, name) != 0)
+                return pare_error_set(err, PARE_INVALID, "%s is the plugin '%s', not '%s'",
+                                      (*out)->path, (*out)->desc.id, name);
+            return rc;
+        }
+    }
+    return not_found(c, name, err);
+}
+
+/* The id that a directory entry may stand for: "quantize.so", or a folder "quantize". */
+static char *entry_id(const char *name)
+{
+    size_t n = strlen(name);
+    if (n > 3 && strcmp(name + n - 3, ".so") == 0)
+        n -= 3;
+    struct pare_str s = {0};
+    pare_str_append_n(&s, name, n);
+    char *id = pare_str_take(&s);
+    if (id && !id_is_plain(id)) {
+        free(id);
+        return NULL;
+    }
+    return id;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct pare_plugin_file *const *x = a, *const *y = b;
+    return strcmp((*x)->desc.id, (*y)->desc.id);
+}
+
+static void load_entry(struct pare_catalog *c, const char *folder, const char *id,
+                       void (*bad)(void *, const char *, const struct pare_error *), void *user)
+{
+    struct pare_error why = {0};
+    const struct pare_plugin_file *file;
+    for (size_t l = 0; l < LAYOUTS; l++) {
+        char *path = file_in(folder, id, l);
+        if (path && pare_file_exists(path)) {
+            if (load_file(c, path, &file, &why) != PARE_OK && bad)
+                bad(user, path, &why);
+            free(path);
+            return;
+        }
+        free(path);
+    }
+}
+
+int pare_catalog_all(struct pare_catalog *c,
+                     void (*bad)(void *user, const char *path, const struct pare_error *why),
+                     void *user, const struct pare_plugin_file *const **list, size_t *n,
+                     struct pare_error *err)
+{
+    for (size_t f = 0; f < c->n_folders; f++) {
+        struct dirent **entries = NULL;
+        int count = scandir(c->folders[f], &entries, NULL, alphasort);
+        for (int i = 0; i < count; i++) {
+            char *id = entry_id(entries[i]->d_name);
+            if (id)
+                load_entry(c, c->folders[f], id, bad, user);
+            free(id);
+            free(entries[i]);
+        }
+        free(entries);
+    }
+    if (c->n)
+        qsort(c->files, c->n, sizeof(struct pare_plugin_file *), by_id);
+    *list = (const struct pare_plugin_file *const *)(void *)c->files;
+    *n = c->n;
+    (void)err;
+    return PARE_OK;
+}

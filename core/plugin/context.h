@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stands behind a plugin's `struct pare_ctx *`: one call of one entry point. Internal to
+ * core/plugin. */
+#ifndef PARE_PLUGIN_CONTEXT_H
+#define PARE_PLUGIN_CONTEXT_H
+
+#include "base/random.h"
+#include "engine/plan.h"
+#include "model/unit.h"
+#include "plugin/stage.h"
+
+#define PARE_UNIT_KINDS 6
+
+/* Statistics of one value of a graph. */
+struct pare_value_stats {
+    uint32_t value, width;
+    double weight;                                   /* tokens seen, each counted by its size */
+    double *mean, *mean_abs, *mean_square, *max_abs; /* width each */
+    double *gram;                                    /* width * width, or NULL */
+};
+
+/* Statistics collected over the calibration samples on one graph; lazily, by plugin/statistics.c.
+ */
+struct pare_statistics {
+    struct pare_value_stats *values;
+    size_t n;
+};
+
+/* Activations stored at points of the graph where only the stream (and sizes) lives;
+ * plugin/restart.c. */
+struct pare_restart;
+
+/* A choice per unit, by an allocator: one row per unit of `kind`. */
+struct pare_assignment {
+    const char *param;
+    unsigned kind;
+    struct pare_units units;
+    double *values, *scores; /* scores may be NULL */
+};
+
+/* One stage at work; shared by the transform and by the scores and allocators that run for it. */
+struct pare_stage {
+    struct pare_stage_env *env;
+    const struct pare_step *step;
+    struct pare_graph *graph;      /* being changed */
+    struct pare_graph *entry;      /* as it entered the stage */
+    uint64_t changes;              /* raised by every change of graph */
+    struct pare_units entry_units; /* all kinds, of `entry` */
+    struct pare_statistics entry_stats;
+    struct pare_statistics now_stats; /* propagate: compressed */
+    uint64_t now_stats_at;
+    struct pare_restart *restart; /* stored activations of `entry` */
+    float *stage_reference,
+        *baseline_reference; /* logits then last hidden of every sample; by probes */
+    struct pare_assignment *assignments;
+    size_t n_assignments;
+};
+
+struct pare_ctx {
+    struct pare_stage *stage;
+    const struct pare_plugin_file *plugin;
+    const json_t *params; /* canonical */
+    struct pare_units
+        units[PARE_UNIT_KINDS]; /* what this call sees: selected, of the entry graph */
+    bool units_known[PARE_UNIT_KINDS];
+    struct pare_pool scratch; /* freed when the entry point returns */
+    void **blocks;            /* of `alloc` */
+    size_t n_blocks, cap_blocks;
+    struct pare_random random;
+    struct pare_error *err;
+    bool reported; /* `error` was called, or a service set the message */
+    /* scores */
+    unsigned row_kind;
+    size_t rows;
+    uint32_t columns;
+    const double *column_values;
+    double *table;
+    /* allocators */
+    const struct pare_assignment *scored;
+    const struct pare_param *param; /* being allocated */
+    double *chosen;
+    int (*measure)(struct pare_ctx *ctx, const double *values, double *distortion);
+};
+
+extern const struct pare_host pare_host_table;
+
+/* context.c: prepare and release a context for one call of an entry point. */
+void pare_ctx_begin(struct pare_ctx *ctx, struct pare_stage *stage,
+                    const struct pare_plugin_file *plugin, const json_t *params,
+                    struct pare_error *err);
+void pare_ctx_end(struct pare_ctx *ctx);
+/* Run an entry point of a plugin: denormal and rounding state guarded, a failure without a message
+ * gets one. `call` returns what the plugin returned. */
+int pare_ctx_call(struct pare_ctx *ctx, const char *entry,
+                  int (*call)(struct pare_ctx *ctx, void *user), void *user);
+/* Selected units of a kind, in execution order; NULL: no memory. */
+const struct pare_units *pare_ctx_units(struct pare_ctx *ctx, unsigned kind);
+/* Set the message of a service that was used wrongly; returns the status. */
+int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...) PARE_PRINTF(3, 4);
+
+/* stage.c: run a score plugin over `rows`, units of one kind; `values` gets the importance of each.
+ */
+int pare_stage_run_score(struct pare_stage *stage, const char *plugin, const json_t *params,
+                         unsigned kind, const struct pare_units *rows, double *values,
+                         struct pare_error *err);
+
+/* setting.c: the value of a parameter for a unit, out of its canonical form. */
+int pare_setting_number(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
+                        double *out);
+
+/* statistics.c. `graph` is the stage's entry, or for propagate: compressed the current one. */
+int pare_statistics_get(struct pare_ctx *ctx, const struct pare_unit *linear, bool gram,
+                        const struct pare_value_stats **out);
+/* Collect the given values of a graph in one pass. */
+int pare_statistics_collect(struct pare_stage *stage, const struct pare_graph *graph,
+                            const uint32_t *values, size_t n, bool gram,
+                            struct pare_statistics *out, struct pare_error *err);
+void pare_statistics_free(struct pare_statistics *stats);
+
+/* restart.c: run calibration samples through an altered copy of the entry graph, from the last
+ * stored point before what differs. `out` and `hidden` (may be NULL) receive every sample's logits
+ * and last hidden state. */
+int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered, float *out,
+                     float *hidden, struct pare_error *err);
+void pare_restart_free(struct pare_restart *restart);
+size_t
+pare_hidden_size(const struct pare_graph *graph); /* floats per sample of the last hidden state */
+
+/* The services, a file each. */
+extern const struct pare_ext_model pare_service_model;
+extern const struct pare_ext_weight pare_service_weight;
+extern const struct pare_ext_surgery pare_service_surgery;
+extern const struct pare_ext_calibration pare_service_calibration;
+extern const struct pare_ext_probe pare_service_probe;
+extern const struct pare_ext_linalg pare_service_linalg;
+extern const struct pare_ext_parallel pare_service_parallel;
+extern const struct pare_ext_random pare_service_random;
+extern const struct pare_ext_scored pare_service_scored;
+extern const struct pare_ext_table pare_service_table;
+extern const struct pare_ext_allocation pare_service_allocation;
+
+/* distance.c: per sample, of the reference's logits and hidden state to the altered ones. */
+int pare_distance(const struct pare_stage *stage, unsigned distance, const float *reference,
+                  const float *logits, const float *hidden, double *per_sample, double *mean,
+                  struct pare_error *err);
+/* The reference of a stage: logits and hidden states of all samples, one after the other per
+ * sample. */
+int pare_reference(struct pare_stage *stage, unsigned which, const float **out,
+                   struct pare_error *err);
+
+/* lapack.c: the same as the service, for the host's own use. */
+int pare_linalg_solve(uint32_t n, const double *a, double damp, uint32_t m, double *b,
+                      struct pare_error *err);
+
+#endif

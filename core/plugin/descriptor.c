@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/descriptor.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARAMS_MAX 256
+
+static int bad(const struct pare_plugin_file *f, struct pare_error *err, const char *what)
+{
+    return pare_error_set(err, PARE_INVALID, "the plugin %s is not well formed: %s", f->path, what);
+}
+
+static bool in_choices(const char *choices, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = choices; p && n; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL) {
+        if (strncmp(p, word, n) == 0 && (p[n] == '|' || p[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static bool in_bounds(const struct pare_param *p, double x)
+{
+    return p->min > p->max || (x >= p->min && x <= p->max);
+}
+
+static bool check_ints(const struct pare_param *p, const char *text)
+{
+    long long x;
+    char word[32];
+    if (text[0] != '[')
+        return false;
+    for (text++; *text && *text != ']'; text += *text == ',') {
+        text += strspn(text, " ");
+        size_t n = strcspn(text, ",] ");
+        if (n == 0 || n >= sizeof word)
+            return false;
+        memcpy(word, text, n);
+        word[n] = '\0';
+        if (!pare_parse_int(word, &x) || !in_bounds(p, (double)x))
+            return false;
+        text += n;
+        text += strspn(text, " ");
+    }
+    return *text == ']';
+}
+
+int pare_param_check_text(const struct pare_param *p, const char *text, struct pare_error *err)
+{
+    double x;
+    long long whole;
+    bool fine = false;
+    switch (p->type) {
+    case PARE_INT:
+        fine = pare_parse_int(text, &whole) && in_bounds(p, (double)whole);
+        break;
+    case PARE_REAL:
+        fine = pare_parse_double(text, &x) && in_bounds(p, x);
+        break;
+    case PARE_BOOL:
+        fine = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+        break;
+    case PARE_CHOICE:
+        fine = in_choices(p->choices, text);
+        break;
+    case PARE_INTS:
+        fine = check_ints(p, text);
+        break;
+    default:
+        fine = true;
+    }
+    if (fine)
+        return PARE_OK;
+    return pare_error_set(err, PARE_INVALID, "'%s' is no value for '%s'", text, p->name);
+}
+
+static bool name_is_plain(const char *name)
+{
+    return name && *name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name);
+}
+
+static const char *check_param(const struct pare_param *p, const struct pare_param *before,
+                               size_t n)
+{
+    if (!name_is_plain(p->name) || !p->help || !*p->help)
+        return "a parameter lacks a name or help";
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(before[i].name, p->name) == 0)
+            return "two parameters have the same name";
+    }
+    if (p->type < PARE_INT || p->type > PARE_SCORED)
+        return "a parameter has a type that is not known";
+    if (isnan(p->min) || isnan(p->max))
+        return "a parameter's bounds are not numbers";
+    if (p->type == PARE_CHOICE && (!p->choices || !*p->choices))
+        return "a parameter offers no choices";
+    if (p->dflt && pare_param_check_text(p, p->dflt, NULL) != PARE_OK)
+        return "a parameter's default is not one of its values";
+    if (p->identity && pare_param_check_text(p, p->identity, NULL) != PARE_OK)
+        return "a parameter's identity is not one of its values";
+    bool optional = p->type == PARE_TEXT || p->type == PARE_INTS || p->type == PARE_SCORED;
+    if (!p->dflt && !optional && !(p->param_flags & PARE_PARAM_REQUIRED))
+        return "a parameter has no default and is not required";
+    return NULL;
+}
+
+static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file *f,
+                       struct pare_error *err)
+{
+    uint32_t n = f->desc.n_params, size = f->desc.param_size;
+    if (n > PARAMS_MAX || (n && (!theirs->params || size < offsetof(struct pare_param, reserved))))
+        return bad(f, err, "its parameter table is out of range");
+    struct pare_param *own = pare_calloc(n, sizeof *own);
+    if (!own)
+        return pare_error_nomem(err, n * sizeof *own);
+    f->desc.params = own;
+    for (uint32_t i = 0; i < n; i++) {
+        const char *from = (const char *)theirs->params + (size_t)i * size;
+        memcpy(&own[i], from, PARE_MIN(size, sizeof *own));
+        const char *wrong = check_param(&own[i], own, i);
+        if (wrong)
+            return bad(f, err, wrong);
+    }
+    f->desc.param_size = sizeof *own;
+    return PARE_OK;
+}
+
+static const char *check_entries(const struct pare_plugin *d)
+{
+    if (d->kind == PARE_TRANSFORM)
+        return !d->apply == !d->apply_unit ? "a transform has either apply or apply_unit"
+               : !d->label                 ? "a transform has a label"
+               : d->apply_unit && (d->unit_kind == 0 || d->unit_kind & (d->unit_kind - 1))
+                   ? "apply_unit works on one kind of units"
+                   : NULL;
+    if (d->kind == PARE_SCORE)
+        return !d->score           ? "it has no score function"
+               : d->unit_kind == 0 ? "a score names its units"
+                                   : NULL;
+    if (d->kind == PARE_ALLOCATE)
+        return d->allocate ? NULL : "it has no allocate function";
+    return "its kind is not known";
+}
+
+int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_file *f,
+                         struct pare_error *err)
+{
+    if (!theirs)
+        return bad(f, err, "it returned no descriptor");
+    if (theirs->abi_major != PARE_ABI_MAJOR || theirs->abi_minor > PARE_ABI_MINOR) {
+        pare_error_set(err, PARE_INVALID,
+                       "the plugin %s was built for ABI %u.%u, this program has %d.%d", f->path,
+                       theirs->abi_major, theirs->abi_minor, PARE_ABI_MAJOR, PARE_ABI_MINOR);
+        pare_error_hint(err, "build it against this program's <pare/plugin.h>");
+        return PARE_INVALID;
+    }
+    if (theirs->struct_size < offsetof(struct pare_plugin, check) || theirs->struct_size > 65536)
+        return bad(f, err, "its descriptor has an impossible size");
+    memcpy(&f->desc, theirs, PARE_MIN(theirs->struct_size, sizeof f->desc));
+    f->desc.params = NULL;
+    f->desc.struct_size = sizeof f->desc;
+    if (!f->desc.id || !*f->desc.id || strlen(f->desc.id) > 100 || !f->desc.version ||
+        !f->desc.summary || !f->desc.license || !f->desc.author)
+        return bad(f, err, "it lacks id, version, summary, author or licence");
+    const char *wrong = check_entries(&f->desc);
+    return wrong ? bad(f, err, wrong) : take_params(theirs, f, err);
+}
+
+const struct pare_param *pare_plugin_param(const struct pare_plugin *plugin, const char *name)
+{
+    for (uint32_t i = 0; i < plugin->n_params; i++) {
+        if (strcmp(plugin->params[i].name, name) == 0)
+            return &plugin->params[i];
+    }
+    return NULL;
+}

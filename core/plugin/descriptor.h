@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_PLUGIN_DESCRIPTOR_H
+#define PARE_PLUGIN_DESCRIPTOR_H
+
+#include "plugin/catalog.h"
+
+/* Copy a plugin's descriptor into `out->desc`, as much as both sides know, and check all of it:
+ * versions, identity, entry points, parameters. */
+int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_file *out,
+                         struct pare_error *err);
+
+/* Whether a value in text is of the parameter's type and within its bounds; `why` (may be NULL)
+ * gets what was expected. */
+int pare_param_check_text(const struct pare_param *param, const char *text, struct pare_error *err);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linear algebra in f64 for plugins and the host, by LAPACK. */
+#include "plugin/context.h"
+
+#include <lapacke.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A damped copy: a + damp * mean(diag a) * I. */
+static double *damped(uint32_t n, const double *a, double damp)
+{
+    double *copy = pare_alloc((size_t)n * n, sizeof *copy);
+    double trace = 0;
+    if (!copy)
+        return NULL;
+    memcpy(copy, a, (size_t)n * n * sizeof *copy);
+    for (uint32_t i = 0; i < n; i++)
+        trace += a[(size_t)i * n + i];
+    for (uint32_t i = 0; i < n; i++)
+        copy[(size_t)i * n + i] += damp * trace / n;
+    return copy;
+}
+
+static int not_definite(struct pare_error *err)
+{
+    pare_error_set(err, PARE_FAILED, "a matrix of the calibration data is not positive definite");
+    pare_error_hint(err, "more samples, or more damping, help");
+    return PARE_FAILED;
+}
+
+int pare_linalg_solve(uint32_t n, const double *a, double damp, uint32_t m, double *b,
+                      struct pare_error *err)
+{
+    double *copy = damped(n, a, damp);
+    int rc = PARE_OK;
+    if (!copy)
+        return pare_error_nomem(err, (size_t)n * n * sizeof *copy);
+    if (LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, (lapack_int)m, copy, (lapack_int)n, b,
+                      (lapack_int)m) != 0)
+        rc = not_definite(err);
+    free(copy);
+    return rc;
+}
+
+static int report(struct pare_ctx *ctx, int rc)
+{
+    ctx->reported = ctx->reported || rc != PARE_OK;
+    return rc;
+}
+
+static int service_solve(struct pare_ctx *ctx, uint32_t n, const double *a, double damp, uint32_t m,
+                         double *b)
+{
+    return report(ctx, pare_linalg_solve(n, a, damp, m, b, ctx->err));
+}
+
+static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a, double damp)
+{
+    double *copy = damped(n, a, damp);
+    lapack_int order = (lapack_int)n;
+    int rc = PARE_OK;
+    if (!copy)
+        return report(ctx, pare_error_nomem(ctx->err, (size_t)n * n * sizeof *copy));
+    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
+        LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
+        LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0) {
+        rc = not_definite(ctx->err);
+    } else {
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t j = 0; j < n; j++)
+                a[(size_t)i * n + j] = j < i ? 0 : copy[(size_t)i * n + j];
+        }
+    }
+    free(copy);
+    return report(ctx, rc);
+}
+
+static int service_eigen(struct pare_ctx *ctx, uint32_t n, double *a, double *values)
+{
+    if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)n, a, (lapack_int)n, values) != 0)
+        return pare_ctx_fail(ctx, PARE_FAILED, "the eigenvalues of a matrix did not converge");
+    return PARE_OK;
+}
+
+static void swap(double *a, double *b)
+{
+    double t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* Hoare's selection with a median-of-three pivot. */
+static double service_select(double *x, size_t n, size_t k)
+{
+    size_t lo = 0, hi = n - 1;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2, i = lo, j = hi;
+        if (x[mid] < x[lo])
+            swap(&x[mid], &x[lo]);
+        if (x[hi] < x[lo])
+            swap(&x[hi], &x[lo]);
+        if (x[hi] < x[mid])
+            swap(&x[hi], &x[mid]);
+        double pivot = x[mid];
+        while (i <= j) {
+            while (x[i] < pivot)
+                i++;
+            while (x[j] > pivot)
+                j--;
+            if (i <= j) {
+                swap(&x[i++], &x[j]);
+                if (j == 0)
+                    break;
+                j--;
+            }
+        }
+        if (k <= j && j < hi)
+            hi = j;
+        else if (k >= i)
+            lo = i;
+        else
+            break;
+    }
+    return x[k];
+}
+
+const struct pare_ext_linalg pare_service_linalg = {
+    .struct_size = sizeof pare_service_linalg,
+    .cholesky_inverse = service_cholesky_inverse,
+    .solve = service_solve,
+    .eigen = service_eigen,
+    .select = service_select,
+};

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services on the calibration data: statistics and probes. */
+#include "model/branch.h"
+#include "plugin/context.h"
+#include "plugin/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int pass(struct pare_ctx *ctx, int rc)
+{
+    ctx->reported = ctx->reported || rc != PARE_OK;
+    return rc;
+}
+
+/* Statistics cost a pass: a plugin gets those that it declared, so that a plan can tell the cost.
+ */
+static int needs(struct pare_ctx *ctx, uint32_t need, const char *what)
+{
+    if (ctx->plugin->desc.needs & need)
+        return PARE_OK;
+    return pare_ctx_fail(ctx, PARE_INVALID, "plugin '%s' uses %s without declaring it in 'needs'",
+                         ctx->plugin->desc.id, what);
+}
+
+/* ---- statistics
+ * ---------------------------------------------------------------------------------- */
+
+static uint64_t calibration_samples(struct pare_ctx *ctx)
+{
+    return ctx->stage->env->n;
+}
+
+static int calibration_moments(struct pare_ctx *ctx, const struct pare_unit *linear,
+                               const double **mean, const double **mean_abs,
+                               const double **mean_square, const double **max_abs)
+{
+    const struct pare_value_stats *s;
+    int rc;
+    PARE_TRY(needs(ctx, PARE_NEEDS_MOMENTS, "moments"));
+    PARE_TRY(pare_statistics_get(ctx, linear, false, &s));
+    *mean = s->mean;
+    *mean_abs = s->mean_abs;
+    *mean_square = s->mean_square;
+    *max_abs = s->max_abs;
+out:
+    return rc;
+}
+
+static int calibration_gram(struct pare_ctx *ctx, const struct pare_unit *linear,
+                            const double **out)
+{
+    const struct pare_value_stats *s;
+    int rc;
+    PARE_TRY(needs(ctx, PARE_NEEDS_GRAM, "Gram matrices"));
+    PARE_TRY(pare_statistics_get(ctx, linear, true, &s));
+    *out = s->gram;
+out:
+    return rc;
+}
+
+static int calibration_cosine(struct pare_ctx *ctx, const struct pare_unit *unit, double *out)
+{
+    int rc = needs(ctx, PARE_NEEDS_COSINE, "cosines");
+    return rc != PARE_OK ? rc : pass(ctx, pare_fit_cosine(ctx->stage, unit, out, ctx->err));
+}
+
+/* The consumer's input columns that a head or channel fills. */
+static int columns_of(struct pare_ctx *ctx, const struct pare_graph *g,
+                      const struct pare_unit *unit, int32_t *consumer, uint32_t *first, uint32_t *n)
+{
+    struct pare_branch b;
+    bool head = unit->kind == PARE_UNIT_HEAD;
+    if (!unit->within || (!head && unit->kind != PARE_UNIT_CHANNEL) ||
+        !pare_branch_find(g, unit->within, &b) || (head ? b.attention : b.producer) < 0 ||
+        b.consumer < 0)
+        return pare_ctx_fail(ctx, PARE_NOT_FOUND, "%s is no head or channel of the model",
+                             unit->path);
+    const struct pare_node *owner = &g->nodes[head ? b.attention : b.producer];
+    const char *dot = strrchr(unit->path, '.');
+    uint32_t id = (uint32_t)strtoul(dot ? dot + 1 : "", NULL, 10), at = id;
+    uint32_t count = head ? owner->heads : owner->weight->rows;
+    const uint32_t *ids = owner->ids ? owner->ids->data : NULL;
+    for (at = 0; at < count && (ids ? ids[at] : at) != id;)
+        at++;
+    if (at == count)
+        return pare_ctx_fail(ctx, PARE_NOT_FOUND, "%s is no head or channel of the model",
+                             unit->path);
+    *n = g->nodes[b.consumer].weight->cols / count;
+    *first = at * *n;
+    *consumer = b.consumer;
+    return PARE_OK;
+}
+
+static int calibration_activity(struct pare_ctx *ctx, const struct pare_unit *unit, double *out)
+{
+    const struct pare_graph *g = ctx->stage->entry;
+    const struct pare_value_stats *s;
+    int32_t consumer = 0;
+    uint32_t first = 0, n = 0;
+    int rc;
+    PARE_TRY(needs(ctx, PARE_NEEDS_ACTIVITY, "activity"));
+    PARE_TRY(columns_of(ctx, g, unit, &consumer, &first, &n));
+    struct pare_unit linear = {.struct_size = sizeof linear,
+                               .kind = PARE_UNIT_LINEAR,
+                               .block = unit->block,
+                               .path = g->nodes[consumer].path};
+    PARE_TRY(pare_statistics_get(ctx, &linear, false, &s));
+    *out = 0;
+    for (uint32_t i = first; i < first + n; i++)
+        *out += s->mean_square[i];
+out:
+    return rc;
+}
+
+const struct pare_ext_calibration pare_service_calibration = {
+    .struct_size = sizeof pare_service_calibration,
+    .samples = calibration_samples,
+    .moments = calibration_moments,
+    .gram = calibration_gram,
+    .cosine = calibration_cosine,
+    .activity = calibration_activity,
+};
+
+/* ---- probes
+ * -------------------------------------------------------------------------------------- */
+
+/* Multiply columns [first, first + n) of a linear by `factor`; with means, what is taken away of
+ * the mean input comes back through the bias. */
+static int scale_columns(struct pare_graph *g, int32_t at, uint32_t first, uint32_t n, float factor,
+                         const double *means, struct pare_error *err)
+{
+    struct pare_node *node = &g->nodes[at];
+    uint32_t rows = node->weight->rows, cols = node->weight->cols;
+    struct pare_weight *w = NULL;
+    struct pare_blob *bias = NULL;
+    float *values = pare_alloc((size_t)rows * cols, sizeof *values);
+    int rc = PARE_OK;
+    if (!values) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    pare_weight_decode(node->weight, 0, rows, values);
+    PARE_TRY(pare_blob_new(rows, sizeof(float), &bias, err));
+    if (node->bias)
+        memcpy(bias->data, node->bias->data, node->bias->size);
+    for (uint32_t r = 0; r < rows; r++) {
+        double lost = 0;
+        for (uint32_t c = first; c < first + n; c++) {
+            float *x = &values[(size_t)r * cols + c];
+            lost += means ? (double)*x * means[c] : 0;
+            *x *= factor;
+        }
+        pare_blob_f32(bias)[r] += (float)lost;
+    }
+    PARE_TRY(pare_weight_new(rows, cols, values, &w, err));
+    pare_weight_unref(node->weight);
+    node->weight = w;
+    pare_blob_unref(node->bias);
+    node->bias = bias;
+    bias = NULL;
+out:
+    free(values);
+    pare_blob_unref(bias);
+    return rc;
+}
+
+static int alter_columns(struct pare_ctx *ctx, struct pare_graph *g, const struct pare_alter *a)
+{
+    const struct pare_value_stats *s = NULL;
+    int32_t at = 0;
+    uint32_t first = 0, n = 0;
+    int rc;
+    PARE_TRY(columns_of(ctx, g, a->unit, &at, &first, &n));
+    if (a->what == PARE_ALTER_MEAN) {
+        struct pare_unit linear = {.struct_size = sizeof linear,
+                                   .kind = PARE_UNIT_LINEAR,
+                                   .block = a->unit->block,
+                                   .path = g->nodes[at].path};
+        PARE_TRY(pare_statistics_get(ctx, &linear, false, &s));
+    }
+    PARE_TRY(
+        pass(ctx, scale_columns(g, at, first, n, a->what == PARE_ALTER_SCALE ? (float)a->factor : 0,
+                                s ? s->mean : NULL, ctx->err)));
+out:
+    return rc;
+}
+
+/* A linear's whole output: scaled, dropped (zero), or its mean, which is the mean input through it.
+ */
+static int alter_linear(struct pare_ctx *ctx, struct pare_graph *g, const struct pare_alter *a)
+{
+    const struct pare_value_stats *s = NULL;
+    int32_t at = pare_graph_find(g, a->unit->path);
+    int rc;
+    if (at < 0 || !g->nodes[at].weight)
+        return pare_ctx_fail(ctx, PARE_NOT_FOUND, "%s is no linear of the model", a->unit->path);
+    if (a->what == PARE_ALTER_MEAN)
+        PARE_TRY(pare_statistics_get(ctx, a->unit, false, &s));
+    float factor = a->what == PARE_ALTER_SCALE ? (float)a->factor : 0;
+    PARE_TRY(pass(ctx, scale_columns(g, at, 0, g->nodes[at].weight->cols, factor,
+                                     s ? s->mean : NULL, ctx->err)));
+    for (uint32_t r = 0; a->what != PARE_ALTER_MEAN && r < g->nodes[at].weight->rows; r++)
+        pare_blob_f32(g->nodes[at].bias)[r] *= factor;
+out:
+    return rc;
+}
+
+static int alter_branch(struct pare_ctx *ctx, struct pare_graph *g, const struct pare_alter *a,
+                        const char *path)
+{
+    struct pare_branch b;
+    float *mean = NULL;
+    int rc = PARE_OK;
+    if (a->what == PARE_ALTER_SCALE) {
+        struct pare_unit unit = {
+            .struct_size = sizeof unit, .kind = PARE_UNIT_LINEAR, .block = a->unit->block};
+        if (!pare_branch_find(g, path, &b) || b.consumer < 0)
+            return pare_ctx_fail(ctx, PARE_UNSUPPORTED,
+                                 "%s does not end in a linear: it cannot be scaled", path);
+        unit.path = g->nodes[b.consumer].path;
+        struct pare_alter scaled = *a;
+        scaled.unit = &unit;
+        return alter_linear(ctx, g, &scaled);
+    }
+    if (a->what == PARE_ALTER_MEAN)
+        PARE_TRY(pare_fit_branch(ctx->stage, path, &mean, NULL, ctx->err));
+    PARE_TRY(pare_graph_drop_branch(g, path, mean, NULL, ctx->err));
+out:
+    free(mean);
+    return pass(ctx, rc);
+}
+
+static int alter(struct pare_ctx *ctx, struct pare_graph *g, const struct pare_alter *a)
+{
+    const struct pare_units *all = &ctx->stage->entry_units;
+    int rc = PARE_OK;
+    if (a->struct_size < sizeof *a || !a->unit || a->what < PARE_ALTER_DROP ||
+        a->what > PARE_ALTER_SCALE || (a->what == PARE_ALTER_SCALE && !isfinite(a->factor)))
+        return pare_ctx_fail(ctx, PARE_INVALID, "an alteration is not well formed");
+    switch (a->unit->kind) {
+    case PARE_UNIT_LINEAR:
+        return alter_linear(ctx, g, a);
+    case PARE_UNIT_HEAD:
+    case PARE_UNIT_CHANNEL:
+        return alter_columns(ctx, g, a);
+    case PARE_UNIT_BRANCH:
+        return alter_branch(ctx, g, a, a->unit->path);
+    case PARE_UNIT_BLOCK:
+        for (size_t i = 0; i < all->n && rc == PARE_OK; i++) {
+            if (all->items[i].kind == PARE_UNIT_BRANCH && all->items[i].block == a->unit->block)
+                rc = alter_branch(ctx, g, a, all->items[i].path);
+        }
+        return rc;
+    default:
+        return pare_ctx_fail(ctx, PARE_INVALID, "%s cannot be altered", a->unit->path);
+    }
+}
+
+static int probe_run(struct pare_ctx *ctx, const struct pare_alter *alters, uint32_t n,
+                     uint32_t distance, uint32_t reference, double *mean, double *per_sample)
+{
+    struct pare_stage *stage = ctx->stage;
+    const struct pare_graph *entry = stage->entry;
+    struct pare_graph *g = NULL;
+    size_t samples = stage->env->n, classes = entry->values[entry->output].width;
+    const float *ref;
+    float *out = NULL;
+    int rc;
+    PARE_TRY(needs(ctx, PARE_NEEDS_DATA, "probes"));
+    PARE_TRY(pass(ctx, pare_graph_copy(entry, &g, ctx->err)));
+    for (uint32_t i = 0; i < n; i++)
+        PARE_TRY(alter(ctx, g, &alters[i]));
+    PARE_TRY(pass(ctx, pare_graph_infer(g, ctx->err)));
+    PARE_TRY(pass(ctx, pare_reference(stage, reference, &ref, ctx->err)));
+    out = pare_alloc(samples * (classes + pare_hidden_size(entry)), sizeof *out);
+    if (!out) {
+        rc = pare_ctx_fail(ctx, PARE_NOMEM, "out of memory");
+        goto out;
+    }
+    PARE_TRY(pass(ctx, pare_restart_run(stage, g, out, out + samples * classes, ctx->err)));
+    PARE_TRY(pass(ctx, pare_distance(stage, distance, ref, out, out + samples * classes, per_sample,
+                                     mean, ctx->err)));
+out:
+    free(out);
+    pare_graph_free(g);
+    return rc;
+}
+
+const struct pare_ext_probe pare_service_probe = {
+    .struct_size = sizeof pare_service_probe,
+    .run = probe_run,
+};

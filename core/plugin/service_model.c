@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services on the model: units, weights, surgery. */
+#include "model/branch.h"
+#include "model/half.h"
+#include "plugin/context.h"
+#include "plugin/fit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A failure whose message is already in ctx->err. */
+static int pass(struct pare_ctx *ctx, int rc)
+{
+    ctx->reported = ctx->reported || rc != PARE_OK;
+    return rc;
+}
+
+/* ---- units
+ * --------------------------------------------------------------------------------------- */
+
+static uint32_t model_count(struct pare_ctx *ctx, uint32_t kind)
+{
+    const struct pare_units *u = pare_ctx_units(ctx, kind);
+    return u ? (uint32_t)u->n : 0;
+}
+
+static const struct pare_unit *model_unit(struct pare_ctx *ctx, uint32_t kind, uint32_t index)
+{
+    const struct pare_units *u = pare_ctx_units(ctx, kind);
+    return u && index < u->n ? &u->items[index] : NULL;
+}
+
+static const struct pare_unit *model_find(struct pare_ctx *ctx, uint32_t kind, const char *path)
+{
+    const struct pare_units *all = &ctx->stage->entry_units;
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->items[i].kind == kind && strcmp(all->items[i].path, path) == 0)
+            return &all->items[i];
+    }
+    return NULL;
+}
+
+static uint32_t model_blocks(struct pare_ctx *ctx)
+{
+    return ctx->stage->entry->blocks;
+}
+
+const struct pare_ext_model pare_service_model = {
+    .struct_size = sizeof pare_service_model,
+    .count = model_count,
+    .unit = model_unit,
+    .find = model_find,
+    .blocks = model_blocks,
+};
+
+/* ---- weights
+ * ------------------------------------------------------------------------------------- */
+
+/* The node of a linear in the model as it is now. */
+static int node_of(struct pare_ctx *ctx, const struct pare_unit *unit, struct pare_node **out)
+{
+    struct pare_graph *g = ctx->stage->graph;
+    int32_t at = unit && unit->kind == PARE_UNIT_LINEAR ? pare_graph_find(g, unit->path) : -1;
+    if (at < 0 || !g->nodes[at].weight)
+        return pare_ctx_fail(ctx, PARE_INVALID, "%s is no linear of the model as it is now",
+                             unit ? unit->path : "(none)");
+    *out = &g->nodes[at];
+    return PARE_OK;
+}
+
+static int rows_fit(struct pare_ctx *ctx, const struct pare_node *node, uint32_t row, uint32_t n)
+{
+    if (row > node->weight->rows || n > node->weight->rows - row)
+        return pare_ctx_fail(ctx, PARE_INVALID, "rows %u to %u are asked of %s, which has %u", row,
+                             row + n, node->path, node->weight->rows);
+    return PARE_OK;
+}
+
+static int weight_read(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t row, uint32_t n,
+                       float *out)
+{
+    struct pare_node *node = NULL;
+    int rc;
+    PARE_TRY(node_of(ctx, unit, &node));
+    PARE_TRY(rows_fit(ctx, node, row, n));
+    pare_weight_decode(node->weight, row, n, out);
+out:
+    return rc;
+}
+
+static int weight_read_kept(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t row,
+                            uint32_t n, uint8_t *out)
+{
+    struct pare_node *node = NULL;
+    int rc;
+    PARE_TRY(node_of(ctx, unit, &node));
+    PARE_TRY(rows_fit(ctx, node, row, n));
+    pare_weight_kept(node->weight, row, n, out);
+out:
+    return rc;
+}
+
+/* Put a new weight in place of a node's; `rc` is what making it gave. */
+static int replace(struct pare_ctx *ctx, struct pare_node *node, int rc, struct pare_weight *w)
+{
+    if (rc != PARE_OK) {
+        if (ctx->err && rc == PARE_INVALID)
+            pare_error_detail(ctx->err, "set by plugin '%s' on %s", ctx->plugin->desc.id,
+                              node->path);
+        return pass(ctx, rc);
+    }
+    pare_weight_unref(node->weight);
+    node->weight = w;
+    ctx->stage->changes++;
+    return PARE_OK;
+}
+
+static int weight_set_values(struct pare_ctx *ctx, const struct pare_unit *unit,
+                             const float *values)
+{
+    struct pare_node *node = NULL;
+    struct pare_weight *w = NULL;
+    int rc = node_of(ctx, unit, &node);
+    if (rc != PARE_OK)
+        return rc;
+    return replace(ctx, node, pare_weight_with_values(node->weight, values, &w, ctx->err), w);
+}
+
+static int weight_set_integers(struct pare_ctx *ctx, const struct pare_unit *unit,
+                               const struct pare_integers *integers)
+{
+    struct pare_node *node = NULL;
+    struct pare_weight *w = NULL;
+    int rc = node_of(ctx, unit, &node);
+    if (rc != PARE_OK)
+        return rc;
+    if (!integers->codes || !integers->scales ||
+        (integers->zero_kind != PARE_ZERO_NONE && !integers->zeros))
+        return pare_ctx_fail(ctx, PARE_INVALID, "integers for %s lack codes, scales or zeros",
+                             node->path);
+    return replace(ctx, node, pare_weight_with_integers(node->weight, integers, &w, ctx->err), w);
+}
+
+static int weight_set_structure(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t n,
+                                uint32_t m, const uint8_t *keep)
+{
+    struct pare_node *node = NULL;
+    struct pare_weight *w = NULL;
+    int rc = node_of(ctx, unit, &node);
+    if (rc != PARE_OK)
+        return rc;
+    return replace(ctx, node, pare_weight_with_structure(node->weight, n, m, keep, &w, ctx->err),
+                   w);
+}
+
+static int weight_read_bias(struct pare_ctx *ctx, const struct pare_unit *unit, float *out)
+{
+    struct pare_node *node = NULL;
+    int rc = node_of(ctx, unit, &node);
+    if (rc != PARE_OK)
+        return rc;
+    memset(out, 0, node->weight->rows * sizeof *out);
+    if (node->bias)
+        memcpy(out, node->bias->data, node->weight->rows * sizeof *out);
+    return PARE_OK;
+}
+
+static int weight_set_bias(struct pare_ctx *ctx, const struct pare_unit *unit, const float *bias)
+{
+    struct pare_node *node = NULL;
+    struct pare_blob *blob = NULL;
+    int rc;
+    PARE_TRY(node_of(ctx, unit, &node));
+    PARE_TRY(pass(ctx, pare_blob_copy(bias, node->weight->rows, sizeof *bias, &blob, ctx->err)));
+    pare_blob_unref(node->bias);
+    node->bias = blob;
+    ctx->stage->changes++;
+out:
+    return rc;
+}
+
+static float weight_round_f16(float x)
+{
+    return pare_f16_to_f32(pare_f32_to_f16(x));
+}
+
+static int weight_set_activations(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t bits)
+{
+    struct pare_node *node = NULL;
+    int rc = node_of(ctx, unit, &node);
+    if (rc != PARE_OK)
+        return rc;
+    if (bits != 0 && bits != 8)
+        return pare_ctx_fail(ctx, PARE_UNSUPPORTED,
+                             "activations of %u bits: only 0 (f32) and 8 exist", bits);
+    node->activation_bits = bits;
+    ctx->stage->changes++;
+    return PARE_OK;
+}
+
+const struct pare_ext_weight pare_service_weight = {
+    .struct_size = sizeof pare_service_weight,
+    .read = weight_read,
+    .read_kept = weight_read_kept,
+    .set_values = weight_set_values,
+    .set_integers = weight_set_integers,
+    .set_structure = weight_set_structure,
+    .read_bias = weight_read_bias,
+    .set_bias = weight_set_bias,
+    .round_f16 = weight_round_f16,
+    .set_activations = weight_set_activations,
+};
+
+/* ---- surgery
+ * ------------------------------------------------------------------------------------- */
+
+static int drop_branch(struct pare_ctx *ctx, const char *path, uint32_t replace_by)
+{
+    struct pare_stage *stage = ctx->stage;
+    float *mean = NULL, *map = NULL;
+    int rc = PARE_OK;
+    if (replace_by != PARE_REPLACE_NOTHING)
+        PARE_TRY(pare_fit_branch(stage, path, &mean,
+                                 replace_by == PARE_REPLACE_LINEAR ? &map : NULL, ctx->err));
+    PARE_TRY(pare_graph_drop_branch(stage->graph, path, mean, map, ctx->err));
+    stage->changes++;
+out:
+    free(mean);
+    free(map);
+    return pass(ctx, rc);
+}
+
+static int surgery_drop(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t replace_by)
+{
+    const struct pare_units *all = &ctx->stage->entry_units;
+    int rc = PARE_OK;
+    if (replace_by > PARE_REPLACE_LINEAR)
+        return pare_ctx_fail(ctx, PARE_INVALID, "replacement %u is not known", replace_by);
+    if (unit->kind == PARE_UNIT_BRANCH)
+        return drop_branch(ctx, unit->path, replace_by);
+    if (unit->kind != PARE_UNIT_BLOCK)
+        return pare_ctx_fail(ctx, PARE_INVALID, "%s is neither branch nor block", unit->path);
+    for (size_t i = 0; i < all->n && rc == PARE_OK; i++) {
+        const struct pare_unit *b = &all->items[i];
+        if (b->kind == PARE_UNIT_BRANCH && b->block == unit->block)
+            rc = drop_branch(ctx, b->path, replace_by);
+    }
+    return rc;
+}
+
+static int surgery_keep(struct pare_ctx *ctx, uint32_t kind, const char *branch,
+                        const uint8_t *keep, uint32_t n, uint32_t refit)
+{
+    struct pare_graph *g = ctx->stage->graph;
+    float *consumer = NULL;
+    int rc = PARE_OK;
+    if (kind != PARE_UNIT_HEAD && kind != PARE_UNIT_CHANNEL)
+        return pare_ctx_fail(ctx, PARE_INVALID, "only heads and channels can be removed so");
+    if (refit)
+        PARE_TRY(pare_fit_consumer(ctx->stage, branch, kind, keep, n, &consumer, ctx->err));
+    if (kind == PARE_UNIT_HEAD)
+        PARE_TRY(pare_graph_keep_heads(g, branch, keep, n, consumer, ctx->err));
+    else
+        PARE_TRY(pare_graph_keep_channels(g, branch, keep, n, consumer, ctx->err));
+    ctx->stage->changes++;
+out:
+    free(consumer);
+    return pass(ctx, rc);
+}
+
+static int surgery_merge(struct pare_ctx *ctx, const struct pare_unit *stream, uint32_t r)
+{
+    if (stream->kind != PARE_UNIT_STREAM)
+        return pare_ctx_fail(ctx, PARE_INVALID, "%s is no point of the stream", stream->path);
+    ctx->stage->changes++;
+    return pass(ctx, pare_graph_merge_tokens(ctx->stage->graph, stream->path, r, ctx->err));
+}
+
+const struct pare_ext_surgery pare_service_surgery = {
+    .struct_size = sizeof pare_service_surgery,
+    .drop = surgery_drop,
+    .keep = surgery_keep,
+    .merge_tokens = surgery_merge,
+};

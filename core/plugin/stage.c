@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One stage at work: allocate what is layer-wise, run the transform, look at what came out. */
+#include "base/str.h"
+#include "plugin/context.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- calls into plugins
+ * -------------------------------------------------------------------------- */
+
+static int call_score(struct pare_ctx *ctx, void *user)
+{
+    (void)user;
+    return ctx->plugin->desc.score(ctx, &pare_host_table);
+}
+
+static int call_allocate(struct pare_ctx *ctx, void *user)
+{
+    (void)user;
+    return ctx->plugin->desc.allocate(ctx, &pare_host_table);
+}
+
+static int call_apply(struct pare_ctx *ctx, void *user)
+{
+    (void)user;
+    return ctx->plugin->desc.apply(ctx, &pare_host_table);
+}
+
+static int call_apply_unit(struct pare_ctx *ctx, void *user)
+{
+    return ctx->plugin->desc.apply_unit(ctx, &pare_host_table, user);
+}
+
+static int call_check(struct pare_ctx *ctx, void *user)
+{
+    (void)user;
+    return ctx->plugin->desc.check(ctx, &pare_host_table);
+}
+
+static int find_plugin(struct pare_stage *stage, const char *id, unsigned kind,
+                       const struct pare_plugin_file **out, struct pare_error *err)
+{
+    int rc = pare_catalog_find(stage->env->catalog, id ? id : "", NULL, out, err);
+    if (rc == PARE_OK && (*out)->desc.kind != kind)
+        rc = pare_error_set(err, PARE_INVALID, "plugin '%s' is no %s", id,
+                            kind == PARE_SCORE ? "score" : "allocator");
+    return rc;
+}
+
+/* ---- scores
+ * -------------------------------------------------------------------------------------- */
+
+int pare_stage_run_score(struct pare_stage *stage, const char *id, const json_t *params,
+                         unsigned kind, const struct pare_units *rows, double *values,
+                         struct pare_error *err)
+{
+    const struct pare_plugin_file *plugin;
+    struct pare_ctx ctx;
+    int rc = find_plugin(stage, id, PARE_SCORE, &plugin, err);
+    if (rc != PARE_OK)
+        return rc;
+    if (!(plugin->desc.unit_kind & kind))
+        return pare_error_set(err, PARE_UNSUPPORTED, "score '%s' does not rate a %s", id,
+                              pare_unit_kind_name(kind));
+    pare_ctx_begin(&ctx, stage, plugin, params, err);
+    ctx.row_kind = kind;
+    ctx.rows = rows->n;
+    ctx.columns = 1;
+    ctx.table = values;
+    for (size_t i = 0; i < rows->n; i++)
+        values[i] = NAN;
+    rc = pare_ctx_call(&ctx, "score", call_score, NULL);
+    for (size_t i = 0; rc == PARE_OK && i < rows->n; i++) {
+        if (isnan(values[i]))
+            rc = pare_error_set(err, PARE_FAILED, "score '%s' left %s without a value", id,
+                                rows->items[i].path);
+        else if (plugin->desc.flags & PARE_HIGHER_IS_WORSE)
+            values[i] = -values[i];
+    }
+    pare_ctx_end(&ctx);
+    return rc;
+}
+
+/* ---- a stage's frame
+ * ----------------------------------------------------------------------------- */
+
+#define ALL_UNITS                                                                                  \
+    (PARE_UNIT_LINEAR | PARE_UNIT_HEAD | PARE_UNIT_CHANNEL | PARE_UNIT_BRANCH | PARE_UNIT_BLOCK |  \
+     PARE_UNIT_STREAM)
+
+static int stage_begin(struct pare_stage *stage, struct pare_stage_env *env,
+                       struct pare_graph *graph, const struct pare_step *step,
+                       struct pare_error *err)
+{
+    int rc;
+    *stage = (struct pare_stage){.env = env, .step = step, .graph = graph};
+    PARE_TRY(pare_graph_copy(graph, &stage->entry, err));
+    PARE_TRY(pare_graph_infer(stage->entry, err));
+    PARE_TRY(pare_units_of(stage->entry, ALL_UNITS, &stage->entry_units, err));
+out:
+    return rc;
+}
+
+static void stage_end(struct pare_stage *stage)
+{
+    for (size_t i = 0; i < stage->n_assignments; i++) {
+        free(stage->assignments[i].values);
+        free(stage->assignments[i].scores);
+        free(stage->assignments[i].units.items);
+    }
+    free(stage->assignments);
+    free(stage->stage_reference);
+    free(stage->baseline_reference);
+    pare_restart_free(stage->restart);
+    pare_statistics_free(&stage->entry_stats);
+    pare_statistics_free(&stage->now_stats);
+    pare_units_free(&stage->entry_units);
+    pare_graph_free(stage->entry);
+}
+
+/* Run the stage's transform on stage->graph, with the assignments as they are. */
+static int run_transform(struct pare_stage *stage, struct pare_error *err)
+{
+    const struct pare_plugin *desc = &stage->step->plugin->desc;
+    struct pare_stage_env *env = stage->env;
+    struct pare_ctx ctx;
+    int rc = PARE_OK;
+    pare_ctx_begin(&ctx, stage, stage->step->plugin, stage->step->params, err);
+    if (desc->apply) {
+        PARE_TRY(pare_ctx_call(&ctx, "apply", call_apply, NULL));
+        goto out;
+    }
+    const struct pare_units *units = pare_ctx_units(&ctx, desc->unit_kind);
+    if (!units) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    for (size_t i = 0; i < units->n; i++) {
+        if (env->cancelled && env->cancelled(env->user)) {
+            rc = pare_error_set(err, PARE_CANCELLED, "interrupted");
+            goto out;
+        }
+        PARE_TRY(pare_ctx_call(&ctx, "apply_unit", call_apply_unit,
+                               (void *)(uintptr_t)&units->items[i]));
+        if (env->progress)
+            env->progress(env->user, (double)(i + 1) / (double)units->n);
+    }
+out:
+    pare_ctx_end(&ctx);
+    return rc;
+}
+
+/* ---- allocation
+ * ---------------------------------------------------------------------------------- */
+
+/* The selected units of a kind as the rows of an assignment. */
+static int assignment_rows(struct pare_stage *stage, struct pare_assignment *a,
+                           struct pare_error *err)
+{
+    struct pare_ctx ctx;
+    pare_ctx_begin(&ctx, stage, stage->step->plugin, stage->step->params, err);
+    const struct pare_units *units = pare_ctx_units(&ctx, a->kind);
+    size_t n = units ? units->n : 0;
+    a->units.items = pare_alloc(n, sizeof *a->units.items);
+    a->values = pare_calloc(n, sizeof *a->values);
+    a->scores = pare_calloc(n, sizeof *a->scores);
+    bool fine = units && a->units.items && a->values && a->scores;
+    if (fine && n)
+        memcpy(a->units.items, units->items, n * sizeof *units->items);
+    a->units.n = fine ? n : 0;
+    pare_ctx_end(&ctx);
+    return fine ? PARE_OK : pare_error_nomem(err, 0);
+}
+
+/* Distortion of the model when the stage's transform runs with `values`: on a copy of the entry
+ * graph, with the KL divergence of the outputs to the stage's. */
+static int measure_assignment(struct pare_ctx *ctx, const double *values, double *distortion)
+{
+    struct pare_stage *stage = ctx->stage, trial = {.env = stage->env, .step = stage->step};
+    struct pare_stage_env *env = stage->env;
+    struct pare_assignment own = *ctx->scored;
+    struct pare_graph *g = NULL;
+    const float *ref;
+    float *out = NULL;
+    int rc;
+    size_t classes = stage->entry->values[stage->entry->output].width;
+    void (*progress)(void *, double) = env->progress;
+    own.values = (double *)(uintptr_t)values;
+    env->progress = NULL; /* the trial's own progress means nothing to the one who waits */
+    PARE_TRY(pare_graph_copy(stage->entry, &g, ctx->err));
+    trial.graph = g;
+    trial.entry = stage->entry;
+    trial.entry_units = stage->entry_units;
+    trial.assignments = &own;
+    trial.n_assignments = 1;
+    PARE_TRY(run_transform(&trial, ctx->err));
+    PARE_TRY(pare_graph_infer(g, ctx->err));
+    PARE_TRY(pare_reference(stage, PARE_REFERENCE_STAGE, &ref, ctx->err));
+    out = pare_alloc(env->n * (classes + pare_hidden_size(stage->entry)), sizeof *out);
+    if (!out) {
+        rc = pare_error_nomem(ctx->err, 0);
+        goto out;
+    }
+    PARE_TRY(pare_restart_run(stage, g, out, out + env->n * classes, ctx->err));
+    PARE_TRY(pare_distance(stage, PARE_DISTANCE_KL, ref, out, out + env->n * classes, NULL,
+                           distortion, ctx->err));
+out:
+    env->progress = progress;
+    pare_statistics_free(&trial.entry_stats);
+    pare_statistics_free(&trial.now_stats);
+    free(out);
+    pare_graph_free(g);
+    ctx->reported = ctx->reported || rc != PARE_OK;
+    return rc;
+}
+
+/* The kind of unit that is allocated over: `per`, else the score's own, else what the parameter
+ * varies over; of several, the smallest. */
+static unsigned allocation_kind(struct pare_stage *stage, const json_t *setting,
+                                const struct pare_param *param)
+{
+    const char *per = json_string_value(json_object_get(setting, "per"));
+    const json_t *score = json_object_get(setting, "score");
+    const struct pare_plugin_file *plugin;
+    unsigned kinds = param->varies;
+    if (per)
+        return pare_unit_kind_from(per);
+    if (json_is_object(score) &&
+        find_plugin(stage, json_string_value(json_object_get(score, "plugin")), PARE_SCORE, &plugin,
+                    NULL) == PARE_OK) {
+        /* a member inherits: a parameter of linears can be decided per branch or block */
+        unsigned wider = param->varies;
+        if (wider & (PARE_UNIT_LINEAR | PARE_UNIT_HEAD | PARE_UNIT_CHANNEL))
+            wider |= PARE_UNIT_BRANCH;
+        if (wider & (PARE_UNIT_BRANCH | PARE_UNIT_STREAM))
+            wider |= PARE_UNIT_BLOCK;
+        kinds = wider & plugin->desc.unit_kind;
+    }
+    return kinds & -kinds;
+}
+
+static int allocate(struct pare_stage *stage, const struct pare_param *param, const json_t *setting,
+                    struct pare_error *err)
+{
+    const json_t *how = json_object_get(setting, "allocate"),
+                 *score = json_object_get(setting, "score");
+    const struct pare_plugin_file *plugin;
+    struct pare_assignment *a = &stage->assignments[stage->n_assignments++];
+    struct pare_ctx ctx;
+    int rc;
+    *a = (struct pare_assignment){.param = param->name,
+                                  .kind = allocation_kind(stage, setting, param)};
+    if (a->kind == 0)
+        return pare_error_set(err, PARE_INVALID,
+                              "the score does not rate anything that '%s' varies over",
+                              param->name);
+    PARE_TRY(assignment_rows(stage, a, err));
+    if (json_is_object(score)) {
+        PARE_TRY(pare_stage_run_score(stage, json_string_value(json_object_get(score, "plugin")),
+                                      json_object_get(score, "params"), a->kind, &a->units,
+                                      a->scores, err));
+    } else {
+        free(a->scores);
+        a->scores = NULL;
+    }
+    PARE_TRY(find_plugin(stage, json_string_value(json_object_get(how, "plugin")), PARE_ALLOCATE,
+                         &plugin, err));
+    pare_ctx_begin(&ctx, stage, plugin, json_object_get(how, "params"), err);
+    ctx.scored = a;
+    ctx.param = param;
+    ctx.chosen = a->values;
+    ctx.measure = measure_assignment;
+    for (size_t i = 0; i < a->units.n; i++)
+        a->values[i] = NAN;
+    rc = pare_ctx_call(&ctx, "allocate", call_allocate, NULL);
+    pare_ctx_end(&ctx);
+    for (size_t i = 0; rc == PARE_OK && i < a->units.n; i++) {
+        if (isnan(a->values[i]))
+            rc = pare_error_set(err, PARE_FAILED, "allocator '%s' left %s without a value",
+                                plugin->desc.id, a->units.items[i].path);
+    }
+out:
+    return rc;
+}
+
+static int allocate_all(struct pare_stage *stage, struct pare_error *err)
+{
+    const struct pare_plugin *desc = &stage->step->plugin->desc;
+    int rc = PARE_OK;
+    stage->assignments = pare_calloc(desc->n_params, sizeof *stage->assignments);
+    if (!stage->assignments)
+        return pare_error_nomem(err, 0);
+    for (uint32_t i = 0; i < desc->n_params; i++) {
+        const json_t *setting = json_object_get(stage->step->params, desc->params[i].name);
+        if (json_is_object(setting) && json_object_get(setting, "allocate"))
+            PARE_TRY(allocate(stage, &desc->params[i], setting, err));
+    }
+out:
+    return rc;
+}
+
+/* ---- what came out
+ * ------------------------------------------------------------------------------- */
+
+static void unit_cost(const struct pare_graph *g, const struct pare_unit *u, uint64_t *bytes,
+                      uint64_t *macs)
+{
+    size_t n = strlen(u->path);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct pare_node *node = &g->nodes[i];
+        bool inside =
+            strncmp(node->path, u->path, n) == 0 && (node->path[n] == '\0' || node->path[n] == '.');
+        if (!inside)
+            continue;
+        *bytes += node->weight ? pare_weight_bytes(node->weight) : 0;
+        *macs += pare_node_macs(g, node);
+    }
+}
+
+static double score_of(const struct pare_stage *stage, const char *param, const struct pare_unit *u)
+{
+    for (size_t a = 0; a < stage->n_assignments; a++) {
+        const struct pare_assignment *s = &stage->assignments[a];
+        for (size_t i = 0; s->scores && strcmp(s->param, param) == 0 && i < s->units.n; i++) {
+            const struct pare_unit *row = &s->units.items[i];
+            if (strcmp(row->path, u->path) == 0 ||
+                (u->within && strcmp(row->path, u->within) == 0) ||
+                (row->kind == PARE_UNIT_BLOCK && row->block == u->block))
+                return s->scores[i];
+        }
+    }
+    return NAN;
+}
+
+/* Report every number that varies over units, with what the unit cost before and costs now. */
+static int record(struct pare_stage *stage, struct pare_error *err)
+{
+    const struct pare_plugin *desc = &stage->step->plugin->desc;
+    struct pare_stage_env *env = stage->env;
+    struct pare_ctx ctx;
+    int rc = PARE_OK;
+    if (!env->record)
+        return PARE_OK;
+    pare_ctx_begin(&ctx, stage, stage->step->plugin, stage->step->params, err);
+    for (uint32_t p = 0; p < desc->n_params; p++) {
+        const struct pare_param *param = &desc->params[p];
+        unsigned kind = param->varies & -param->varies;
+        if (kind == 0 || param->type > PARE_BOOL)
+            continue;
+        const struct pare_units *units = pare_ctx_units(&ctx, kind);
+        if (!units) {
+            rc = pare_error_nomem(err, 0);
+            goto out;
+        }
+        for (size_t i = 0; i < units->n; i++) {
+            const struct pare_unit *u = &units->items[i];
+            struct pare_unit_value v = {.stage = stage->step->stage,
+                                        .unit = u->path,
+                                        .role = u->role,
+                                        .name = param->name,
+                                        .score = score_of(stage, param->name, u)};
+            PARE_TRY(pare_setting_number(&ctx, u, param->name, &v.value));
+            unit_cost(stage->entry, u, &v.bytes_before, &v.macs_before);
+            unit_cost(stage->graph, u, &v.bytes_after, &v.macs_after);
+            env->record(env->user, &v);
+        }
+    }
+out:
+    pare_ctx_end(&ctx);
+    return rc;
+}
+
+int pare_stage_apply(struct pare_stage_env *env, struct pare_graph *graph,
+                     const struct pare_step *step, struct pare_error *err)
+{
+    struct pare_stage stage;
+    int rc;
+    PARE_TRY(stage_begin(&stage, env, graph, step, err));
+    PARE_TRY(allocate_all(&stage, err));
+    PARE_TRY(run_transform(&stage, err));
+    rc = pare_graph_infer(graph, err);
+    if (rc != PARE_OK) {
+        pare_error_detail(err, "after plugin '%s', stage '%s'", step->plugin->desc.id, step->stage);
+        goto out;
+    }
+    PARE_TRY(record(&stage, err));
+out:
+    stage_end(&stage);
+    return rc;
+}
+
+int pare_stage_score(struct pare_stage_env *env, const struct pare_graph *graph, const char *plugin,
+                     const json_t *params, unsigned kind, double *values, size_t n,
+                     struct pare_error *err)
+{
+    struct pare_stage stage;
+    struct pare_graph *copy = NULL;
+    struct pare_units rows = {0};
+    int rc;
+    PARE_TRY(pare_graph_copy(graph, &copy, err));
+    rc = stage_begin(&stage, env, copy, NULL, err);
+    if (rc == PARE_OK)
+        rc = pare_units_of(graph, kind, &rows, err);
+    if (rc == PARE_OK && rows.n != n)
+        rc = pare_error_set(err, PARE_INVALID, "there are %zu units, room was given for %zu",
+                            rows.n, n);
+    if (rc == PARE_OK)
+        rc = pare_stage_run_score(&stage, plugin, params, kind, &rows, values, err);
+    pare_units_free(&rows);
+    stage_end(&stage);
+    pare_graph_free(copy);
+out:
+    return rc;
+}
+
+int pare_stage_check(struct pare_catalog *catalog, const struct pare_step *step,
+                     struct pare_error *err)
+{
+    struct pare_stage_env env = {.catalog = catalog, .threads = 1};
+    struct pare_stage stage = {.env = &env, .step = step};
+    struct pare_ctx ctx;
+    if (!step->plugin->desc.check)
+        return PARE_OK;
+    pare_ctx_begin(&ctx, &stage, step->plugin, step->params, err);
+    int rc = pare_ctx_call(&ctx, "check", call_check, NULL);
+    pare_ctx_end(&ctx);
+    return rc;
+}
