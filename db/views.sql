@@ -1,0 +1,342 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What people query; every column is described in db/README.md. Built-in SQL only, no maths functions.
+-- Names that begin with an underscore are pieces of the others and may change.
+
+-- Pairs that are compared sample by sample and round by round: each variant with its baseline, and with
+-- the variant of the same pipeline that lacks exactly one of its stages.
+CREATE VIEW _pair AS
+SELECT m.variant_id, b.variant_id AS rival_id
+FROM member m JOIN member b ON b.pipeline_id = m.pipeline_id AND b.is_baseline
+WHERE m.variant_id <> b.variant_id
+UNION
+SELECT m.variant_id, w.variant_id
+FROM member m JOIN step s ON s.variant_id = m.variant_id
+    JOIN variant v ON v.chain = s.without
+    JOIN member w ON w.pipeline_id = m.pipeline_id AND w.variant_id = v.variant_id;
+
+-- The newest attempt of each phase; an evaluation on other samples than the pipeline's does not count,
+-- nor does timing that was cut: what it lacks is pending.
+CREATE VIEW _last AS
+SELECT m.pipeline_id, m.variant_id, a.phase, max(a.attempt_id) AS attempt_id
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN attempt a ON a.variant_id = m.variant_id
+WHERE (a.data_id IS NULL OR a.data_id IS p.data_id)
+    AND NOT (a.phase = 'latency' AND a.state IN ('stopped', 'lost'))
+GROUP BY 1, 2, 3;
+
+CREATE VIEW _state AS
+SELECT m.pipeline_id, m.variant_id,
+    CASE WHEN m.skipped IS NOT NULL THEN 'skipped'
+        WHEN w.urgency < 6 THEN w.state
+        WHEN EXISTS (SELECT 1 FROM measurement x WHERE x.variant_id = m.variant_id
+            AND x.data_id IS p.data_id) THEN 'ok'
+        ELSE 'planned' END AS state,
+    CASE WHEN m.skipped IS NOT NULL THEN m.skipped WHEN w.urgency < 6 THEN w.reason END AS reason
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    LEFT JOIN (
+        SELECT l.pipeline_id, l.variant_id, a.state, a.reason,
+            min(CASE a.state WHEN 'running' THEN 1 WHEN 'failed' THEN 2 WHEN 'blocked' THEN 3
+                WHEN 'stopped' THEN 4 WHEN 'lost' THEN 5 ELSE 6 END) AS urgency
+        FROM _last l JOIN attempt a ON a.attempt_id = l.attempt_id
+        GROUP BY l.pipeline_id, l.variant_id
+    ) w ON w.pipeline_id = m.pipeline_id AND w.variant_id = m.variant_id;
+
+-- The session of a pipeline, host and shape that all latencies are expressed in: of those that hold the
+-- current baseline, the one with most rounds of current variants; of equals the newest.
+CREATE VIEW _reference AS
+SELECT pipeline_id, host_id, shape, session_id, baseline_id, max(weight) AS weight
+FROM (
+    SELECT s.pipeline_id, s.host_id, s.shape, s.session_id, b.variant_id AS baseline_id,
+        sum(l.rounds) + s.session_id * 1e-9 AS weight
+    FROM session s
+        LEFT JOIN shape h ON h.pipeline_id = s.pipeline_id AND h.name = s.shape
+        JOIN member b ON b.pipeline_id = s.pipeline_id AND b.is_baseline AND b.is_current
+        JOIN latency lb ON lb.session_id = s.session_id AND lb.variant_id = b.variant_id
+        JOIN latency l ON l.session_id = s.session_id
+        JOIN member m ON m.pipeline_id = s.pipeline_id AND m.variant_id = l.variant_id
+            AND m.is_current
+    WHERE h.definition IS NULL OR h.definition = s.definition
+    GROUP BY s.session_id
+)
+GROUP BY pipeline_id, host_id, shape;
+
+-- Where a variant's latency comes from: the reference session, else the one with most rounds of it.
+CREATE VIEW _latency AS
+SELECT r.pipeline_id, r.host_id, r.shape, l.variant_id, l.session_id, r.session_id AS reference_id,
+    r.baseline_id, l.session_id = r.session_id AS direct,
+    max((l.session_id = r.session_id) * 1e12 + l.rounds * 1e6 + l.session_id) AS weight
+FROM _reference r
+    JOIN session rs ON rs.session_id = r.session_id
+    JOIN session s ON s.pipeline_id = r.pipeline_id AND s.host_id = r.host_id
+        AND s.shape = r.shape AND s.definition = rs.definition
+    JOIN latency l ON l.session_id = s.session_id
+    JOIN latency b ON b.session_id = s.session_id AND b.variant_id = r.baseline_id
+GROUP BY r.pipeline_id, r.host_id, r.shape, l.variant_id;
+
+CREATE VIEW _front AS
+SELECT f.front_id, f.pipeline_id, f.host_id, f.shape
+FROM front_result f
+WHERE f.front_id = (SELECT max(x.front_id) FROM front_result x WHERE x.pipeline_id = f.pipeline_id
+    AND x.host_id IS f.host_id AND x.shape IS f.shape);
+
+CREATE VIEW variants_all AS
+SELECT p.name AS pipeline, m.label, v.hash AS variant, v.recipe, v.model, m.is_baseline,
+    st.state, st.reason,
+    coalesce((SELECT json_group_object(s.stage, json(s.params)) FROM step s
+        WHERE s.variant_id = m.variant_id), '{}') AS params,
+    acc.value AS top1, acc.lo AS top1_lo, acc.hi AS top1_hi,
+    CASE WHEN m.is_baseline THEN 0.0 * acc.value ELSE ap.d END AS d_top1,
+    CASE WHEN m.is_baseline THEN 0.0 * acc.value ELSE ap.lo END AS d_top1_lo,
+    CASE WHEN m.is_baseline THEN 0.0 * acc.value ELSE ap.hi END AS d_top1_hi,
+    ppl.value AS perplexity, bppl.value / ppl.value AS perplexity_ratio,
+    h.name AS host, l.session_id AS session, r.shape,
+    CASE WHEN l.direct THEN lat.p50_ns ELSE ref.p50_ns / lp.speedup END / 1e6 AS latency_ms,
+    CASE WHEN l.direct THEN lat.lo_ns ELSE ref.p50_ns / lp.hi END / 1e6 AS latency_ms_lo,
+    CASE WHEN l.direct THEN lat.hi_ns ELSE ref.p50_ns / lp.lo END / 1e6 AS latency_ms_hi,
+    l.direct,
+    CASE WHEN m.variant_id = l.baseline_id THEN 1.0 ELSE lp.speedup END AS speedup,
+    CASE WHEN m.variant_id = l.baseline_id THEN 1.0 ELSE lp.lo END AS speedup_lo,
+    CASE WHEN m.variant_id = l.baseline_id THEN 1.0 ELSE lp.hi END AS speedup_hi,
+    lat.noisy,
+    CAST(size.value AS INTEGER) AS size_bytes, bsize.value / size.value AS size_ratio,
+    CAST(macs.value AS INTEGER) AS macs, bmacs.value / macs.value AS macs_ratio,
+    CAST(pars.value AS INTEGER) AS parameters, CAST(rss.value AS INTEGER) AS peak_rss_bytes,
+    fm.status, fm.p_front, fm.p_feasible,
+    (SELECT max(a.finished_at) FROM attempt a WHERE a.variant_id = m.variant_id) AS finished_at,
+    m.is_current
+FROM member m
+    JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN variant v ON v.variant_id = m.variant_id
+    JOIN _state st ON st.pipeline_id = m.pipeline_id AND st.variant_id = m.variant_id
+    LEFT JOIN member b ON b.pipeline_id = m.pipeline_id AND b.is_baseline AND b.is_current
+    LEFT JOIN measurement acc ON acc.variant_id = m.variant_id AND acc.metric = 'top1'
+        AND acc.data_id IS p.data_id
+    LEFT JOIN accuracy_pair ap ON ap.variant_id = m.variant_id AND ap.rival_id = b.variant_id
+        AND ap.data_id = p.data_id
+    LEFT JOIN measurement ppl ON ppl.variant_id = m.variant_id AND ppl.metric = 'perplexity'
+        AND ppl.data_id IS p.data_id
+    LEFT JOIN measurement bppl ON bppl.variant_id = b.variant_id AND bppl.metric = 'perplexity'
+        AND bppl.data_id IS p.data_id
+    LEFT JOIN measurement size ON size.variant_id = m.variant_id AND size.metric = 'size_bytes'
+        AND size.data_id IS NULL
+    LEFT JOIN measurement bsize ON bsize.variant_id = b.variant_id AND bsize.metric = 'size_bytes'
+        AND bsize.data_id IS NULL
+    LEFT JOIN measurement macs ON macs.variant_id = m.variant_id AND macs.metric = 'macs'
+        AND macs.data_id IS NULL
+    LEFT JOIN measurement bmacs ON bmacs.variant_id = b.variant_id AND bmacs.metric = 'macs'
+        AND bmacs.data_id IS NULL
+    LEFT JOIN measurement pars ON pars.variant_id = m.variant_id AND pars.metric = 'parameters'
+        AND pars.data_id IS NULL
+    LEFT JOIN measurement rss ON rss.variant_id = m.variant_id AND rss.metric = 'peak_rss_bytes'
+        AND rss.data_id IS NULL
+    LEFT JOIN _reference r ON r.pipeline_id = m.pipeline_id
+    LEFT JOIN host h ON h.host_id = r.host_id
+    LEFT JOIN _latency l ON l.pipeline_id = m.pipeline_id AND l.host_id = r.host_id
+        AND l.shape = r.shape AND l.variant_id = m.variant_id
+    LEFT JOIN latency lat ON lat.session_id = l.session_id AND lat.variant_id = m.variant_id
+    LEFT JOIN latency ref ON ref.session_id = l.reference_id AND ref.variant_id = l.baseline_id
+    LEFT JOIN latency_pair lp ON lp.session_id = l.session_id AND lp.variant_id = m.variant_id
+        AND lp.rival_id = l.baseline_id
+    LEFT JOIN _front f ON f.pipeline_id = m.pipeline_id AND f.host_id IS r.host_id
+        AND f.shape IS r.shape
+    LEFT JOIN front_member fm ON fm.front_id = f.front_id AND fm.variant_id = m.variant_id;
+
+CREATE VIEW variants AS
+SELECT pipeline, label, variant, recipe, model, is_baseline, state, reason, params,
+    top1, top1_lo, top1_hi, d_top1, d_top1_lo, d_top1_hi, perplexity, perplexity_ratio,
+    host, session, shape, latency_ms, latency_ms_lo, latency_ms_hi, direct,
+    speedup, speedup_lo, speedup_hi, noisy, size_bytes, size_ratio, macs, macs_ratio,
+    parameters, peak_rss_bytes, status, p_front, p_feasible, finished_at
+FROM variants_all WHERE is_current;
+
+CREATE VIEW stage_effects AS
+SELECT pipeline, label, variant, stage, plugin, params, "without",
+    d_top1, d_top1_lo, d_top1_hi, speedup, speedup_lo, speedup_hi, size_ratio, macs_ratio,
+    coalesce(nullif(substr(
+        CASE WHEN size_ratio > 1 THEN ', smaller' WHEN size_ratio < 1 THEN ', larger' ELSE '' END ||
+        CASE WHEN speedup_lo > 1 THEN ', faster' WHEN speedup_hi < 1 THEN ', slower'
+            ELSE '' END ||
+        CASE WHEN d_top1_lo > 0 THEN ', more accurate' WHEN d_top1_hi < 0 THEN ', less accurate'
+            ELSE '' END, 3), ''),
+        CASE WHEN size_ratio IS NULL AND speedup IS NULL AND d_top1 IS NULL THEN 'unmeasured'
+            ELSE 'no clear effect' END) AS verdict
+FROM (
+    SELECT p.name AS pipeline, m.label, v.hash AS variant, s.stage, g.name AS plugin, s.params,
+        w.label AS "without", ap.d AS d_top1, ap.lo AS d_top1_lo, ap.hi AS d_top1_hi,
+        lp.speedup, lp.lo AS speedup_lo, lp.hi AS speedup_hi,
+        wsize.value / size.value AS size_ratio, wmacs.value / macs.value AS macs_ratio
+    FROM member m
+        JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+        JOIN variant v ON v.variant_id = m.variant_id
+        JOIN step s ON s.variant_id = m.variant_id
+        JOIN plugin g ON g.plugin_id = s.plugin_id
+        JOIN variant wv ON wv.chain = s.without
+        JOIN member w ON w.pipeline_id = m.pipeline_id AND w.variant_id = wv.variant_id
+            AND w.is_current
+        LEFT JOIN accuracy_pair ap ON ap.variant_id = m.variant_id
+            AND ap.rival_id = w.variant_id AND ap.data_id = p.data_id
+        LEFT JOIN latency_pair lp ON lp.variant_id = m.variant_id AND lp.rival_id = w.variant_id
+            AND lp.session_id = (
+                SELECT x.session_id FROM latency_pair x JOIN session z USING(session_id)
+                    LEFT JOIN shape h ON h.pipeline_id = z.pipeline_id AND h.name = z.shape
+                WHERE x.variant_id = m.variant_id AND x.rival_id = w.variant_id
+                    AND z.pipeline_id = m.pipeline_id
+                ORDER BY coalesce(h.position, 999), x.rounds DESC, x.session_id DESC LIMIT 1)
+        LEFT JOIN measurement size ON size.variant_id = m.variant_id
+            AND size.metric = 'size_bytes' AND size.data_id IS NULL
+        LEFT JOIN measurement wsize ON wsize.variant_id = w.variant_id
+            AND wsize.metric = 'size_bytes' AND wsize.data_id IS NULL
+        LEFT JOIN measurement macs ON macs.variant_id = m.variant_id
+            AND macs.metric = 'macs' AND macs.data_id IS NULL
+        LEFT JOIN measurement wmacs ON wmacs.variant_id = w.variant_id
+            AND wmacs.metric = 'macs' AND wmacs.data_id IS NULL
+    WHERE m.is_current AND m.skipped IS NULL
+);
+
+CREATE VIEW measurements AS
+SELECT p.name AS pipeline, m.label, v.hash AS variant, x.metric, x.value, x.unit, x.n, x.lo, x.hi,
+    x.how, d.key AS data, d.name AS data_name, x.measured_at
+FROM measurement x JOIN member m ON m.variant_id = x.variant_id AND m.is_current
+    JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN variant v ON v.variant_id = x.variant_id
+    LEFT JOIN data d ON d.data_id = x.data_id;
+
+CREATE VIEW params AS
+SELECT p.name AS pipeline, m.label, v.hash AS variant, s.stage, g.name AS plugin,
+    g.version AS plugin_version, g.sha256 AS plugin_sha256, x.name, x.value
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN variant v ON v.variant_id = m.variant_id
+    JOIN step s ON s.variant_id = m.variant_id
+    JOIN plugin g ON g.plugin_id = s.plugin_id
+    JOIN param x ON x.variant_id = s.variant_id AND x.position = s.position
+WHERE m.is_current;
+
+CREATE VIEW unit_values AS
+SELECT p.name AS pipeline, m.label, v.hash AS variant, s.stage, u.unit, u.role, u.name, u.value,
+    u.score, u.bytes_before, u.bytes_after, u.macs_before, u.macs_after
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN variant v ON v.variant_id = m.variant_id
+    JOIN step s ON s.variant_id = m.variant_id
+    JOIN unit_value u ON u.variant_id = s.variant_id AND u.position = s.position
+WHERE m.is_current;
+
+CREATE VIEW latencies AS
+SELECT p.name AS pipeline, m.label, v.hash AS variant, h.name AS host, l.session_id AS session,
+    s.shape, l.p50_ns / 1e6 AS latency_ms, l.lo_ns / 1e6 AS latency_ms_lo,
+    l.hi_ns / 1e6 AS latency_ms_hi, l.min_ns / 1e6 AS min_ms, l.p90_ns / 1e6 AS p90_ms,
+    l.p99_ns / 1e6 AS p99_ms,
+    CASE WHEN m.is_baseline THEN 1.0 ELSE lp.speedup END AS speedup,
+    CASE WHEN m.is_baseline THEN 1.0 ELSE lp.lo END AS speedup_lo,
+    CASE WHEN m.is_baseline THEN 1.0 ELSE lp.hi END AS speedup_hi,
+    l.rounds, l.n, l.disturbed, l.noisy, s.isa, s.program, s.started_at, s.finished_at
+FROM latency l JOIN session s ON s.session_id = l.session_id
+    JOIN pipeline p ON p.pipeline_id = s.pipeline_id
+    JOIN host h ON h.host_id = s.host_id
+    JOIN variant v ON v.variant_id = l.variant_id
+    JOIN member m ON m.pipeline_id = s.pipeline_id AND m.variant_id = l.variant_id
+    LEFT JOIN latency_pair lp ON lp.session_id = l.session_id AND lp.variant_id = l.variant_id
+        AND lp.rival_id = (SELECT x.rival_id FROM latency_pair x
+            JOIN member b ON b.pipeline_id = s.pipeline_id AND b.variant_id = x.rival_id
+                AND b.is_baseline
+            WHERE x.session_id = l.session_id AND x.variant_id = l.variant_id
+            ORDER BY b.is_current DESC LIMIT 1);
+
+CREATE VIEW rounds AS
+SELECT p.name AS pipeline, m.label, v.hash AS variant, h.name AS host, i.session_id AS session,
+    s.shape, i.round, i.slot, i.n, i.min_ns, i.p50_ns, i.p90_ns, i.max_ns, i.nivcsw,
+    i.steal_ticks, i.load1, i.mhz, i.disturbed, i.ns
+FROM visit i JOIN session s ON s.session_id = i.session_id
+    JOIN pipeline p ON p.pipeline_id = s.pipeline_id
+    JOIN host h ON h.host_id = s.host_id
+    JOIN variant v ON v.variant_id = i.variant_id
+    JOIN member m ON m.pipeline_id = s.pipeline_id AND m.variant_id = i.variant_id;
+
+CREATE VIEW samples AS
+SELECT p.name AS pipeline, v.hash AS variant, m.label, d.key AS data, x.sample, t.target,
+    x.predicted, x.predicted = t.target AS correct, x.nll
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN variant v ON v.variant_id = m.variant_id
+    JOIN outcome o ON o.variant_id = m.variant_id
+    JOIN data d ON d.data_id = o.data_id
+    JOIN outcome_sample x ON x.outcome_id = o.outcome_id
+    LEFT JOIN target t ON t.data_id = o.data_id AND t.sample = x.sample
+WHERE m.is_current;
+
+-- Of a variant in several pipelines an attempt is one row still: CPU hours add up.
+CREATE VIEW attempts AS
+SELECT (SELECT p.name FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+        WHERE m.variant_id = a.variant_id ORDER BY m.is_current DESC, p.planned_at LIMIT 1)
+        AS pipeline,
+    coalesce((SELECT m.label FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+        WHERE m.variant_id = a.variant_id ORDER BY m.is_current DESC, p.planned_at LIMIT 1), v.label)
+        AS label,
+    v.hash AS variant, a.attempt_id AS attempt, a.phase, a.state, a.cause, a.reason, a.signal,
+    a.exit_code, a.stage, a.plugin, h.name AS host, a.isa, a.pid, a.cpu_seconds, a.peak_rss_bytes,
+    (julianday(a.finished_at) - julianday(a.started_at)) * 86400.0 AS wall_seconds,
+    a.log, a.started_at, a.finished_at
+FROM attempt a JOIN variant v ON v.variant_id = a.variant_id
+    JOIN host h ON h.host_id = a.host_id;
+
+-- What failed and has not been done since.
+CREATE VIEW failures AS
+SELECT t.pipeline, t.label, t.variant, t.attempt, t.phase, t.stage, t.plugin, t.state, t.cause,
+    t.reason, t.signal, t.exit_code, t.log, t.host, t.started_at, t.finished_at
+FROM attempts t JOIN attempt a ON a.attempt_id = t.attempt
+WHERE a.state IN ('failed', 'lost')
+    AND NOT EXISTS (SELECT 1 FROM attempt later WHERE later.variant_id = a.variant_id
+        AND later.phase = a.phase AND later.attempt_id > a.attempt_id);
+
+-- What running again would do.
+CREATE VIEW pending AS
+SELECT pipeline, label, variant, phase, shape, tries, reason
+FROM (
+    SELECT p.name AS pipeline, m.label, v.hash AS variant, m.position, q.phase, q.shape,
+        (SELECT count(*) FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
+            AND a.state IN ('failed', 'lost') AND NOT a.forgiven) AS tries,
+        (SELECT count(*) FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
+            AND a.cause = 'refused' AND NOT a.forgiven) AS refusals,
+        (SELECT a.reason FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
+            ORDER BY a.attempt_id DESC LIMIT 1) AS reason
+    FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+        JOIN variant v ON v.variant_id = m.variant_id
+        JOIN (
+            SELECT m.pipeline_id, m.variant_id, 'build' AS phase, NULL AS shape FROM member m
+            WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.variant_id = m.variant_id
+                    AND a.phase = 'build' AND a.state = 'ok')
+                AND NOT m.is_baseline
+            UNION ALL
+            SELECT m.pipeline_id, m.variant_id, 'eval', NULL
+            FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+            WHERE p.data_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM measurement x
+                WHERE x.variant_id = m.variant_id AND x.data_id = p.data_id)
+            UNION ALL
+            SELECT m.pipeline_id, m.variant_id, 'latency', h.name
+            FROM member m JOIN shape h ON h.pipeline_id = m.pipeline_id
+            WHERE NOT EXISTS (SELECT 1 FROM session s JOIN latency l USING(session_id)
+                WHERE s.pipeline_id = m.pipeline_id AND s.shape = h.name
+                    AND s.definition = h.definition AND l.variant_id = m.variant_id)
+        ) q ON q.pipeline_id = m.pipeline_id AND q.variant_id = m.variant_id
+    WHERE m.is_current AND m.skipped IS NULL
+)
+WHERE tries < 3 AND refusals = 0
+ORDER BY pipeline, position;
+
+CREATE VIEW "front" AS
+SELECT p.name AS pipeline, h.name AS host, f.shape, m.label, v.hash AS variant, fm.status,
+    fm.p_front, fm.p_feasible, fm.rank, fm.knee,
+    (SELECT x.label FROM member x WHERE x.pipeline_id = f.pipeline_id
+        AND x.variant_id = fm.folded_id) AS folded_under,
+    (SELECT x.label FROM member x WHERE x.pipeline_id = f.pipeline_id
+        AND x.variant_id = fm.rival_id) AS rival,
+    fm.why, f.rule, f.seed, f.data_hash, f.made_at
+FROM _front z JOIN front_result f ON f.front_id = z.front_id
+    JOIN pipeline p ON p.pipeline_id = f.pipeline_id
+    LEFT JOIN host h ON h.host_id = f.host_id
+    JOIN front_member fm ON fm.front_id = f.front_id
+    JOIN variant v ON v.variant_id = fm.variant_id
+    JOIN member m ON m.pipeline_id = f.pipeline_id AND m.variant_id = fm.variant_id;
+
+CREATE VIEW artifacts AS
+SELECT a.sha256, v.hash AS variant, v.label, a.bytes, a.format, a.path, a.created_at
+FROM artifact a JOIN variant_artifact x ON x.sha256 = a.sha256
+    JOIN variant v ON v.variant_id = x.variant_id;

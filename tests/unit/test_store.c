@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/test.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/stat.h"
+#include "base/str.h"
+#include "db/store_private.h"
+
+#define CLOSE(a, b, tol)                                                                           \
+    ck_assert_msg(fabs((a) - (b)) <= (tol), "%s = %.17g, not %.17g", #a, (double)(a), (double)(b))
+
+static char folder[4096], path[4200];
+static struct pare_error err;
+
+static void make_folder(void)
+{
+    snprintf(folder, sizeof folder, "%s", pare_test_folder());
+    snprintf(path, sizeof path, "%s/pare.db", folder);
+}
+
+static void remove_folder(void)
+{
+    pare_remove_tree(folder, &err);
+}
+
+static struct pare_store *open_store(enum pare_store_mode mode)
+{
+    struct pare_store *store = NULL;
+    ck_assert_ok(pare_store_open(path, mode, &store, &err), err);
+    return store;
+}
+
+/* --- reading answers as text: columns by |, rows by newline --- */
+
+struct answer {
+    struct pare_str text;
+    bool header;
+};
+
+static int take(void *user, const struct pare_row *row, struct pare_error *error)
+{
+    struct answer *a = user;
+    char number[32];
+    (void)error;
+    if (!row->values && !a->header)
+        return PARE_OK;
+    for (size_t i = 0; i < row->n; i++) {
+        if (i)
+            pare_str_append(&a->text, "|");
+        if (!row->values) {
+            pare_str_append(&a->text, row->names[i]);
+            continue;
+        }
+        const struct pare_value *v = &row->values[i];
+        switch (v->type) {
+        case PARE_VALUE_NULL:
+            pare_str_append(&a->text, "-");
+            break;
+        case PARE_VALUE_REAL:
+            snprintf(number, sizeof number, "%.4f", v->real);
+            pare_str_append(&a->text, number);
+            break;
+        case PARE_VALUE_INTEGER:
+            pare_str_printf(&a->text, "%lld", (long long)v->integer);
+            break;
+        default:
+            pare_str_append_n(&a->text, v->text, v->size);
+        }
+    }
+    pare_str_append(&a->text, "\n");
+    return PARE_OK;
+}
+
+static void expect_with(struct pare_store *store, const char *sql, const struct pare_argument *args,
+                        size_t n, const char *want)
+{
+    struct answer a = {0};
+    ck_assert_ok(pare_store_query(store, sql, args, n, take, &a, &err), err);
+    ck_assert_msg(strcmp(a.text.data ? a.text.data : "", want) == 0, "%s\ngave\n%swanted\n%s", sql,
+                  a.text.data ? a.text.data : "(nothing)\n", want);
+    pare_str_free(&a.text);
+}
+
+static void expect(struct pare_store *store, const char *sql, const char *want)
+{
+    expect_with(store, sql, NULL, 0, want);
+}
+
+/* --- a small filled database --- */
+
+enum { SAMPLES = 1000, CLASSES = 4, ROUNDS = 12 };
+enum { BASE, Q8, Q4, P24, P24Q8, MIXED, BAD, SKIP, VARIANTS };
+
+struct filled {
+    int64_t host, data, pipeline, plugins[3], variant[VARIANTS], session, front, attempt;
+    int32_t target[SAMPLES], predicted[VARIANTS][SAMPLES];
+};
+static struct filled f;
+
+static const char *const labels[VARIANTS] = {"baseline", "q8",      "q4",    "p2:4",
+                                             "p2:4+q8",  "q-mixed", "drop7", "drop8"};
+static const double bytes_of[VARIANTS] = {3000, 840, 420, 1700, 600, 700, 0, 0};
+static const double speed_of[VARIANTS] = {1, 1.5, 0.8, 0.9, 1.3, 1.4, 0, 0};
+/* Samples that a variant gets wrong and the baseline right, from the first on. */
+static const int lost_of[VARIANTS] = {0, 2, 60, 30, 33, 2, 0, 0};
+
+static void hash_for(const char *text, char hex[PARE_HASH_HEX])
+{
+    pare_hash_bytes(text, strlen(text), hex);
+}
+
+static int64_t add_variant(struct pare_store *s, const char *label, const char *build,
+                           const struct pare_store_step *steps, size_t n)
+{
+    char hash[PARE_HASH_HEX], recipe[PARE_HASH_HEX], model[PARE_HASH_HEX], text[300];
+    int64_t id;
+    snprintf(text, sizeof text, "%s/%s", label, build);
+    hash_for(text, hash);
+    hash_for(label, recipe);
+    hash_for("model", model);
+    struct pare_store_variant v = {hash, recipe, model, label, NULL, steps, n};
+    ck_assert_ok(pare_store_variant(s, &v, &id, &err), err);
+    return id;
+}
+
+static void add_pipeline(struct pare_store *s)
+{
+    static const struct pare_store_objective objectives[] = {
+        {"top1", 1, 0.002, false}, {"latency_ms", -1, 0.01, true}, {"size_bytes", -1, 0, false}};
+    static const char *const constraints[] = {"top1 >= baseline - 0.01"};
+    static const struct pare_store_shape shapes[] = {{"edge", "{\"batch\":1,\"threads\":1}"}};
+    struct pare_store_pipeline p = {.name = "fashion-vit",
+                                    .path = "pipelines/fashion-vit.yaml",
+                                    .source = "pare: 1\n",
+                                    .seed = 1,
+                                    .data_id = f.data,
+                                    .objectives = objectives,
+                                    .n_objectives = 3,
+                                    .constraints = constraints,
+                                    .n_constraints = 1,
+                                    .shapes = shapes,
+                                    .n_shapes = 1};
+    ck_assert_ok(pare_store_pipeline(s, &p, &f.pipeline, &err), err);
+}
+
+static void add_plan(struct pare_store *s)
+{
+    const struct pare_store_step prune = {"prune", "prune", f.plugins[0],
+                                          "{\"criterion\":\"wanda\",\"pattern\":\"2:4\"}", NULL};
+    const struct pare_store_step quant[2] = {
+        {"quant", "quantize", f.plugins[1], "{\"bits\":8,\"symmetric\":true}", "{\"on\":[\"**\"]}"},
+        {"quant", "quantize", f.plugins[1], "{\"bits\":4,\"symmetric\":true}",
+         "{\"on\":[\"**\"]}"}};
+    const struct pare_store_step mixed = {"quant", "quantize", f.plugins[1],
+                                          "{\"bits\":{\"by\":[]},\"symmetric\":true}", NULL};
+    const struct pare_store_step drop = {"drop", "layer-drop", f.plugins[2], "{\"count\":7}", NULL};
+    const struct pare_store_step drop8 = {"drop", "layer-drop", f.plugins[2], "{\"count\":8}",
+                                          NULL};
+    const struct pare_store_step both[2] = {prune, quant[0]};
+    const struct {
+        const struct pare_store_step *steps;
+        size_t n;
+    } plan[VARIANTS] = {
+        [BASE] = {NULL, 0},  [Q8] = {&quant[0], 1}, [Q4] = {&quant[1], 1}, [P24] = {&prune, 1},
+        [P24Q8] = {both, 2}, [MIXED] = {&mixed, 1}, [BAD] = {&drop, 1},    [SKIP] = {&drop8, 1}};
+    add_pipeline(s);
+    for (size_t i = 0; i < VARIANTS; i++) {
+        f.variant[i] = add_variant(s, labels[i], "1", plan[i].steps, plan[i].n);
+        ck_assert_ok(pare_store_member(s, f.pipeline, f.variant[i], labels[i], i, i == BASE,
+                                       i == SKIP ? "a ViT of 8 layers cannot lose 8" : NULL, &err),
+                     err);
+    }
+}
+
+static void add_measure(struct pare_store *s, int64_t variant, const char *metric, const char *unit,
+                        double value, bool on_data)
+{
+    struct pare_store_measurement m = {.metric = metric,
+                                       .unit = unit,
+                                       .how = "counted",
+                                       .value = value,
+                                       .lo = value,
+                                       .hi = value,
+                                       .n = PARE_NONE,
+                                       .data_id = on_data ? f.data : 0};
+    ck_assert_ok(pare_store_measure(s, variant, 0, &m, &err), err);
+}
+
+static struct pare_store_end ending(const char *state)
+{
+    return (struct pare_store_end){.state = state,
+                                   .signal = PARE_NONE,
+                                   .exit_code = PARE_NONE,
+                                   .cpu_seconds = 3.6,
+                                   .peak_rss_bytes = 1 << 20};
+}
+
+static void try_it(struct pare_store *s, size_t i, enum pare_phase phase,
+                   const struct pare_store_end *end)
+{
+    ck_assert_ok(pare_store_attempt_begin(s, f.variant[i], phase,
+                                          phase == PARE_PHASE_EVAL ? f.data : 0, f.host, "avx2",
+                                          &f.attempt, &err),
+                 err);
+    ck_assert_ok(pare_store_attempt_finish(s, f.attempt, end, &err), err);
+}
+
+static void add_outcomes(struct pare_store *s)
+{
+    struct pare_store_end ok = ending("ok"), bad = ending("failed");
+    for (size_t i = 0; i < BAD; i++) {
+        size_t right = 0;
+        for (int k = 0; k < SAMPLES; k++) {
+            bool base_right = k % 10 != 9;
+            /* Class 0 suffers: a variant loses its first samples of that class. */
+            bool lost = base_right && k % CLASSES == 0 && k / CLASSES < 2 * lost_of[i] &&
+                        k / CLASSES % 2 == 0;
+            f.predicted[i][k] = base_right && !lost ? f.target[k] : (f.target[k] + 1) % CLASSES;
+            right += f.predicted[i][k] == f.target[k];
+        }
+        if (i != BASE)
+            try_it(s, i, PARE_PHASE_BUILD, &ok);
+        try_it(s, i, PARE_PHASE_EVAL, &ok);
+        ck_assert_ok(
+            pare_store_outcome(s, f.variant[i], f.data, SAMPLES, f.predicted[i], NULL, &err), err);
+        add_measure(s, f.variant[i], "top1", "fraction", (double)right / SAMPLES, true);
+        add_measure(s, f.variant[i], "size_bytes", "bytes", bytes_of[i], false);
+        add_measure(s, f.variant[i], "macs", "count", i == P24 ? 500 : 1000, false);
+    }
+    bad.cause = "crash";
+    bad.reason = "layer-drop crashed";
+    bad.signal = SIGSEGV;
+    bad.stage = "drop";
+    bad.plugin = "layer-drop";
+    bad.log = "dropping layer 7\n";
+    try_it(s, BAD, PARE_PHASE_BUILD, &bad);
+}
+
+static int64_t add_session(struct pare_store *s, const char *program)
+{
+    struct pare_store_session session = {.pipeline_id = f.pipeline,
+                                         .host_id = f.host,
+                                         .seed = 7,
+                                         .shape = "edge",
+                                         .definition = "{\"batch\":1,\"threads\":1}",
+                                         .program = program,
+                                         .isa = "avx2"};
+    int64_t id;
+    ck_assert_ok(pare_store_session_begin(s, &session, &id, &err), err);
+    return id;
+}
+
+/* One round of some variants, the baseline first and last; `scale` slows all alike. */
+static int add_round(struct pare_store *s, int64_t session, size_t round, const size_t *which,
+                     size_t n, double scale)
+{
+    struct pare_store_visit visits[VARIANTS + 1];
+    uint32_t ns[VARIANTS + 1][9];
+    for (size_t k = 0; k <= n; k++) {
+        size_t i = which[k % n];
+        for (size_t j = 0; j < 9; j++)
+            ns[k][j] = (uint32_t)(1e6 * scale / speed_of[i] * (1 + 0.002 * (double)(round % 5)) +
+                                  100.0 * (double)j);
+        visits[k] = (struct pare_store_visit){.variant_id = f.variant[i],
+                                              .slot = k,
+                                              .ns = ns[k],
+                                              .n = 9,
+                                              .nivcsw = 1,
+                                              .steal_ticks = PARE_NONE,
+                                              .load1 = 0.5,
+                                              .mhz = (double)NAN,
+                                              .disturbed = round == 3 && k == 1};
+    }
+    return pare_store_round(s, session, round, visits, n + 1, &err);
+}
+
+static const size_t timed[] = {BASE, Q8, Q4, P24, P24Q8, MIXED};
+
+static struct pare_store *fill(void)
+{
+    struct pare_store *s = open_store(PARE_STORE_WRITE);
+    struct pare_store_host host = {.name = "nuc", .cpu = "x", .cores = 2, .memory_bytes = 1 << 30};
+    f = (struct filled){0};
+    for (int k = 0; k < SAMPLES; k++)
+        f.target[k] = k % CLASSES;
+    ck_assert_ok(pare_store_begin(s, &err), err);
+    ck_assert_ok(pare_store_host(s, &host, &f.host, &err), err);
+    ck_assert_ok(pare_store_data(s, "d0", "test[0:1000]", SAMPLES, f.target, &f.data, &err), err);
+    static const char *const names[3] = {"prune", "quantize", "layer-drop"};
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_ok(pare_store_plugin(s, names[i], "1.0", names[i], NULL, &f.plugins[i], &err),
+                     err);
+    add_plan(s);
+    ck_assert_ok(pare_store_end(s, pare_store_refresh(s, &err), &err), err);
+    add_outcomes(s);
+    f.session = add_session(s, "build-1");
+    for (size_t r = 0; r < ROUNDS; r++)
+        ck_assert_ok(add_round(s, f.session, r, timed, PARE_COUNT(timed), 1), err);
+    ck_assert_ok(pare_store_session_end(s, f.session, &err), err);
+    struct pare_store_unit_value units[2] = {
+        {"quant", "layer.0.attn.query", "query", "bits", NULL, 8, 0.25, 400, 100, 10, 10},
+        {"quant", "layer.1.attn.query", "query", "bits", NULL, 4, (double)NAN, 400, 50, 10, 10}};
+    ck_assert_ok(pare_store_unit_values(s, f.variant[MIXED], units, 2, &err), err);
+    ck_assert_ok(pare_store_artifact(s, f.variant[Q8], "ab12cd", "pare.db.d/ab12cd", 840,
+                                     "safetensors", &err),
+                 err);
+    return s;
+}
+
+/* --- the tests --- */
+
+static const char *const views[][2] = {
+    {"variants",
+     "pipeline|label|variant|recipe|model|is_baseline|state|reason|params|top1|top1_lo|top1_hi|"
+     "d_top1|d_top1_lo|d_top1_hi|perplexity|perplexity_ratio|host|session|shape|latency_ms|"
+     "latency_ms_lo|latency_ms_hi|direct|speedup|speedup_lo|speedup_hi|noisy|size_bytes|size_ratio|"
+     "macs|macs_ratio|parameters|peak_rss_bytes|status|p_front|p_feasible|finished_at\n"},
+    {"stage_effects",
+     "pipeline|label|variant|stage|plugin|params|without|d_top1|d_top1_lo|d_top1_hi|speedup|"
+     "speedup_lo|speedup_hi|size_ratio|macs_ratio|verdict\n"},
+    {"measurements",
+     "pipeline|label|variant|metric|value|unit|n|lo|hi|how|data|data_name|measured_at\n"},
+    {"params", "pipeline|label|variant|stage|plugin|plugin_version|plugin_sha256|name|value\n"},
+    {"unit_values", "pipeline|label|variant|stage|unit|role|name|value|score|bytes_before|"
+                    "bytes_after|macs_before|macs_after\n"},
+    {"latencies",
+     "pipeline|label|variant|host|session|shape|latency_ms|latency_ms_lo|latency_ms_hi|"
+     "min_ms|p90_ms|p99_ms|speedup|speedup_lo|speedup_hi|rounds|n|disturbed|noisy|isa|"
+     "program|started_at|finished_at\n"},
+    {"rounds", "pipeline|label|variant|host|session|shape|round|slot|n|min_ns|p50_ns|p90_ns|max_ns|"
+               "nivcsw|steal_ticks|load1|mhz|disturbed|ns\n"},
+    {"samples", "pipeline|variant|label|data|sample|target|predicted|correct|nll\n"},
+    {"attempts", "pipeline|label|variant|attempt|phase|state|cause|reason|signal|exit_code|stage|"
+                 "plugin|host|isa|pid|cpu_seconds|peak_rss_bytes|wall_seconds|log|started_at|"
+                 "finished_at\n"},
+    {"failures", "pipeline|label|variant|attempt|phase|stage|plugin|state|cause|reason|signal|"
+                 "exit_code|log|host|started_at|finished_at\n"},
+    {"pending", "pipeline|label|variant|phase|shape|tries|reason\n"},
+    {"front", "pipeline|host|shape|label|variant|status|p_front|p_feasible|rank|knee|folded_under|"
+              "rival|why|rule|seed|data_hash|made_at\n"},
+    {"artifacts", "sha256|variant|label|bytes|format|path|created_at\n"},
+};
+
+START_TEST(views_have_their_columns)
+{
+    struct pare_store *s = open_store(PARE_STORE_WRITE);
+    for (size_t i = 0; i < PARE_COUNT(views); i++) {
+        char sql[128];
+        struct answer a = {.header = true};
+        snprintf(sql, sizeof sql, "SELECT * FROM \"%s\"", views[i][0]);
+        ck_assert_ok(pare_store_query(s, sql, NULL, 0, take, &a, &err), err);
+        ck_assert_str_eq(a.text.data, views[i][1]);
+        pare_str_free(&a.text);
+        /* Every column is in the reference page, under its view. */
+        char *page, *section, *copy = pare_strdup(views[i][1]), *word, *rest;
+        size_t size;
+        ck_assert_ok(pare_file_read(pare_test_source("db/README.md"), 1 << 20, &page, &size, &err),
+                     err);
+        snprintf(sql, sizeof sql, "\n### `%s`", views[i][0]);
+        section = strstr(page, sql);
+        ck_assert_msg(section, "db/README.md has no section %s", sql);
+        char *end = strstr(section + 1, "\n##");
+        if (end)
+            *end = '\0';
+        for (word = strtok_r(copy, "|\n", &rest); word; word = strtok_r(NULL, "|\n", &rest)) {
+            snprintf(sql, sizeof sql, "`%s`", word);
+            ck_assert_msg(strstr(section, sql), "db/README.md, %s: no %s", views[i][0], sql);
+        }
+        free(copy);
+        free(page);
+    }
+    struct answer all = {.header = true};
+    ck_assert_ok(pare_store_query(s, "SELECT * FROM variants_all", NULL, 0, take, &all, &err), err);
+    size_t len = strlen(views[0][1]) - 1; /* as variants, and whether it is in the plan */
+    ck_assert(strncmp(all.text.data, views[0][1], len) == 0);
+    ck_assert_str_eq(all.text.data + len, "|is_current\n");
+    pare_str_free(&all.text);
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(figures_of_variants)
+{
+    struct pare_store *s = fill();
+    expect(s, "select label, state, reason from variants order by label",
+           "baseline|ok|-\ndrop7|failed|layer-drop crashed\n"
+           "drop8|skipped|a ViT of 8 layers cannot lose 8\n"
+           "p2:4|ok|-\np2:4+q8|ok|-\nq-mixed|ok|-\nq4|ok|-\nq8|ok|-\n");
+    expect(s, "select top1, d_top1, d_top1_lo, d_top1_hi from variants where label='baseline'",
+           "0.9000|0.0000|0.0000|0.0000\n");
+    struct pare_interval d = pare_stat_bonett_price(0, 48, SAMPLES, 0.95);
+    char want[128];
+    size_t lost = 0;
+    for (int k = 0; k < SAMPLES; k++)
+        lost += f.predicted[Q4][k] != f.predicted[BASE][k];
+    d = pare_stat_bonett_price(0, lost, SAMPLES, 0.95);
+    snprintf(want, sizeof want, "%.4f|%.4f|%.4f\n", d.value, d.lo, d.hi);
+    expect(s, "select d_top1, d_top1_lo, d_top1_hi from variants where label='q4'", want);
+    expect(s,
+           "select host, shape, session, direct, speedup > 1.49 and speedup < 1.51, "
+           "speedup_lo <= speedup and speedup <= speedup_hi, latency_ms, size_ratio, params "
+           "from variants where label='q8'",
+           "nuc|edge|1|1|1|1|0.6691|3.5714|{\"quant\":{\"bits\":8,\"symmetric\":true}}\n");
+    expect(s, "select speedup, speedup_lo, latency_ms, noisy from variants where label='baseline'",
+           "1.0000|1.0000|1.0034|0\n");
+    expect(s, "select latency_ms, size_bytes, status from variants where label='drop7'", "-|-|-\n");
+    expect(s,
+           "select label, stage, \"without\", verdict from stage_effects where label like '%+%' "
+           "order by stage",
+           "p2:4+q8|prune|q8|smaller, slower, less accurate\n"
+           "p2:4+q8|quant|p2:4|smaller, faster\n");
+    expect(s,
+           "select speedup > 0.86 and speedup < 0.87, size_ratio from stage_effects where "
+           "label='p2:4+q8' and stage='prune'",
+           "1|1.4000\n"); /* 1.3 / 1.5; 840 / 600 */
+    expect(s, "select name, value from params where label='q8'", "bits|8\nsymmetric|1\n");
+    expect(s, "select count(*), sum(disturbed), min(length(ns)) from rounds", "84|1|36\n");
+    expect(s, "select rounds, n, disturbed, p99_ms from latencies where label='q8'",
+           "12|108|1|-\n");
+    expect(s, "select label, phase, tries, reason from pending",
+           "drop7|build|1|layer-drop crashed\ndrop7|eval|0|-\ndrop7|latency|0|-\n");
+    pare_store_close(s);
+}
+END_TEST
+
+static const char *named(const char *name)
+{
+    size_t n;
+    const struct pare_store_named *q = pare_store_named(&n);
+    ck_assert_uint_eq(n, 10);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_uint_gt(strlen(q[i].about), 20);
+        if (strcmp(q[i].name, name) == 0)
+            return q[i].sql;
+    }
+    ck_abort_msg("no query %s", name);
+    return NULL;
+}
+
+START_TEST(named_queries)
+{
+    struct pare_store *s = fill();
+    char want[512];
+    expect(s, named("failed"),
+           "fashion-vit|drop7|build|drop|layer-drop|crash|layer-drop crashed|11|-|"
+           "dropping layer 7\n\n");
+    /* q-mixed loses 2 of 1000: its interval stays within a point, and it is smaller than q8. */
+    struct pare_argument other = {"pipeline", "other"};
+    expect_with(s, named("smallest-not-slower"), &other, 1, "");
+    struct answer a = {0};
+    ck_assert_ok(pare_store_query(s, named("smallest-not-slower"), NULL, 0, take, &a, &err), err);
+    ck_assert(strncmp(a.text.data, "fashion-vit|nuc|edge|q-mixed|700|4.2857|", 40) == 0);
+    pare_str_free(&a.text);
+    a = (struct answer){0};
+    ck_assert_ok(pare_store_query(s, named("plugin-effects"), NULL, 0, take, &a, &err), err);
+    ck_assert_msg(strncmp(a.text.data, "quantize|4|", 11) == 0 &&
+                      strstr(a.text.data, "\nprune|2|") && strstr(a.text.data, "\nlayer-drop|1|-"),
+                  "%s", a.text.data);
+    pare_str_free(&a.text);
+    a = (struct answer){0};
+    ck_assert_ok(pare_store_query(s, named("bits-by-pattern"), NULL, 0, take, &a, &err), err);
+    ck_assert_msg(strstr(a.text.data, "\n2:4|8|1|-0.0") && strstr(a.text.data, "\n-|4|1|-0.0"),
+                  "%s", a.text.data);
+    pare_str_free(&a.text);
+    expect(s, named("rebuilt"), "");
+    expect(s, "select count(*) from latencies where label='baseline'", "1\n");
+    struct pare_argument label = {"label", "q-mixed"};
+    expect_with(s, named("unit-bits"), &label, 1,
+                "fashion-vit|quant|layer.0.attn.query|query|8|0.2500|400|100\n"
+                "fashion-vit|quant|layer.1.attn.query|query|4|-|400|50\n");
+    label.text = "q4";
+    size_t n = 0, base = 0, v = 0;
+    for (int k = 0; k < SAMPLES; k += CLASSES) {
+        n++;
+        base += f.predicted[BASE][k] == f.target[k];
+        v += f.predicted[Q4][k] == f.target[k];
+    }
+    ck_assert_uint_lt(v, base);
+    snprintf(want, sizeof want, "fashion-vit|d0|0|%zu|%.4f|%.4f|%.4f\n", n,
+             (double)base / (double)n, (double)v / (double)n,
+             ((double)v - (double)base) / (double)n);
+    a = (struct answer){0};
+    ck_assert_ok(pare_store_query(s, named("class-accuracy"), &label, 1, take, &a, &err), err);
+    ck_assert_msg(strncmp(a.text.data, want, strlen(want)) == 0, "%s\n%s", a.text.data, want);
+    pare_str_free(&a.text);
+    expect(s,
+           "select host, phase, attempts, cpu_hours from (select host, phase, count(*) attempts, "
+           "sum(cpu_seconds)/3600 cpu_hours from attempts group by 1,2)",
+           "nuc|build|6|0.0060\nnuc|eval|6|0.0060\n");
+    a = (struct answer){0};
+    ck_assert_ok(pare_store_query(s, named("cpu-hours"), NULL, 0, take, &a, &err), err);
+    ck_assert(strncmp(a.text.data, "nuc|build|6|0.0060|", 19) == 0);
+    pare_str_free(&a.text);
+    struct pare_argument hash = {"hash", "ab12"};
+    a = (struct answer){0};
+    ck_assert_ok(pare_store_query(s, named("whose-file"), &hash, 1, take, &a, &err), err);
+    ck_assert(strncmp(a.text.data, "ab12cd|safetensors|840|pare.db.d/ab12cd|q8|fashion-vit|q8|",
+                      58) == 0);
+    pare_str_free(&a.text);
+    pare_store_close(s);
+}
+END_TEST
+
+/* The one-liners of the manual, as people type them. */
+START_TEST(ten_questions)
+{
+    static const char *const questions[] = {
+        "select label from variants where pipeline='fashion-vit' and d_top1_lo>=-0.01 and "
+        "speedup_lo>=1 order by size_bytes limit 1",
+        "select plugin,count(*),avg(speedup),avg(d_top1) from stage_effects group by 1",
+        "select params->>'$.prune.pattern',params->>'$.quant.bits',avg(d_top1) from variants group "
+        "by 1,2",
+        "select label,plugin,reason,signal,log from failures",
+        "select recipe,max(top1)-min(top1) from variants_all group by 1 having count(distinct "
+        "variant)>1",
+        "select session,host,latency_ms from latencies where label='baseline'",
+        "select unit,value,score from unit_values where label='q-mixed' and name='bits'",
+        "select target,avg(b.correct)-avg(v.correct) from samples v join samples b "
+        "using(pipeline,data,sample,target) where v.label='q4' and b.label='baseline' group by 1",
+        "select host,phase,sum(cpu_seconds)/3600 from attempts group by 1,2",
+        "select v.* from artifacts a join variants v using(variant) where a.sha256 like 'ab12%'"};
+    struct pare_store *s = fill();
+    for (size_t i = 0; i < PARE_COUNT(questions); i++) {
+        struct answer a = {0};
+        ck_assert_ok(pare_store_query(s, questions[i], NULL, 0, take, &a, &err), err);
+        ck_assert_msg(a.text.len > 0 || i == 4, "no answer: %s", questions[i]);
+        pare_str_free(&a.text);
+    }
+    expect(s, questions[0], "q-mixed\n");
+    expect(s, questions[5], "1|nuc|1.0034\n");
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(rebuilt_plugins_and_later_sessions)
+{
+    struct pare_store *s = fill();
+    static const size_t some[] = {BASE, Q8, MIXED};
+    /* A second session, twice as slow, with a variant that the first lacks. */
+    int64_t plugin;
+    ck_assert_ok(pare_store_begin(s, &err), err);
+    ck_assert_ok(pare_store_plugin(s, "quantize", "1.1", "quantize2", NULL, &plugin, &err), err);
+    struct pare_store_step step = {"quant", "quantize", plugin, "{\"bits\":8,\"symmetric\":true}",
+                                   "{\"on\":[\"**\"]}"};
+    add_pipeline(s);
+    f.variant[Q8] = add_variant(s, "q8", "2", &step, 1);
+    for (size_t i = 0; i < VARIANTS; i++)
+        ck_assert_ok(
+            pare_store_member(s, f.pipeline, f.variant[i], labels[i], i, i == BASE, NULL, &err),
+            err);
+    ck_assert_ok(pare_store_end(s, pare_store_refresh(s, &err), &err), err);
+    expect(s, "select state, top1 from variants where label='q8'", "planned|-\n");
+    add_measure(s, f.variant[Q8], "top1", "fraction", 0.875, true);
+    ck_assert_ok(pare_store_outcome(s, f.variant[Q8], f.data, SAMPLES, f.predicted[Q8], NULL, &err),
+                 err);
+    f.session = add_session(s, "build-2");
+    for (size_t r = 0; r < 8; r++)
+        ck_assert_ok(add_round(s, f.session, r, some, 3, 2), err);
+    expect(s,
+           "select label, count(distinct variant), max(top1) - min(top1) from variants_all "
+           "group by recipe having count(distinct variant) > 1",
+           "q8|2|0.0230\n");
+    struct answer a = {0};
+    ck_assert_ok(pare_store_query(s, named("rebuilt"), NULL, 0, take, &a, &err), err);
+    ck_assert_msg(strstr(a.text.data, "|2|0.8750|0.8980|0.0230|"), "%s", a.text.data);
+    pare_str_free(&a.text);
+    /* The new build was timed in the second session only: in the first one's milliseconds. */
+    expect(s,
+           "select session, direct, latency_ms > 0.66 and latency_ms < 0.68, speedup > 1.49 and "
+           "speedup < 1.51, latency_ms_lo <= latency_ms from variants where label='q8'",
+           "2|0|1|1|1\n");
+    expect(s, "select session, direct from variants where label='q-mixed'", "1|1\n");
+    a = (struct answer){0};
+    ck_assert_ok(pare_store_query(s, named("baseline-drift"), NULL, 0, take, &a, &err), err);
+    ck_assert_msg(strstr(a.text.data, "|1|1.0034|") && strstr(a.text.data, "|2|2.00") &&
+                      strstr(a.text.data, "|build-2|"),
+                  "%s", a.text.data);
+    pare_str_free(&a.text);
+    pare_store_close(s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store");
+    TCase *tc = pare_test_case(suite, "views");
+    tcase_add_checked_fixture(tc, make_folder, remove_folder);
+    tcase_add_test(tc, views_have_their_columns);
+    tcase_add_test(tc, figures_of_variants);
+    tcase_add_test(tc, named_queries);
+    tcase_add_test(tc, ten_questions);
+    tcase_add_test(tc, rebuilt_plugins_and_later_sessions);
+    return pare_test_main(&suite, 1);
+}
