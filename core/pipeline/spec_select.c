@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "pipeline/spec_parts.h"
+
+/* ---- measure ---- */
+
+static void measure_top1(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    pare_read_fields(r, node, "top1", NULL, 0, NULL); /* takes no keys */
+    r->p->top1 = true;
+}
+
+static void shape_batch(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    uint64_t n = 1;
+    pare_read_uint(r, node, "batch", 1, 65536, &n);
+    ((struct pare_shape *)into)->batch = (unsigned)n;
+}
+
+static void shape_threads(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    uint64_t n = 1;
+    pare_read_uint(r, node, "threads", 1, 1024, &n);
+    ((struct pare_shape *)into)->threads = (unsigned)n;
+}
+
+static void measure_latency(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    static const struct pare_field fields[] = {{"batch", shape_batch, NULL},
+                                               {"threads", shape_threads, NULL}};
+    struct pare_pipeline *p = r->p;
+    bool empty = node->kind == PARE_YAML_NULL || (node->kind == PARE_YAML_MAP && node->n == 0);
+    (void)into;
+    if (!empty && node->kind != PARE_YAML_MAP) {
+        pare_expected(&r->check, node, "latency", "a map of shapes {NAME: {batch: 1, threads: 1}}");
+        return;
+    }
+    p->shapes = pare_read_alloc(r, empty ? 1 : node->n, sizeof *p->shapes);
+    if (!p->shapes)
+        return;
+    if (empty)
+        p->shapes[p->n_shapes++] = (struct pare_shape){"default", 1, 1};
+    for (size_t i = 0; !empty && i < node->n; i++) {
+        struct pare_shape *shape = &p->shapes[p->n_shapes];
+        *shape = (struct pare_shape){NULL, 1, 1};
+        if (!pare_read_word(r, node->keys[i], "latency", &shape->name))
+            continue;
+        p->n_shapes++;
+        pare_read_fields(r, node->items[i], "a shape", fields, PARE_COUNT(fields), shape);
+    }
+}
+
+static void list_metrics(struct pare_reader *r)
+{
+    struct pare_pipeline *p = r->p;
+    size_t n;
+    const struct pare_metric *all = pare_metrics(&n);
+    p->metrics = pare_read_alloc(r, n + p->n_shapes, sizeof *p->metrics);
+    for (size_t i = 0; p->metrics && i < n; i++) {
+        bool timed = !strcmp(all[i].name, "latency_ms");
+        if ((timed && p->n_shapes == 0) || (!strcmp(all[i].name, "top1") && !p->top1))
+            continue;
+        p->metrics[p->n_metrics++] = all[i];
+        for (size_t k = 0; timed && k < p->n_shapes; k++) {
+            char name[96];
+            snprintf(name, sizeof name, "latency_ms.%s", p->shapes[k].name);
+            p->metrics[p->n_metrics] = all[i];
+            p->metrics[p->n_metrics++].name = pare_read_strdup(r, name);
+        }
+    }
+}
+
+/* Left out: accuracy, and latency at batch 1 on one thread. */
+void pare_read_measure(struct pare_reader *r, const struct pare_yaml *node)
+{
+    static const struct pare_field fields[] = {
+        {"top1", measure_top1, NULL},
+        {"latency", measure_latency, NULL},
+        {"perplexity", NULL, "language models"},
+        {"kl", NULL, "language models"},
+        {"agreement", NULL, "language models"},
+    };
+    static const struct pare_yaml nothing = {.kind = PARE_YAML_NULL};
+    if (node) {
+        pare_read_fields(r, node, "measure", fields, PARE_COUNT(fields), NULL);
+    } else {
+        r->p->top1 = true;
+        measure_latency(r, &nothing, NULL);
+    }
+    list_metrics(r);
+}
+
+/* ---- select ---- */
+
+/* latency_ms.FIRST is another name of latency_ms. */
+static const struct pare_metric *plain_metric(const struct pare_pipeline *p,
+                                              const struct pare_metric *metric)
+{
+    const char *shape = strchr(metric->name, '.');
+    if (shape && p->n_shapes && !strcmp(shape + 1, p->shapes[0].name))
+        return pare_metric_find("latency_ms", p->metrics, p->n_metrics);
+    return metric;
+}
+
+static void hint_unmeasured(struct pare_reader *r, const char *name)
+{
+    size_t n;
+    const struct pare_metric *all = pare_metrics(&n);
+    if (pare_metric_find(name, all, n))
+        pare_diag_hint(r->check.diags, "this pipeline does not measure it: add it to `measure`");
+}
+
+static void unknown_metric(struct pare_reader *r, const struct pare_yaml *key)
+{
+    const struct pare_pipeline *p = r->p;
+    const char **names = pare_read_alloc(r, p->n_metrics, sizeof *names);
+    if (!names)
+        return;
+    for (size_t i = 0; i < p->n_metrics; i++)
+        names[i] = p->metrics[i].name;
+    pare_yaml_error(r->check.diags, key, "unknown metric '%s'", key->text);
+    const char *near = pare_nearest(key->text, names, p->n_metrics);
+    if (near)
+        pare_diag_hint(r->check.diags, "did you mean '%s'?", near);
+    hint_unmeasured(r, key->text);
+}
+
+static void objective_tolerance(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    struct pare_objective *o = into;
+    if ((node->kind == PARE_YAML_INT || node->kind == PARE_YAML_REAL) && node->real >= 0)
+        o->tolerance = node->real;
+    else if (node->kind == PARE_YAML_TEXT && pare_parse_percent(node->text, &o->tolerance))
+        o->relative = true;
+    else
+        pare_expected(&r->check, node, "tolerance", "a number (0.002) or a share (1%)");
+}
+
+static void select_objectives(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    static const struct pare_field fields[] = {{"tolerance", objective_tolerance, NULL}};
+    struct pare_pipeline *p = r->p;
+    (void)into;
+    if (node->kind != PARE_YAML_MAP || node->n == 0) {
+        pare_expected(&r->check, node, "objectives", "a map of metrics {top1: {tolerance: 0.002}}");
+        return;
+    }
+    p->objectives = pare_read_alloc(r, node->n, sizeof *p->objectives);
+    for (size_t i = 0; p->objectives && i < node->n; i++) {
+        struct pare_objective o = {0};
+        o.metric = pare_metric_find(node->keys[i]->text, p->metrics, p->n_metrics);
+        pare_read_fields(r, node->items[i], "an objective", fields, PARE_COUNT(fields), &o);
+        if (!o.metric) {
+            unknown_metric(r, node->keys[i]);
+            continue;
+        }
+        o.metric = plain_metric(p, o.metric);
+        p->objectives[p->n_objectives++] = o;
+    }
+}
+
+static void read_constraint(struct pare_reader *r, const struct pare_yaml *node)
+{
+    struct pare_pipeline *p = r->p;
+    struct pare_constraint c;
+    struct pare_error err = {0};
+    size_t column = 1;
+    if (node->kind != PARE_YAML_TEXT) {
+        pare_expected(&r->check, node, "constraints", "text like \"top1 >= baseline - 0.01\"");
+        return;
+    }
+    int rc = pare_constraint_parse(node->text, p->metrics, p->n_metrics, &c, &column, &err);
+    if (rc == PARE_OK) {
+        c.metric = plain_metric(p, c.metric);
+        p->constraint_texts[p->n_constraints] = node->text;
+        p->constraints[p->n_constraints++] = c;
+        return;
+    }
+    struct pare_mark at = node->at;
+    if (node->at.line == node->end.line) /* else lines were folded: the start has to do */
+        at.column += (unsigned)column - 1 + node->quoted;
+    if (rc == PARE_NOMEM)
+        r->check.diags->nomem = true;
+    pare_diag_add(r->check.diags, at, node->end, "constraint: %s", err.what);
+    if (err.hint[0])
+        pare_diag_hint(r->check.diags, "%s", err.hint);
+    if (rc == PARE_NOT_FOUND) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s",
+                 (int)PARE_MIN(strcspn(node->text + column - 1, " <>="), (size_t)63),
+                 node->text + column - 1);
+        hint_unmeasured(r, name);
+    }
+}
+
+static void select_constraints(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    struct pare_pipeline *p = r->p;
+    (void)into;
+    if (node->kind != PARE_YAML_LIST) {
+        pare_expected(&r->check, node, "constraints", "a list of texts");
+        return;
+    }
+    p->constraints = pare_read_alloc(r, node->n, sizeof *p->constraints);
+    p->constraint_texts = pare_read_alloc(r, node->n, sizeof *p->constraint_texts);
+    for (size_t i = 0; p->constraints && p->constraint_texts && i < node->n; i++)
+        read_constraint(r, node->items[i]);
+}
+
+/* Left out: everything of top1, latency_ms and size_bytes that is measured. */
+static void default_objectives(struct pare_reader *r)
+{
+    static const char *const names[] = {"top1", "latency_ms", "size_bytes"};
+    struct pare_pipeline *p = r->p;
+    p->objectives = pare_read_alloc(r, PARE_COUNT(names), sizeof *p->objectives);
+    for (size_t i = 0; p->objectives && i < PARE_COUNT(names); i++) {
+        const struct pare_metric *metric = pare_metric_find(names[i], p->metrics, p->n_metrics);
+        if (metric)
+            p->objectives[p->n_objectives++] = (struct pare_objective){.metric = metric};
+    }
+}
+
+void pare_read_select(struct pare_reader *r, const struct pare_yaml *node)
+{
+    static const struct pare_field fields[] = {{"objectives", select_objectives, NULL},
+                                               {"constraints", select_constraints, NULL}};
+    if (node)
+        pare_read_fields(r, node, "select", fields, PARE_COUNT(fields), NULL);
+    if (!pare_yaml_get(node, "objectives"))
+        default_objectives(r);
+}
+
+/* ---- search ---- */
+
+static void search_strategy(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    static const char *const later[] = {"random", "greedy", "nsga2"};
+    static const char *const all[] = {"grid", "random", "greedy", "nsga2"};
+    (void)into;
+    if (node->kind == PARE_YAML_TEXT && !strcmp(node->text, "grid"))
+        return;
+    for (size_t i = 0; i < PARE_COUNT(later) && node->kind == PARE_YAML_TEXT; i++) {
+        if (!strcmp(node->text, later[i])) {
+            pare_yaml_error(r->check.diags, node, "search strategy '%s' is not built yet",
+                            node->text);
+            pare_diag_hint(r->check.diags, "`grid` runs every combination");
+            return;
+        }
+    }
+    pare_expected(&r->check, node, "strategy", "grid");
+    const char *near = node->kind == PARE_YAML_TEXT ? pare_nearest(node->text, all, 4) : NULL;
+    if (near)
+        pare_diag_hint(r->check.diags, "did you mean '%s'?", near);
+}
+
+void pare_read_search(struct pare_reader *r, const struct pare_yaml *node)
+{
+    static const char *const why = "a grid needs none";
+    const struct pare_field fields[] = {
+        {"strategy", search_strategy, NULL},
+        {"budget", NULL, why},
+        {"limit", NULL, why},
+        {"seed", NULL, why},
+        {"racing", NULL, why},
+    };
+    pare_read_fields(r, node, "search", fields, PARE_COUNT(fields), NULL);
+}
