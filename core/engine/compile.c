@@ -210,6 +210,11 @@ static void find_lives(struct compiler *c)
         }
     }
     p->slots[c->graph->output].last = p->n_steps;
+    /* Where a run may start in the middle, what was prepared is made again, so its source has to be
+     * there. */
+    for (uint32_t s = p->n_steps; !c->fuse && s-- > 0;)
+        if (p->steps[s].prepares)
+            use(&p->slots[p->steps[s].in[0]], p->slots[p->steps[s].out[0]].last);
 }
 
 static int by_size(const void *a, const void *b)

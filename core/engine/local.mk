@@ -36,3 +36,13 @@ EXTRA_DIST += bench/random_vit.h
 EXTRA_PROGRAMS = bench/kernels
 bench_kernels_SOURCES = bench/kernels.c
 bench_kernels_LDADD = libcore.la
+
+if HAVE_CHECK
+engine_tests = tests/unit/test_engine tests/unit/test_kernels
+check_PROGRAMS += $(engine_tests)
+TESTS += $(engine_tests)
+tests_unit_test_engine_SOURCES = tests/unit/test_engine.c
+tests_unit_test_engine_LDADD = $(TEST_LIBS)
+tests_unit_test_kernels_SOURCES = tests/unit/test_kernels.c
+tests_unit_test_kernels_LDADD = $(TEST_LIBS)
+endif

@@ -17,6 +17,16 @@
 #define CODE_SIZE 2
 #endif
 
+#define EACH_OF_TILE(body)                                                                         \
+    UNROLL                                                                                         \
+    for (int i = 0; i < rows; i++) {                                                               \
+        UNROLL                                                                                     \
+        for (int j = 0; j < vecs; j++)                                                             \
+            body;                                                                                  \
+    }
+#define ZERO_TILE(a) EACH_OF_TILE(a[i][j] = vi_zero())
+#define COPY_TILE(to, from) EACH_OF_TILE(to[i][j] = from[i][j])
+
 struct int_tile {
     const uint8_t *x; /* first row */
     size_t ldx;       /* bytes */
@@ -32,10 +42,21 @@ struct int_tile {
     const struct tile_end *end;
 };
 
-/* Add the products of one group to acc. */
-INLINE void group_dense(const int rows, const int vecs, vi acc[INT_ROWS][TILE_VECS],
+#ifdef PARE_VNNI
+/* vpdpbusd in place. Given the intrinsic, GCC 12 copies and stores every sum in the inner loop. */
+INLINE void dot4(vi *acc, vi x, vi w)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(*acc) : "v"(x), "v"(w));
+}
+#endif
+
+/* The products of one group. The sums are a local array all along: the compiler keeps those of a
+ * caller in memory. */
+INLINE void group_dense(const int rows, const int vecs, vi out[INT_ROWS][TILE_VECS],
                         const uint8_t *x, size_t ldx, const int8_t *w, uint32_t steps)
 {
+    vi acc[INT_ROWS][TILE_VECS];
+    ZERO_TILE(acc)
     for (uint32_t s = 0; s < steps; s++) {
         vi wv[TILE_VECS];
         UNROLL
@@ -53,22 +74,25 @@ INLINE void group_dense(const int rows, const int vecs, vi acc[INT_ROWS][TILE_VE
             UNROLL
             for (int j = 0; j < vecs; j++) {
 #ifdef PARE_VNNI
-                acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], xv, wv[j]);
+                dot4(&acc[i][j], xv, wv[j]);
 #else
                 acc[i][j] = vi_add(acc[i][j], vi_madd16(xv, wv[j]));
 #endif
             }
         }
     }
+    COPY_TILE(out, acc)
 }
 
 #ifdef PARE_VNNI
 /* 4 of every 8 columns: 8 inputs to every 64 bits, picked by each output's control, then one dot
  * product. */
-INLINE void group_sparse(const int rows, const int vecs, vi acc[INT_ROWS][TILE_VECS],
+INLINE void group_sparse(const int rows, const int vecs, vi out[INT_ROWS][TILE_VECS],
                          const uint8_t *x, size_t ldx, const int8_t *w, const uint8_t *control,
                          uint32_t steps)
 {
+    vi acc[INT_ROWS][TILE_VECS];
+    ZERO_TILE(acc)
     for (uint32_t s = 0; s < steps; s++) {
         vi wv[TILE_VECS], cv[TILE_VECS];
         UNROLL
@@ -85,9 +109,10 @@ INLINE void group_sparse(const int rows, const int vecs, vi acc[INT_ROWS][TILE_V
             vi xv = _mm512_set1_epi64(word);
             UNROLL
             for (int j = 0; j < vecs; j++)
-                acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], _mm512_shuffle_epi8(xv, cv[j]), wv[j]);
+                dot4(&acc[i][j], _mm512_shuffle_epi8(xv, cv[j]), wv[j]);
         }
     }
+    COPY_TILE(out, acc)
 }
 #endif
 
@@ -96,20 +121,9 @@ INLINE void tile_int(const int rows, const int vecs, const bool sparse, const st
     float part[INT_ROWS][TILE_VECS][VL] __attribute__((aligned(64)));
     const uint32_t padded = (uint32_t)vecs * VL;
     const vm tail = vm_first(t->width - (uint32_t)(vecs - 1) * VL), all = vm_first(VL);
-    UNROLL
-    for (int i = 0; i < rows; i++) {
-        UNROLL
-        for (int j = 0; j < vecs; j++)
-            vf_store(part[i][j], vf_zero());
-    }
+    EACH_OF_TILE(vf_store(part[i][j], vf_zero()))
     for (uint32_t g = 0; g < t->groups; g++) {
         vi acc[INT_ROWS][TILE_VECS];
-        UNROLL
-        for (int i = 0; i < rows; i++) {
-            UNROLL
-            for (int j = 0; j < vecs; j++)
-                acc[i][j] = vi_zero();
-        }
         uint32_t k0 = g * t->group, k1 = PARE_MIN(k0 + t->group, t->k_padded);
         const uint8_t *x = t->x + (size_t)k0 * CODE_SIZE;
 #ifdef PARE_VNNI
