@@ -5,9 +5,11 @@ libhost_la_SOURCES += \
 	core/pipeline/keys.c core/pipeline/keys.h \
 	core/pipeline/label.c core/pipeline/label.h \
 	core/pipeline/plan.c core/pipeline/plan.h core/pipeline/plan_parts.h \
-	core/pipeline/plan_describe.c core/pipeline/plan_json.c core/pipeline/plan_ways.c \
+	core/pipeline/plan_describe.c core/pipeline/plan_finish.c core/pipeline/plan_json.c \
+	core/pipeline/plan_ways.c \
 	core/pipeline/schema.c core/pipeline/schema.h \
 	core/pipeline/spec.c core/pipeline/spec.h core/pipeline/spec_parts.h \
+	core/pipeline/spec_env.c core/pipeline/spec_env.h \
 	core/pipeline/spec_select.c core/pipeline/spec_stages.c \
 	core/pipeline/values.c core/pipeline/values.h core/pipeline/values_parts.h \
 	core/pipeline/values_settings.c core/pipeline/values_units.c \

@@ -9,68 +9,7 @@
 #include "pipeline/label.h"
 #include "pipeline/plan_parts.h"
 
-/* A distinct step: the same settings of the same plugin on the same units are one, whichever stage
- * or combination of values they come from. */
-struct distinct {
-    struct pare_step step;
-    const char *text;         /* canonical */
-    const char *const *files; /* SHA-256 of the plugin files */
-    size_t n_files;
-    const char *refused; /* by the plugin's own check, or NULL */
-};
-
-/* What is known of each stage's settings. */
-struct stage_info {
-    const char **pieces;
-    size_t *step;      /* index of the distinct step */
-    bool *identity;    /* changes nothing */
-    bool reached, ran; /* in some combination; in one that is possible */
-    const char *reason;
-};
-
-/* A state of the model: the steps on the way from the root. Variants are nodes, prefixes are
- * shared. */
-struct node {
-    size_t edge[2]; /* parent, distinct step: the key in the table */
-    size_t variant; /* PARE_TABLE_NONE: only a prefix */
-    struct pare_recipe recipe;
-    const char *build;
-};
-
-/* What expansion remembers of a variant besides the plan's own fields. */
-struct draft {
-    size_t node;
-    const struct pare_ref *refs; /* what has an effect */
-    struct also {
-        const char *label;
-        struct also *next;
-    } * also;
-    size_t n_also;
-    bool clash;
-};
-
-struct planner {
-    const struct pare_pipeline *p;
-    const struct pare_spec_env *env;
-    struct pare_diags *diags;
-    struct pare_error *err;
-    struct pare_plan *plan;
-    struct stage_info *stages;
-    bool *forbidden;
-    struct distinct *steps;
-    size_t n_steps, cap_steps;
-    struct node **nodes; /* pointers: the table's keys must stay where they are */
-    size_t n_nodes, cap_nodes;
-    struct draft *drafts;
-    size_t cap_drafts, cap_variants;
-    struct pare_table step_table, node_table, label_table;
-    bool *exclude_hits; /* by exclude */
-    bool **excluded;    /* [exclude's condition, counted through][setting] */
-    struct pare_str text;
-    struct pare_pool pool; /* until the plan is made */
-};
-
-static int nomem(struct planner *pl)
+int pare_planner_nomem(struct pare_planner *pl)
 {
     return pare_error_nomem(pl->err, 0);
 }
@@ -124,7 +63,7 @@ static char *step_text(const struct pare_step *step)
     return pare_str_take(&s);
 }
 
-static int describe_step(struct planner *pl, struct distinct *d)
+static int describe_step(struct pare_planner *pl, struct pare_distinct *d)
 {
     struct file_list files = {0};
     struct pare_error why = {0};
@@ -138,7 +77,7 @@ static int describe_step(struct planner *pl, struct distinct *d)
     }
     const char **kept = pare_pool_alloc(&pl->pool, files.n, sizeof *kept);
     if (!kept)
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     memcpy(kept, files.hashes, files.n * sizeof *kept);
     d->files = kept;
     d->n_files = files.n;
@@ -146,32 +85,32 @@ static int describe_step(struct planner *pl, struct distinct *d)
         d->refused = pare_pool_printf(&pl->plan->pool, "%s: %s%s%s", d->step.stage, why.what,
                                       why.detail[0] ? ": " : "", why.detail);
         if (!d->refused)
-            return nomem(pl);
+            return pare_planner_nomem(pl);
     }
 out:
     return rc;
 }
 
-static int intern_step(struct planner *pl, const struct pare_stage *stage, const json_t *params,
-                       size_t *out)
+static int intern_step(struct pare_planner *pl, const struct pare_pipeline_stage *stage,
+                       const json_t *params, size_t *out)
 {
-    struct distinct d = {.step = {.stage = stage->id,
-                                  .plugin = stage->plugin,
-                                  .on = stage->on,
-                                  .except = stage->except,
-                                  .compressed = stage->compressed,
-                                  .params = params}};
+    struct pare_distinct d = {.step = {.stage = stage->id,
+                                       .plugin = stage->plugin,
+                                       .on = stage->on,
+                                       .except = stage->except,
+                                       .compressed = stage->compressed,
+                                       .params = params}};
     char *text = step_text(&d.step);
     int rc = PARE_OK;
     if (!text)
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     *out = pare_table_find(&pl->step_table, text, strlen(text));
     if (*out != PARE_TABLE_NONE)
         goto out;
     d.text = pare_pool_strdup(&pl->pool, text);
     if (!d.text || !pare_grow(&pl->steps, &pl->cap_steps, pl->n_steps + 1, sizeof *pl->steps) ||
         !pare_table_add(&pl->step_table, d.text, strlen(d.text), pl->n_steps)) {
-        rc = nomem(pl);
+        rc = pare_planner_nomem(pl);
         goto out;
     }
     PARE_TRY(describe_step(pl, &d));
@@ -182,11 +121,11 @@ out:
     return rc;
 }
 
-static int prepare_stage(struct planner *pl, size_t index)
+static int prepare_stage(struct pare_planner *pl, size_t index)
 {
-    const struct pare_stage *stage = &pl->p->stages[index];
+    const struct pare_pipeline_stage *stage = &pl->p->stages[index];
     const struct pare_plugin *desc = &stage->plugin->desc;
-    struct stage_info *info = &pl->stages[index];
+    struct pare_stage_info *info = &pl->stages[index];
     const char *template = stage->as ? stage->as : desc->label ? desc->label : desc->id;
     size_t n = json_array_size(stage->settings);
     info->pieces = pare_pool_alloc(&pl->pool, n, sizeof *info->pieces);
@@ -194,7 +133,7 @@ static int prepare_stage(struct planner *pl, size_t index)
     info->identity = pare_pool_alloc(&pl->pool, n, sizeof *info->identity);
     if (!info->pieces || !info->step || !info->identity ||
         !pare_label_pieces(&pl->pool, template, stage->settings, info->pieces))
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     int rc = PARE_OK;
     for (size_t i = 0; i < n && rc == PARE_OK; i++) {
         const json_t *params = json_array_get(stage->settings, i);
@@ -219,13 +158,13 @@ static bool in_list(const char *list, const char *id)
     return false;
 }
 
-static int prepare_rules(struct planner *pl)
+static int prepare_rules(struct pare_planner *pl)
 {
     const struct pare_pipeline *p = pl->p;
     size_t n = p->n_stages, n_conditions = 0, at = 0;
     pl->forbidden = pare_pool_alloc(&pl->pool, n * n, sizeof *pl->forbidden);
     if (!pl->forbidden)
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     for (size_t a = 0; a < n; a++) {
         for (size_t b = 0; b < n; b++)
             pl->forbidden[a * n + b] =
@@ -236,7 +175,7 @@ static int prepare_rules(struct planner *pl)
     pl->excluded = pare_pool_alloc(&pl->pool, n_conditions, sizeof *pl->excluded);
     pl->exclude_hits = pare_pool_alloc(&pl->pool, p->n_excludes, sizeof *pl->exclude_hits);
     if (!pl->exclude_hits)
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     for (size_t i = 0; pl->excluded && i < p->n_excludes; i++) {
         for (size_t k = 0; k < p->excludes[i].n; k++, at++) {
             const struct pare_condition *c = &p->excludes[i].conditions[k];
@@ -244,7 +183,7 @@ static int prepare_rules(struct planner *pl)
             size_t n_settings = json_array_size(settings);
             bool *hit = pare_pool_alloc(&pl->pool, n_settings, sizeof *hit);
             if (!hit)
-                return nomem(pl);
+                return pare_planner_nomem(pl);
             for (size_t s = 0; s < n_settings; s++) {
                 json_t *value = json_object_get(json_array_get(settings, s), c->param);
                 for (size_t v = 0; v < json_array_size(c->values) && !hit[s]; v++)
@@ -253,10 +192,10 @@ static int prepare_rules(struct planner *pl)
             pl->excluded[at] = hit;
         }
     }
-    return pl->excluded ? PARE_OK : nomem(pl);
+    return pl->excluded ? PARE_OK : pare_planner_nomem(pl);
 }
 
-static bool is_excluded(struct planner *pl, const struct pare_ref *refs, size_t n)
+static bool is_excluded(struct pare_planner *pl, const struct pare_ref *refs, size_t n)
 {
     const struct pare_pipeline *p = pl->p;
     for (size_t i = 0, at = 0; i < p->n_excludes; at += p->excludes[i].n, i++) {
@@ -277,11 +216,11 @@ static bool is_excluded(struct planner *pl, const struct pare_ref *refs, size_t 
 }
 
 /* Why the combination cannot be, or NULL. */
-static const char *why_impossible(struct planner *pl, const struct pare_ref *refs, size_t n)
+static const char *why_impossible(struct pare_planner *pl, const struct pare_ref *refs, size_t n)
 {
-    const struct pare_stage *stages = pl->p->stages;
+    const struct pare_pipeline_stage *stages = pl->p->stages;
     for (size_t b = 0; b < n; b++) {
-        const struct distinct *d = &pl->steps[pl->stages[refs[b].stage].step[refs[b].setting]];
+        const struct pare_distinct *d = &pl->steps[pl->stages[refs[b].stage].step[refs[b].setting]];
         if (d->refused)
             return d->refused;
         for (size_t a = 0; a < b; a++) {
@@ -299,25 +238,26 @@ static const char *why_impossible(struct planner *pl, const struct pare_ref *ref
 
 /* ---- variants ---- */
 
-static int node_after(struct planner *pl, size_t parent, size_t step, size_t *out)
+static int node_after(struct pare_planner *pl, size_t parent, size_t step, size_t *out)
 {
     size_t edge[2] = {parent, step};
     *out = pare_table_find(&pl->node_table, edge, sizeof edge);
     if (*out != PARE_TABLE_NONE)
         return PARE_OK;
-    struct node *node = pare_pool_alloc(&pl->pool, 1, sizeof *node);
+    struct pare_plan_node *node = pare_pool_alloc(&pl->pool, 1, sizeof *node);
     if (!node || !pare_grow(&pl->nodes, &pl->cap_nodes, pl->n_nodes + 1, sizeof *pl->nodes))
-        return nomem(pl);
-    *node = (struct node){.edge = {parent, step}, .variant = PARE_TABLE_NONE};
+        return pare_planner_nomem(pl);
+    *node = (struct pare_plan_node){.edge = {parent, step}, .variant = PARE_TABLE_NONE};
     if (!pare_table_add(&pl->node_table, node->edge, sizeof node->edge, pl->n_nodes))
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     *out = pl->n_nodes;
     pl->nodes[pl->n_nodes++] = node;
     return PARE_OK;
 }
 
 /* The pieces joined by '+'; with_stage: each with its stage's name. */
-static const char *join(struct planner *pl, const struct pare_ref *refs, size_t n, bool with_stage)
+const char *pare_planner_join(struct pare_planner *pl, const struct pare_ref *refs, size_t n,
+                              bool with_stage)
 {
     pl->text.len = 0;
     for (size_t i = 0; i < n; i++) {
@@ -329,38 +269,38 @@ static const char *join(struct planner *pl, const struct pare_ref *refs, size_t 
     return pl->text.failed ? NULL : pare_pool_strndup(&pl->plan->pool, pl->text.data, pl->text.len);
 }
 
-static int add_also(struct planner *pl, size_t variant, const char *label)
+static int add_also(struct pare_planner *pl, size_t variant, const char *label)
 {
-    struct draft *d = &pl->drafts[variant];
+    struct pare_draft *d = &pl->drafts[variant];
     if (!strcmp(label, pl->plan->variants[variant].label) ||
         (d->also && !strcmp(label, d->also->label)))
         return PARE_OK;
-    struct also *also = pare_pool_alloc(&pl->pool, 1, sizeof *also);
+    struct pare_also *also = pare_pool_alloc(&pl->pool, 1, sizeof *also);
     if (!also)
-        return nomem(pl);
-    *also = (struct also){label, d->also};
+        return pare_planner_nomem(pl);
+    *also = (struct pare_also){label, d->also};
     d->also = also;
     d->n_also++;
     return PARE_OK;
 }
 
-static int new_variant(struct planner *pl, size_t node, const struct pare_ref *refs, size_t n,
+static int new_variant(struct pare_planner *pl, size_t node, const struct pare_ref *refs, size_t n,
                        const char *label, const char *skip)
 {
-    struct pare_plan *plan = pl->plan;
+    struct pare_run_plan *plan = pl->plan;
     size_t want = plan->n_variants + 1;
     struct pare_ref *kept = pare_pool_alloc(&pl->pool, n, sizeof *kept);
     struct pare_step *steps = pare_pool_alloc(&plan->pool, n, sizeof *steps);
     if (!kept || !steps || !label ||
         !pare_grow(&plan->variants, &pl->cap_variants, want, sizeof *plan->variants) ||
         !pare_grow(&pl->drafts, &pl->cap_drafts, want, sizeof *pl->drafts))
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     for (size_t i = 0; i < n; i++) {
         kept[i] = refs[i];
         steps[i] = pl->steps[pl->stages[refs[i].stage].step[refs[i].setting]].step;
         steps[i].stage = pl->p->stages[refs[i].stage].id;
     }
-    pl->drafts[plan->n_variants] = (struct draft){.node = node, .refs = kept};
+    pl->drafts[plan->n_variants] = (struct pare_draft){.node = node, .refs = kept};
     plan->variants[plan->n_variants] = (struct pare_variant){
         .label = label, .n_steps = n, .steps = steps, .is_baseline = node == 0, .skip = skip};
     pl->nodes[node]->variant = plan->n_variants++;
@@ -369,7 +309,7 @@ static int new_variant(struct planner *pl, size_t node, const struct pare_ref *r
 }
 
 /* One combination: `refs` is what each stage does, in order. */
-static int add_combination(struct planner *pl, const struct pare_ref *refs, size_t n)
+static int add_combination(struct pare_planner *pl, const struct pare_ref *refs, size_t n)
 {
     struct pare_ref kept[PARE_STAGES_MOST];
     size_t n_kept = 0, node = 0;
@@ -380,7 +320,7 @@ static int add_combination(struct planner *pl, const struct pare_ref *refs, size
         return PARE_OK;
     }
     for (size_t i = 0; i < n; i++) {
-        const struct stage_info *info = &pl->stages[refs[i].stage];
+        const struct pare_stage_info *info = &pl->stages[refs[i].stage];
         if (info->identity[refs[i].setting])
             continue;
         kept[n_kept++] = refs[i];
@@ -390,19 +330,20 @@ static int add_combination(struct planner *pl, const struct pare_ref *refs, size
     if (known == PARE_TABLE_NONE) {
         const char *skip = why_impossible(pl, kept, n_kept);
         known = pl->plan->n_variants;
-        PARE_TRY(new_variant(pl, node, kept, n_kept, join(pl, kept, n_kept, false), skip));
+        PARE_TRY(
+            new_variant(pl, node, kept, n_kept, pare_planner_join(pl, kept, n_kept, false), skip));
     } else {
         pl->plan->n_duplicates += n > 0;
     }
     if (n > 0 && (n != n_kept || pl->plan->n_variants != known + 1)) {
-        label = join(pl, refs, n, false);
+        label = pare_planner_join(pl, refs, n, false);
         if (!label)
-            return nomem(pl);
+            return pare_planner_nomem(pl);
         PARE_TRY(add_also(pl, known, label));
     }
     const char *skip = pl->plan->variants[known].skip;
     for (size_t i = 0; i < n; i++) {
-        struct stage_info *info = &pl->stages[refs[i].stage];
+        struct pare_stage_info *info = &pl->stages[refs[i].stage];
         info->reached = true;
         info->ran = info->ran || !skip;
         info->reason = skip;
@@ -411,7 +352,7 @@ out:
     return rc;
 }
 
-static int too_many(struct planner *pl)
+static int too_many(struct pare_planner *pl)
 {
     const struct pare_yaml *at = pl->p->stages_node;
     pare_yaml_error(pl->diags, at, "more than %u combinations", PARE_COMBINATIONS_MOST);
@@ -419,17 +360,17 @@ static int too_many(struct planner *pl)
     return pare_diags_status(pl->diags, pl->err);
 }
 
-static int expand(struct planner *pl)
+static int expand(struct pare_planner *pl)
 {
     const struct pare_pipeline *p = pl->p;
     const struct pare_ways_context context = {p, &pl->pool, pl->forbidden};
     struct pare_ways *ways = pare_calloc(p->n_items, sizeof *ways);
     size_t *digit = pare_calloc(p->n_items, sizeof *digit), total = 1;
-    int rc = ways && digit ? PARE_OK : nomem(pl);
+    int rc = ways && digit ? PARE_OK : pare_planner_nomem(pl);
     for (size_t i = 0; rc == PARE_OK && i < p->n_items; i++) {
         rc = pare_ways_of(&context, &p->items[i], &ways[i]);
         if (rc == PARE_NOMEM)
-            nomem(pl);
+            pare_planner_nomem(pl);
         else if (rc != PARE_OK || !pare_mul_size(total, ways[i].n, &total) ||
                  total > PARE_COMBINATIONS_MOST)
             rc = too_many(pl);
@@ -456,156 +397,29 @@ static int expand(struct planner *pl)
     return rc;
 }
 
-/* ---- what all variants together have to keep ---- */
-
-static int check_totals(struct planner *pl)
-{
-    const struct pare_pipeline *p = pl->p;
-    const struct pare_yaml *limit = pare_yaml_get(p->tree.root, "limit");
-    uint64_t most = p->max_variants ? p->max_variants : PARE_VARIANTS_MOST;
-    size_t n = pl->plan->n_variants - pl->plan->n_skipped;
-    if (n > most) {
-        pare_yaml_error(pl->diags, limit ? limit : p->stages_node, "%zu variants, more than %llu%s",
-                        n, (unsigned long long)most, limit ? "" : " without a `limit:`");
-        pare_diag_hint(pl->diags, "`limit: %zu` allows them; `exclude` takes some out", n);
-    }
-    for (size_t i = 0; i < p->n_stages; i++) {
-        const struct stage_info *info = &pl->stages[i];
-        if (!info->reached || info->ran)
-            continue;
-        pare_yaml_error(pl->diags, p->stages[i].plugin_node,
-                        "stage '%s' cannot run in any combination: %s", p->stages[i].id,
-                        info->reason);
-    }
-    pare_diags_sort(pl->diags);
-    return pare_diags_status(pl->diags, pl->err);
-}
-
-/* Index every label; false in *fine when some variants have the same. The baseline keeps its own.
- */
-static int index_labels(struct planner *pl, bool *fine)
-{
-    struct pare_plan *plan = pl->plan;
-    pare_table_free(&pl->label_table);
-    *fine = true;
-    for (size_t i = 0; i < plan->n_variants; i++) {
-        const char *label = plan->variants[i].label;
-        size_t other = pare_table_find(&pl->label_table, label, strlen(label));
-        if (other != PARE_TABLE_NONE) {
-            *fine = false;
-            pl->drafts[i].clash = true;
-            pl->drafts[other].clash = true;
-        } else if (!pare_table_add(&pl->label_table, label, strlen(label), i)) {
-            return nomem(pl);
-        }
-    }
-    return PARE_OK;
-}
-
-/* Pieces are different within a stage; two stages may still give the same. Then stages are named,
- * and if even that is not enough, the recipe is. */
-static int settle_labels(struct planner *pl)
-{
-    struct pare_plan *plan = pl->plan;
-    bool fine;
-    int rc;
-    PARE_TRY(index_labels(pl, &fine));
-    for (int round = 0; round < 2 && !fine; round++) {
-        for (size_t i = 1; i < plan->n_variants; i++) {
-            struct pare_variant *v = &plan->variants[i];
-            if (!pl->drafts[i].clash)
-                continue;
-            v->label = round == 0
-                           ? join(pl, pl->drafts[i].refs, v->n_steps, true)
-                           : pare_pool_printf(&plan->pool, "%s[recipe=%.12s]", v->label, v->recipe);
-            if (!v->label)
-                return nomem(pl);
-            pl->drafts[i].clash = false;
-        }
-        PARE_TRY(index_labels(pl, &fine));
-    }
-out:
-    return rc;
-}
-
-/* Parents come before their children in the list of nodes. */
-static int make_keys(struct planner *pl)
-{
-    const struct pare_pipeline *p = pl->p;
-    const char *calibration = p->calibrate.n_samples ? p->calibrate.hash : NULL;
-    for (size_t i = 0; i < pl->n_nodes; i++) {
-        struct node *node = pl->nodes[i];
-        char *build = pare_pool_alloc(&pl->plan->pool, PARE_HASH_HEX, 1);
-        if (!build)
-            return nomem(pl);
-        if (i == 0) {
-            pare_recipe_begin(&node->recipe, p->model_hash);
-        } else {
-            const struct distinct *d = &pl->steps[node->edge[1]];
-            node->recipe = pl->nodes[node->edge[0]]->recipe;
-            pare_recipe_add(&node->recipe, d->text, d->files, d->n_files);
-        }
-        pare_build_key(&node->recipe, calibration, p->seed, pl->env->numerics, build);
-        node->build = build;
-    }
-    for (size_t i = 0; i < pl->plan->n_variants; i++) {
-        struct pare_variant *v = &pl->plan->variants[i];
-        const struct node *node = pl->nodes[pl->drafts[i].node];
-        const char **prefixes = pare_pool_alloc(&pl->plan->pool, v->n_steps, sizeof *prefixes);
-        if (!prefixes)
-            return nomem(pl);
-        pare_recipe_key(&node->recipe, v->recipe);
-        memcpy(v->build, node->build, PARE_HASH_HEX);
-        for (size_t k = v->n_steps; k-- > 0; node = pl->nodes[node->edge[0]])
-            prefixes[k] = node->build;
-        v->prefixes = prefixes;
-    }
-    return PARE_OK;
-}
-
-static int list_also(struct planner *pl)
-{
-    for (size_t i = 0; i < pl->plan->n_variants; i++) {
-        const struct draft *d = &pl->drafts[i];
-        size_t k = d->n_also;
-        const char **list = pare_pool_alloc(&pl->plan->pool, k + 1, sizeof *list);
-        if (!list)
-            return nomem(pl);
-        for (const struct also *a = d->also; a; a = a->next)
-            list[--k] = a->label;
-        pl->plan->variants[i].also = list;
-    }
-    return PARE_OK;
-}
-
-static int run_planner(struct planner *pl)
+static int run_planner(struct pare_planner *pl)
 {
     const struct pare_pipeline *p = pl->p;
     size_t root;
     int rc;
     pl->stages = pare_pool_alloc(&pl->pool, p->n_stages, sizeof *pl->stages);
     if (!pl->stages)
-        return nomem(pl);
+        return pare_planner_nomem(pl);
     PARE_TRY(node_after(pl, PARE_TABLE_NONE, PARE_TABLE_NONE, &root));
     PARE_TRY(new_variant(pl, root, NULL, 0, "baseline", NULL));
     for (size_t i = 0; i < p->n_stages; i++)
         PARE_TRY(prepare_stage(pl, i));
     PARE_TRY(prepare_rules(pl));
     PARE_TRY(expand(pl));
-    PARE_TRY(check_totals(pl));
-    PARE_TRY(make_keys(pl));
-    PARE_TRY(settle_labels(pl));
-    PARE_TRY(list_also(pl));
-    if (!pare_plan_describe(p, pl->exclude_hits, pl->plan))
-        rc = nomem(pl);
+    PARE_TRY(pare_planner_finish(pl));
 out:
     return rc;
 }
 
-int pare_plan_make(const struct pare_pipeline *p, const struct pare_spec_env *env,
-                   struct pare_diags *diags, struct pare_plan **out, struct pare_error *err)
+int pare_run_plan_make(const struct pare_pipeline *p, const struct pare_spec_env *env,
+                       struct pare_diags *diags, struct pare_run_plan **out, struct pare_error *err)
 {
-    struct planner pl = {.p = p, .env = env, .diags = diags, .err = err};
+    struct pare_planner pl = {.p = p, .env = env, .diags = diags, .err = err};
     int rc = PARE_OK;
     *out = NULL;
     pl.plan = pare_calloc(1, sizeof *pl.plan);
@@ -623,11 +437,11 @@ int pare_plan_make(const struct pare_pipeline *p, const struct pare_spec_env *en
     if (rc == PARE_OK)
         *out = pl.plan;
     else
-        pare_plan_free(pl.plan);
+        pare_run_plan_free(pl.plan);
     return rc;
 }
 
-void pare_plan_free(struct pare_plan *plan)
+void pare_run_plan_free(struct pare_run_plan *plan)
 {
     if (!plan)
         return;

@@ -25,7 +25,7 @@ struct pare_match {
     const char *text;     /* "49 of 50 linears; left: classifier (default)" */
 };
 
-struct pare_plan {
+struct pare_run_plan {
     struct pare_variant *variants; /* the baseline first, then the grid, first stage slowest */
     size_t n_variants;
     size_t n_skipped;           /* of these */
@@ -40,10 +40,11 @@ struct pare_plan {
 
 /* Every combination of a pipeline, in order, each model once. Mistakes that show only now (too many
  * variants, a stage that can never run) go to `diags`; then the result is PARE_INVALID. The plan
- * refers to the pipeline, which must live longer; release with pare_plan_free(). One thread. */
-int pare_plan_make(const struct pare_pipeline *p, const struct pare_spec_env *env,
-                   struct pare_diags *diags, struct pare_plan **out, struct pare_error *err);
-void pare_plan_free(struct pare_plan *plan);
+ * refers to the pipeline, which must live longer; release with pare_run_plan_free(). One thread. */
+int pare_run_plan_make(const struct pare_pipeline *p, const struct pare_spec_env *env,
+                       struct pare_diags *diags, struct pare_run_plan **out,
+                       struct pare_error *err);
+void pare_run_plan_free(struct pare_run_plan *plan);
 
 /* Combinations that are looked at, before duplicates and excluded ones go. */
 #define PARE_COMBINATIONS_MOST 1000000u

@@ -28,7 +28,7 @@ static size_t count(const char *const *list)
 #define LEFT_SHOWN 3
 
 /* "49 of 50 linears; left: classifier (default)" */
-static bool describe_match(const struct pare_pipeline *p, const struct pare_stage *stage,
+static bool describe_match(const struct pare_pipeline *p, const struct pare_pipeline_stage *stage,
                            struct pare_pool *pool, struct pare_match *out)
 {
     struct pare_str text = {0}, left = {0};
@@ -67,7 +67,7 @@ static bool describe_match(const struct pare_pipeline *p, const struct pare_stag
 }
 
 struct notes {
-    struct pare_plan *plan;
+    struct pare_run_plan *plan;
     struct pare_table seen;
     const char **list;
     size_t cap;
@@ -75,7 +75,7 @@ struct notes {
 
 static bool add_note(struct notes *n, const char *text)
 {
-    struct pare_plan *plan = n->plan;
+    struct pare_run_plan *plan = n->plan;
     if (pare_table_find(&n->seen, text, strlen(text)) != PARE_TABLE_NONE)
         return true;
     const char *copy = pare_pool_strdup(&plan->pool, text);
@@ -87,7 +87,7 @@ static bool add_note(struct notes *n, const char *text)
 }
 
 /* What scores decide is known only when the stage begins. */
-static bool note_setting(struct notes *n, const struct pare_stage *stage, json_t *setting)
+static bool note_setting(struct notes *n, const struct pare_pipeline_stage *stage, json_t *setting)
 {
     const char *name;
     json_t *value;
@@ -113,8 +113,8 @@ static bool note_setting(struct notes *n, const struct pare_stage *stage, json_t
     return ok;
 }
 
-bool pare_plan_describe(const struct pare_pipeline *p, const bool *exclude_hits,
-                        struct pare_plan *plan)
+bool pare_run_plan_describe(const struct pare_pipeline *p, const bool *exclude_hits,
+                            struct pare_run_plan *plan)
 {
     struct notes n = {.plan = plan};
     plan->matches = pare_pool_alloc(&plan->pool, p->n_stages, sizeof *plan->matches);

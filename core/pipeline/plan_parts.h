@@ -46,9 +46,80 @@ struct pare_ways_context {
 int pare_ways_of(const struct pare_ways_context *c, const struct pare_item *item,
                  struct pare_ways *out);
 
+/* A distinct step: the same settings of the same plugin on the same units are one, whichever stage
+ * or combination of values they come from. */
+struct pare_distinct {
+    struct pare_step step;
+    const char *text;         /* canonical */
+    const char *const *files; /* SHA-256 of the plugin files */
+    size_t n_files;
+    const char *refused; /* by the plugin's own check, or NULL */
+};
+
+/* What is known of each stage's settings. */
+struct pare_stage_info {
+    const char **pieces;
+    size_t *step;      /* index of the distinct step */
+    bool *identity;    /* changes nothing */
+    bool reached, ran; /* in some combination; in one that is possible */
+    const char *reason;
+};
+
+/* A state of the model: the steps on the way from the root. Variants are nodes, prefixes are
+ * shared. */
+struct pare_plan_node {
+    size_t edge[2]; /* parent, distinct step: the key in the table */
+    size_t variant; /* PARE_TABLE_NONE: only a prefix */
+    struct pare_recipe recipe;
+    const char *build;
+};
+
+/* What expansion remembers of a variant besides the plan's own fields. */
+struct pare_draft {
+    size_t node;
+    const struct pare_ref *refs; /* what has an effect */
+    struct pare_also {
+        const char *label;
+        struct pare_also *next;
+    } * also;
+    size_t n_also;
+    bool clash;
+};
+
+struct pare_planner {
+    const struct pare_pipeline *p;
+    const struct pare_spec_env *env;
+    struct pare_diags *diags;
+    struct pare_error *err;
+    struct pare_run_plan *plan;
+    struct pare_stage_info *stages;
+    bool *forbidden;
+    struct pare_distinct *steps;
+    size_t n_steps, cap_steps;
+    struct pare_plan_node **nodes; /* pointers: the table's keys must stay where they are */
+    size_t n_nodes, cap_nodes;
+    struct pare_draft *drafts;
+    size_t cap_drafts, cap_variants;
+    struct pare_table step_table, node_table, label_table;
+    bool *exclude_hits; /* by exclude */
+    bool **excluded;    /* [exclude's condition, counted through][setting] */
+    struct pare_str text;
+    struct pare_pool pool; /* until the plan is made */
+};
+
+/* "out of memory" in pl->err. */
+int pare_planner_nomem(struct pare_planner *pl);
+
+/* The pieces joined by '+'; with_stage: each with its stage's name. The plan's; NULL: no memory. */
+const char *pare_planner_join(struct pare_planner *pl, const struct pare_ref *refs, size_t n,
+                              bool with_stage);
+
+/* When all combinations were added: check what they are together, give keys and labels. */
+int pare_planner_finish(struct pare_planner *pl);
+
 /* What `plan` tells besides the variants. `exclude_hits`: which excludes took something out. False:
  * no memory. */
-bool pare_plan_describe(const struct pare_pipeline *p, const bool *exclude_hits,
-                        struct pare_plan *plan);
+bool pare_run_plan_describe(const struct pare_pipeline *p, const bool *exclude_hits,
+                            struct pare_run_plan *plan);
 
 #endif

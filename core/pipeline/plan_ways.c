@@ -74,7 +74,7 @@ static int add_way(struct pare_ways *ways, struct pare_ref *refs, size_t n)
 
 static int stage_ways(const struct pare_ways_context *c, size_t stage, struct pare_ways *out)
 {
-    const struct pare_stage *s = &c->p->stages[stage];
+    const struct pare_pipeline_stage *s = &c->p->stages[stage];
     size_t n = json_array_size(s->settings);
     struct pare_ref *refs = pare_pool_alloc(c->pool, n, sizeof *refs);
     int rc = refs ? PARE_OK : PARE_NOMEM;

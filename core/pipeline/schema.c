@@ -151,7 +151,7 @@ static json_t *param_schema(const struct pare_param *p)
         json_array_append_new(any, json_pack("{s:s}", "const", "search"));
     if (p->varies)
         json_array_append_new(any, key_object("by"));
-    if (p->varies && (p->type == PARE_INT || p->type == PARE_REAL))
+    if (p->varies && (p->type == PARE_INT || p->type == PARE_REAL || p->type == PARE_BOOL))
         json_array_append_new(any, key_object("allocate"));
     json_decref(plain);
     json_t *schema = json_pack("{s:o}", "anyOf", any);

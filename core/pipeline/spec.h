@@ -38,7 +38,7 @@ struct pare_limits {
 };
 
 /* A stage with all the settings that it stands for. */
-struct pare_stage {
+struct pare_pipeline_stage {
     const char *id;
     const struct pare_plugin_file *plugin;
     bool optional, compressed;
@@ -83,7 +83,7 @@ struct pare_pipeline {
     const struct pare_unit *units; /* the environment's */
     size_t n_units;
     struct pare_data calibrate, evaluate, confirm;
-    struct pare_stage *stages; /* in the order of the file */
+    struct pare_pipeline_stage *stages; /* in the order of the file */
     size_t n_stages;
     struct pare_item *items;
     size_t n_items;

@@ -10,7 +10,7 @@
 
 /* What a stage says about itself before its plugin is known. */
 struct stage_text {
-    struct pare_stage *stage;
+    struct pare_pipeline_stage *stage;
     const struct pare_yaml *plugin, *with, *tries, *on, *except;
     int compressed; /* -1: as the plugin wants */
 };
@@ -121,7 +121,7 @@ static size_t count(const char *const *list)
 
 static void read_selection(struct pare_reader *r, const struct stage_text *s)
 {
-    struct pare_stage *stage = s->stage;
+    struct pare_pipeline_stage *stage = s->stage;
     const struct pare_plugin *desc = &stage->plugin->desc;
     unsigned kinds = desc->unit_kind;
     json_t *on = s->on ? pare_checked_selectors(&r->check, s->on, kinds) : NULL;
@@ -160,7 +160,7 @@ static void read_selection(struct pare_reader *r, const struct stage_text *s)
 
 static void read_settings(struct pare_reader *r, const struct stage_text *s)
 {
-    struct pare_stage *stage = s->stage;
+    struct pare_pipeline_stage *stage = s->stage;
     size_t n = s->tries ? s->tries->n : 1;
     json_t *all = json_array();
     bool ok = all != NULL;
@@ -215,7 +215,7 @@ static void check_id(struct pare_reader *r, const struct stage_text *s)
 {
     const struct pare_yaml *at = pare_yaml_get(s->stage->node, "id");
     for (size_t i = 0; s->stage->id && i + 1 < r->p->n_stages; i++) {
-        const struct pare_stage *other = &r->p->stages[i];
+        const struct pare_pipeline_stage *other = &r->p->stages[i];
         if (!other->id || strcmp(other->id, s->stage->id) != 0)
             continue;
         pare_yaml_error(r->check.diags, at ? at : s->plugin, "two stages are called '%s'",
@@ -227,7 +227,7 @@ static void check_id(struct pare_reader *r, const struct stage_text *s)
     }
 }
 
-static void check_template(struct pare_reader *r, const struct pare_stage *stage)
+static void check_template(struct pare_reader *r, const struct pare_pipeline_stage *stage)
 {
     char name[64];
     if (!stage->as || pare_label_check(stage->as, &stage->plugin->desc, name, sizeof name))
@@ -258,9 +258,9 @@ static void read_stage(struct pare_reader *r, const struct pare_yaml *node, stru
         pare_yaml_error(r->check.diags, node, "more than %d stages", PARE_STAGES_MOST);
         return;
     }
-    struct pare_stage *stage = &r->p->stages[r->p->n_stages];
+    struct pare_pipeline_stage *stage = &r->p->stages[r->p->n_stages];
     struct stage_text s = {.stage = stage, .compressed = -1};
-    *stage = (struct pare_stage){.node = node};
+    *stage = (struct pare_pipeline_stage){.node = node};
     item->kind = PARE_ITEM_STAGE;
     item->stage = r->p->n_stages++;
     pare_read_fields(r, node, "a stage", fields, PARE_COUNT(fields), &s);

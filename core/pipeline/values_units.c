@@ -148,9 +148,12 @@ static bool covers_all(struct pare_checker *c, const json_t *entries, unsigned k
     return true;
 }
 
-static bool has_default(const struct pare_param *p)
+/* What units without a value of their own get: what changes nothing, else the default. */
+static const char *value_of_rest(const struct pare_param *p)
 {
-    return !(p->param_flags & PARE_PARAM_REQUIRED) && p->dflt;
+    if (p->identity)
+        return p->identity;
+    return p->param_flags & PARE_PARAM_REQUIRED ? NULL : p->dflt;
 }
 
 static json_t *by_entry(struct pare_checker *c, const struct pare_plugin_file *plugin,
@@ -197,13 +200,13 @@ json_t *pare_checked_by(struct pare_checker *c, const struct pare_plugin_file *p
         ok = entry && json_array_append_new(entries, entry) == 0 && ok;
     }
     if (ok && !covers_all(c, entries, p->varies)) {
-        if (!has_default(p)) {
+        if (!value_of_rest(p)) {
             pare_yaml_error(c->diags, list,
                             "'%s' has no default, and `by` leaves units without a value", p->name);
             pare_diag_hint(c->diags, "begin with {on: \"*\", value: ...}");
             ok = false;
         } else {
-            rest = pare_checked_own_text(c, plugin, p, p->dflt, map);
+            rest = pare_checked_own_text(c, plugin, p, value_of_rest(p), map);
             ok = rest && json_array_insert_new(entries, 0,
                                                json_pack("{s:[s], s:O}", "on", "**", "value",
                                                          json_array_get(rest, 0))) == 0;
@@ -362,7 +365,8 @@ json_t *pare_checked_allocate(struct pare_checker *c, const struct pare_plugin_f
     json_t *a, *s;
     if (!pare_checked_keys(c, map, keys, PARE_COUNT(keys), "{allocate: ..., score: ..., per: ...}"))
         return NULL;
-    if (!p->varies || (p->type != PARE_INT && p->type != PARE_REAL)) {
+    bool number = p->type == PARE_INT || p->type == PARE_REAL || p->type == PARE_BOOL;
+    if (!p->varies || !number) {
         pare_yaml_error(c->diags, map, "'%s' of plugin '%s' %s", p->name, plugin->desc.id,
                         p->varies ? "is no number: nothing to allocate"
                                   : "is one value for the whole stage");

@@ -14,12 +14,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pare_diags diags = {0};
     struct pare_pipeline *pipeline = NULL;
-    struct pare_plan *plan = NULL;
+    struct pare_run_plan *plan = NULL;
     struct pare_error err;
     int rc = pare_pipeline_parse("fuzz.yaml", (const char *)data, size, &test_env, &diags,
                                  &pipeline, &err);
     if (rc == PARE_OK)
-        rc = pare_plan_make(pipeline, &test_env, &diags, &plan, &err);
+        rc = pare_run_plan_make(pipeline, &test_env, &diags, &plan, &err);
     if ((rc == PARE_INVALID) != (diags.n > 0))
         abort(); /* an error without a message, or a message without an error */
     for (size_t i = 0; plan && i < plan->n_variants && i < 16; i++) {
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     free(pare_diags_text(&diags));
     json_decref(pare_diags_json(&diags));
-    pare_plan_free(plan);
+    pare_run_plan_free(plan);
     pare_pipeline_free(pipeline);
     pare_diags_free(&diags);
     return 0;

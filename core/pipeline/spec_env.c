@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/spec_env.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/keys.h"
+#include "plugin/stage.h"
+
+static int find(void *user, const char *name, const char *folder,
+                const struct pare_plugin_file **out, struct pare_error *err)
+{
+    return pare_catalog_find(((struct pare_world *)user)->catalog, name, folder, out, err);
+}
+
+static void close_model(struct pare_world *w)
+{
+    pare_units_free(&w->units);
+    pare_model_free(w->model);
+    free(w->model_path);
+    w->model = NULL;
+    w->model_path = NULL;
+}
+
+static int open_model(void *user, const char *path, const struct pare_unit **units, size_t *n,
+                      char hash[PARE_HASH_HEX], struct pare_error *err)
+{
+    struct pare_world *w = user;
+    int rc = PARE_OK;
+    if (!w->model || strcmp(w->model_path, path) != 0) {
+        close_model(w);
+        w->model_path = pare_strdup(path);
+        if (!w->model_path)
+            return pare_error_nomem(err, 0);
+        PARE_TRY(pare_model_open(path, &w->model, err));
+        PARE_TRY(pare_units_of(w->model->graph, ~0u, &w->units, err));
+    }
+    *units = w->units.items;
+    *n = w->units.n;
+    memcpy(hash, w->model->hash, PARE_HASH_HEX);
+out:
+    if (rc != PARE_OK)
+        close_model(w);
+    return rc;
+}
+
+static int read_data(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
+                     unsigned long long *samples, struct pare_error *err)
+{
+    struct pare_world *w = user;
+    return w->data(w->data_user, data, hash, samples, err);
+}
+
+static int check(void *user, const struct pare_step *step, struct pare_error *err)
+{
+    return pare_stage_check(((struct pare_world *)user)->catalog, step, err);
+}
+
+struct pare_spec_env pare_world_env(struct pare_world *w)
+{
+    return (struct pare_spec_env){.user = w,
+                                  .find = find,
+                                  .model = open_model,
+                                  .data = read_data,
+                                  .check = check,
+                                  .numerics = PARE_ENGINE_NUMERICS};
+}
+
+void pare_world_free(struct pare_world *w)
+{
+    close_model(w);
+}
