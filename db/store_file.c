@@ -169,7 +169,12 @@ int pare_store_backup(struct pare_store *store, const char *path, struct pare_er
 {
     if (pare_file_exists(path))
         return pare_error_set(err, PARE_INVALID, "%s is there already", path);
+    /* A store that only reads refuses even a copy to elsewhere. */
+    if (store->read_only)
+        sqlite3_exec(store->db, "PRAGMA query_only = OFF", NULL, NULL, NULL);
     int rc = pare__store_run(store, err, "VACUUM INTO ?", "t", path);
+    if (store->read_only)
+        sqlite3_exec(store->db, "PRAGMA query_only = ON", NULL, NULL, NULL);
     if (rc != PARE_OK)
         unlink(path);
     return rc;

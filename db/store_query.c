@@ -31,6 +31,9 @@ static int only_reading(void *user, int action, const char *a, const char *b, co
         return SQLITE_OK;
     case SQLITE_FUNCTION:
         return b && sqlite3_stricmp(b, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_UPDATE: /* how SQLite declares json_each and the like; the table itself is guarded
+                         */
+        return a && strcmp(a, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_PRAGMA: /* what the pragma_ functions that describe the schema ask for */
         return a && (strncmp(a, "table_", 6) == 0 || strncmp(a, "index_", 6) == 0) ? SQLITE_OK
                                                                                    : SQLITE_DENY;

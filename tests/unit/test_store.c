@@ -587,6 +587,475 @@ START_TEST(rebuilt_plugins_and_later_sessions)
 }
 END_TEST
 
+START_TEST(queries_only_read)
+{
+    static const char *const refused[] = {
+        "delete from member",
+        "update variant set label = 'x'",
+        "attach 'other.db' as o",
+        "pragma user_version = 9",
+        "create table t(x)",
+        "begin",
+        "vacuum into 'copy.db'",
+        "select 1; select 2",
+        "select 1; delete from member",
+        "selekt 1",
+        "",
+        " -- nothing\n",
+        "select load_extension('x')",
+        "update sqlite_master set sql = ''",
+        "with x as (select 1) insert into meta select 'a', 'b'",
+    };
+    struct pare_store *s = fill();
+    struct answer a = {0};
+    for (size_t i = 0; i < PARE_COUNT(refused); i++)
+        ck_assert_msg(pare_store_query(s, refused[i], NULL, 0, take, &a, &err) == PARE_INVALID,
+                      "allowed: %s", refused[i]);
+    struct pare_argument wrong = {"lable", "q4"};
+    ck_assert_int_eq(pare_store_query(s, named("unit-bits"), &wrong, 1, take, &a, &err),
+                     PARE_INVALID);
+    ck_assert(strstr(err.detail, ":label"));
+    pare_str_free(&a.text);
+    expect(s, "select count(*) from pragma_table_info('variants');  -- fine\n", "38\n");
+    expect(s, "select key from variants, json_each(params, '$.quant') where label='q8'",
+           "bits\nsymmetric\n");
+    ck_assert_ok(pare_store_tag(s, f.variant[Q8], "best", &err), err); /* writing still works */
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(names_of_variants)
+{
+    struct pare_store *s = fill();
+    struct pare_store_ref ref;
+    char hash[PARE_HASH_HEX];
+    static const char *const good[][2] = {{"q8", "q8"},
+                                          {"p2:4", "p2:4"},
+                                          {"fashion-vit:p2:4+q8", "p2:4+q8"},
+                                          {"fashion-vit:q4", "q4"},
+                                          {"best", "q8"}};
+    ck_assert_ok(pare_store_tag(s, f.variant[Q8], "best", &err), err);
+    ck_assert_ok(pare_store_note(s, f.variant[Q8], "ship it", &err), err);
+    for (size_t i = 0; i < PARE_COUNT(good); i++) {
+        ck_assert_ok(pare_store_resolve(s, good[i][0], NULL, &ref, &err), err);
+        ck_assert_str_eq(ref.label, good[i][1]);
+        ck_assert_int_eq(ref.pipeline_id, f.pipeline);
+    }
+    hash_for("q4/1", hash);
+    hash[7] = '\0';
+    ck_assert_ok(pare_store_resolve(s, hash, NULL, &ref, &err), err);
+    ck_assert_int_eq(ref.variant_id, f.variant[Q4]);
+    ck_assert_int_eq(pare_store_resolve(s, "q-mixde", NULL, &ref, &err), PARE_NOT_FOUND);
+    ck_assert(strstr(err.hint, "q-mixed"));
+    ck_assert_int_eq(pare_store_resolve(s, "other:q8", NULL, &ref, &err), PARE_NOT_FOUND);
+    ck_assert_ok(pare_store_untag(s, "best", &err), err);
+    ck_assert_int_eq(pare_store_untag(s, "best", &err), PARE_NOT_FOUND);
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(trials_and_fronts)
+{
+    struct pare_store *s = fill();
+    struct pare_trials t, again;
+    ck_assert_ok(pare_trials_load(s, NULL, NULL, NULL, &t, &err), err);
+    ck_assert_str_eq(t.pipeline, "fashion-vit");
+    ck_assert_str_eq(t.host, "nuc");
+    ck_assert_str_eq(t.shape, "edge");
+    ck_assert_uint_eq(t.n, VARIANTS);
+    ck_assert_uint_eq(t.baseline, BASE);
+    ck_assert_uint_eq(t.n_samples, SAMPLES);
+    ck_assert_uint_eq(t.n_sessions, 1);
+    ck_assert_uint_eq(t.sessions[0].n_rounds, ROUNDS);
+    ck_assert_uint_eq(t.n_objectives, 3);
+    ck_assert_str_eq(t.objectives[1].metric, "latency_ms");
+    ck_assert(t.objectives[1].direction == -1 && t.objectives[1].relative);
+    ck_assert_str_eq(t.constraints[0], "top1 >= baseline - 0.01");
+    for (size_t i = 0; i < BAD; i++) {
+        for (int k = 0; k < SAMPLES; k++)
+            ck_assert_int_eq(t.items[i].correct[k], f.predicted[i][k] == f.target[k]);
+        for (size_t r = 0; r < ROUNDS; r++)
+            CLOSE(t.items[i].round_ns[r], 1e6 / speed_of[i] * (1 + 0.002 * (double)(r % 5)) + 400,
+                  1);
+        ck_assert_uint_eq(t.items[i].n_metrics, 3);
+        ck_assert_str_eq(t.items[i].metrics[1].name, "size_bytes");
+        CLOSE(t.items[i].metrics[1].value, bytes_of[i], 0);
+    }
+    ck_assert_ptr_null(t.items[BAD].correct);
+    ck_assert_str_eq(t.items[BAD].state, "failed");
+    ck_assert_uint_eq(t.items[BAD].session, SIZE_MAX);
+    ck_assert_ok(pare_trials_load(s, "fashion-vit", "nuc", "edge", &again, &err), err);
+    ck_assert_str_eq(t.data_hash, again.data_hash);
+    pare_trials_free(&again);
+
+    struct pare_store_front_member members[2] = {
+        {f.variant[Q8], "sure", 0.99, 1, 0.2, 0, 0, 0, NULL},
+        {f.variant[Q4], "out", 0.01, (double)NAN, (double)NAN, PARE_NONE, f.variant[Q8],
+         f.variant[Q8], "slower"}};
+    int64_t id;
+    ck_assert_ok(pare_store_front(s, t.pipeline_id, t.host_id, t.shape, "{}", 1, t.data_hash,
+                                  members, 2, &id, &err),
+                 err);
+    expect(s, "select label, status, p_front, p_feasible, rank, folded_under, rival from front",
+           "q8|sure|0.9900|1.0000|0|-|-\nq4|out|0.0100|-|-|q8|q8\n");
+    expect(s, "select status, p_front from variants where label='q8'", "sure|0.9900\n");
+    char first[PARE_HASH_HEX];
+    memcpy(first, t.data_hash, sizeof first);
+    pare_trials_free(&t);
+    add_measure(s, f.variant[Q8], "size_bytes", "bytes", 841, false);
+    ck_assert_ok(pare_trials_load(s, NULL, NULL, NULL, &again, &err), err);
+    ck_assert_str_ne(first, again.data_hash);
+    pare_trials_free(&again);
+    ck_assert_int_eq(pare_trials_load(s, "other", NULL, NULL, &again, &err), PARE_NOT_FOUND);
+    ck_assert_int_eq(pare_trials_load(s, NULL, "mars", NULL, &again, &err), PARE_NOT_FOUND);
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(tries_are_counted)
+{
+    struct pare_store *s = fill();
+    struct pare_store_tries t;
+    struct pare_store_end bad = ending("failed");
+    bad.cause = "refused";
+    bad.reason = "no";
+    ck_assert_ok(pare_store_tries(s, f.variant[BAD], PARE_PHASE_BUILD, 0, &t, &err), err);
+    ck_assert(!t.done && t.failed == 1 && t.refused == 0);
+    ck_assert_str_eq(t.reason, "layer-drop crashed");
+    try_it(s, BAD, PARE_PHASE_BUILD, &bad);
+    ck_assert_ok(pare_store_tries(s, f.variant[BAD], PARE_PHASE_BUILD, 0, &t, &err), err);
+    ck_assert(t.failed == 2 && t.refused == 1);
+    ck_assert_str_eq(t.reason, "no");
+    expect(s, "select count(*) from pending where phase = 'build'", "0\n");
+    ck_assert_ok(pare_store_forgive(s, f.pipeline, &err), err);
+    ck_assert_ok(pare_store_tries(s, f.variant[BAD], PARE_PHASE_BUILD, 0, &t, &err), err);
+    ck_assert(t.failed == 0 && t.refused == 0);
+    expect(s, "select count(*) from pending where phase = 'build'", "1\n");
+    ck_assert_ok(pare_store_tries(s, f.variant[Q8], PARE_PHASE_EVAL, f.data, &t, &err), err);
+    ck_assert(t.done);
+    ck_assert_ok(pare_store_tries(s, f.variant[Q8], PARE_PHASE_EVAL, 0, &t, &err), err);
+    ck_assert(!t.done); /* on other data */
+    ck_assert_ok(
+        pare_store_blocked(s, f.variant[BAD], PARE_PHASE_EVAL, f.host, "drop7 failed", &err), err);
+    bool yes;
+    ck_assert_ok(pare_store_measured(s, f.variant[Q8], "top1", f.data, &yes, &err), err);
+    ck_assert(yes);
+    ck_assert_ok(pare_store_measured(s, f.variant[Q8], "top1", 0, &yes, &err), err);
+    ck_assert(!yes);
+    pare_store_close(s);
+}
+END_TEST
+
+/* Names in the folder, to see that reading leaves nothing behind. */
+static size_t count_files(void)
+{
+    DIR *d = opendir(folder);
+    size_t n = 0;
+    for (struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static void raw_sql(const char *file, const char *sql)
+{
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+START_TEST(whose_file_it_is)
+{
+    struct pare_store *s = NULL;
+    ck_assert_int_eq(pare_store_open(path, PARE_STORE_READ, &s, &err), PARE_NOT_FOUND);
+    ck_assert_uint_eq(count_files(), 0);
+    /* Another program's. */
+    raw_sql(path, "CREATE TABLE t(x)");
+    for (int mode = PARE_STORE_READ; mode <= PARE_STORE_WRITE; mode++) {
+        ck_assert_int_eq(pare_store_open(path, (enum pare_store_mode)mode, &s, &err), PARE_INVALID);
+        ck_assert(strstr(err.what, "not a Pare database"));
+    }
+    /* No SQLite at all. */
+    ck_assert_ok(pare_file_write(path, "pare: 1\n# a pipeline, by mistake\n", 33, &err), err);
+    ck_assert_int_eq(pare_store_open(path, PARE_STORE_WRITE, &s, &err), PARE_INVALID);
+    ck_assert_int_eq(pare_store_open(folder, PARE_STORE_WRITE, &s, &err), PARE_INVALID);
+    unlink(path);
+    pare_store_close(fill());
+    ck_assert_uint_eq(count_files(), 1); /* one plain file, no WAL beside it */
+    s = open_store(PARE_STORE_READ);
+    expect(s, "select count(*) from variants", "8\n");
+    ck_assert_int_eq(pare_store_tag(s, f.variant[Q8], "x", &err), PARE_UNSUPPORTED);
+    ck_assert_uint_eq(count_files(), 1);
+    pare_store_close(s);
+    ck_assert_uint_eq(count_files(), 1);
+    /* A newer one is read, and says so. */
+    raw_sql(path, "PRAGMA user_version = 99");
+    s = open_store(PARE_STORE_WRITE);
+    ck_assert(pare_store_read_only(s) && strstr(pare_store_notice(s), "newer"));
+    expect(s, "select count(*) from variants", "8\n");
+    ck_assert_int_eq(pare_store_tag(s, f.variant[Q8], "x", &err), PARE_UNSUPPORTED);
+    ck_assert(strstr(err.detail, "newer"));
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(migrations)
+{
+    static const struct pare_migration steps[] = {
+        {1, ""}, {2, "CREATE TABLE two(x) STRICT"}, {3, "ALTER TABLE two ADD y TEXT"}};
+    static const struct pare_migration good[] = {
+        {1, ""}, {2, "CREATE TABLE two(x INTEGER) STRICT"}, {3, "ALTER TABLE two ADD y TEXT"}};
+    static const struct pare_migration dangling[] = {
+        {4, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
+    struct pare_store *s = fill(), *old;
+    char copy[4300];
+    int64_t version;
+    /* A step that fails leaves the version before it. */
+    ck_assert_int_ne(pare__store_migrate(s, steps, 3, &err), PARE_OK);
+    ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
+    ck_assert_int_eq(version, 1);
+    ck_assert_ok(pare__store_migrate(s, good, 3, &err), err);
+    ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
+    ck_assert_int_eq(version, 3);
+    ck_assert_ok(pare__store_run(s, &err, "INSERT INTO two VALUES(1, 'a')", ""), err);
+    /* One that would break references is taken back. */
+    ck_assert_int_eq(pare__store_migrate(s, dangling, 1, &err), PARE_FAILED);
+    expect(s, "select count(*) from variants", "8\n");
+    pare_store_close(s);
+    snprintf(copy, sizeof copy, "%s.bak-v1", path);
+    ck_assert_ok(pare_store_open(copy, PARE_STORE_WRITE, &old, &err), err);
+    expect(old, "select count(*) from variants", "8\n");
+    pare_store_close(old);
+}
+END_TEST
+
+/* Run `work` in a child; it must not return. */
+static pid_t child_of(void (*work)(int fd), int *fd)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        alarm(60); /* nothing outlives a test that failed */
+        work(ends[1]);
+        _exit(9);
+    }
+    close(ends[1]);
+    *fd = ends[0];
+    return pid;
+}
+
+static void end_child(pid_t pid, int fd)
+{
+    int status;
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFSIGNALED(status), "the child ended by itself: %d", status);
+    close(fd);
+}
+
+static void lock_and_try(int fd)
+{
+    struct pare_store *s;
+    int64_t id;
+    if (pare_store_open(path, PARE_STORE_WRITE, &s, &err) != PARE_OK ||
+        pare_store_lock(s, &err) != PARE_OK ||
+        pare_store_attempt_begin(s, f.variant[BAD], PARE_PHASE_EVAL, f.data, f.host, NULL, &id,
+                                 &err) != PARE_OK ||
+        write(fd, "x", 1) != 1)
+        _exit(8);
+    for (;;)
+        pause();
+}
+
+START_TEST(one_run_at_a_time)
+{
+    struct pare_store *s = fill();
+    int fd;
+    int64_t id;
+    char byte, want[64];
+    pid_t pid = child_of(lock_and_try, &fd);
+    ck_assert_int_eq(read(fd, &byte, 1), 1);
+    ck_assert_int_eq(pare_store_lock(s, &err), PARE_BUSY);
+    snprintf(want, sizeof want, "pid %ld on ", (long)pid);
+    ck_assert_msg(strstr(err.detail, want), "%s", err.detail);
+    ck_assert_int_eq(pare_store_attempt_begin(s, f.variant[BAD], PARE_PHASE_EVAL, f.data, f.host,
+                                              NULL, &id, &err),
+                     PARE_BUSY);
+    pare_store_close(s);
+    s = open_store(PARE_STORE_WRITE); /* it lives: not lost */
+    expect(s, "select state from variants where label='drop7'", "running\n");
+    pare_store_close(s);
+    end_child(pid, fd);
+    s = open_store(PARE_STORE_WRITE);
+    expect(s, "select state from attempts order by attempt desc limit 1", "lost\n");
+    ck_assert_ok(pare_store_lock(s, &err), err);
+    ck_assert_ok(pare_store_attempt_begin(s, f.variant[BAD], PARE_PHASE_EVAL, f.data, f.host, NULL,
+                                          &id, &err),
+                 err);
+    pare_store_close(s);
+}
+END_TEST
+
+static void write_for_ever(int fd)
+{
+    struct pare_store *s;
+    if (pare_store_open(path, PARE_STORE_WRITE, &s, &err) != PARE_OK || write(fd, "x", 1) != 1)
+        _exit(8);
+    int64_t session = add_session(s, "build-1");
+    for (size_t r = 0;; r++) {
+        if (add_round(s, session, r, timed, PARE_COUNT(timed), 1) != PARE_OK ||
+            pare_store_outcome(s, f.variant[BAD], f.data, SAMPLES, f.predicted[r % BAD], NULL,
+                               &err) != PARE_OK)
+            _exit(7);
+    }
+}
+
+static void report(void *user, const char *problem)
+{
+    struct pare_str *all = user;
+    pare_str_printf(all, "%s\n", problem);
+}
+
+START_TEST(killed_while_writing)
+{
+    struct pare_random random;
+    struct pare_store *s = fill();
+    pare_store_close(s);
+    pare_random_seed(&random, (uint64_t)getpid());
+    for (int turn = 0; turn < 8; turn++) {
+        struct pare_str found = {0};
+        size_t problems;
+        int fd;
+        char byte;
+        pid_t pid = child_of(write_for_ever, &fd);
+        ck_assert_int_eq(read(fd, &byte, 1), 1);
+        usleep((useconds_t)(1000 + pare_random_below(&random, 60000)));
+        end_child(pid, fd);
+        s = open_store(PARE_STORE_WRITE);
+        ck_assert_ok(pare_store_check(s, report, &found, &problems, &err), err);
+        ck_assert_msg(problems == 1 && strstr(found.data, "pare.db.d/ab12cd is missing"), "%s",
+                      found.data); /* the sample's artifact never was a file */
+        pare_str_free(&found);
+        /* Whole rounds and whole outcomes, with their figures. */
+        expect(s,
+               "select count(*) from (select session, round from rounds group by 1, 2 having "
+               "count(*) <> 7)",
+               "0\n");
+        expect(s,
+               "select count(*) from (select session, count(distinct round) n from rounds group "
+               "by 1) r join latencies l using(session) where l.rounds <> r.n",
+               "0\n");
+        expect(s,
+               "select count(*) from (select count(*) n from samples group by label) where n <> "
+               "1000",
+               "0\n");
+        pare_store_close(s);
+    }
+}
+END_TEST
+
+START_TEST(full_disk)
+{
+    struct pare_store *s = fill();
+    int64_t pages;
+    char sql[64];
+    ck_assert_ok(pare__store_get(s, &pages, &err, "PRAGMA page_count", ""), err);
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %lld", (long long)pages);
+    ck_assert_ok(pare__store_run(s, &err, sql, ""), err);
+    float nll[SAMPLES];
+    for (int k = 0; k < SAMPLES; k++)
+        nll[k] = (float)k / 7;
+    int rc = pare_store_outcome(s, f.variant[BAD], f.data, SAMPLES, f.predicted[BASE], nll, &err);
+    ck_assert_int_eq(rc, PARE_IO);
+    ck_assert(strstr(err.hint, "disk is full"));
+    expect(s, "select count(*) from samples where label='drop7'", "0\n");
+    ck_assert_ok(pare__store_run(s, &err, "PRAGMA max_page_count = 1000000", ""), err);
+    ck_assert_ok(
+        pare_store_outcome(s, f.variant[BAD], f.data, SAMPLES, f.predicted[BASE], nll, &err), err);
+    expect(s, "select count(*), max(nll) from samples where label='drop7'", "1000|142.7143\n");
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(commits_nest)
+{
+    struct pare_store *s = fill();
+    ck_assert_ok(pare_store_begin(s, &err), err);
+    ck_assert_ok(pare_store_tag(s, f.variant[Q8], "kept", &err), err);
+    ck_assert_ok(pare_store_end(s, PARE_OK, &err), err);
+    ck_assert_ok(pare_store_begin(s, &err), err);
+    ck_assert_ok(pare_store_tag(s, f.variant[Q8], "gone", &err), err);
+    ck_assert_int_eq(pare_store_untag(s, "never", &err), PARE_NOT_FOUND);
+    ck_assert_int_eq(pare_store_end(s, PARE_OK, &err), PARE_FAILED);
+    expect(s, "select tag from tag", "kept\n");
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(backups)
+{
+    struct pare_store *s = fill(), *copy;
+    char to[4300];
+    snprintf(to, sizeof to, "%s/copy.db", folder);
+    pare_store_close(s);
+    s = open_store(PARE_STORE_READ);
+    ck_assert_ok(pare_store_backup(s, to, &err), err);
+    ck_assert_int_eq(pare_store_backup(s, to, &err), PARE_INVALID);
+    pare_store_close(s);
+    ck_assert_ok(pare_store_open(to, PARE_STORE_READ, &copy, &err), err);
+    expect(copy, "select count(*) from variants", "8\n");
+    pare_store_close(copy);
+}
+END_TEST
+
+START_TEST(speed)
+{
+    enum { MANY = 8000, TIMES = 30 };
+    static int32_t predicted[MANY], target[MANY];
+    struct pare_store *s = fill();
+    struct pare_random random;
+    int64_t data;
+    pare_random_seed(&random, 5);
+    for (int k = 0; k < MANY; k++)
+        target[k] = (int32_t)pare_random_below(&random, 10);
+    double start = pare_clock_seconds();
+    ck_assert_ok(pare_store_data(s, "d1", "test", MANY, target, &data, &err), err);
+    for (int i = 0; i < TIMES; i++) {
+        for (int k = 0; k < MANY; k++)
+            predicted[k] = pare_random_below(&random, 10) ? target[k] : 0;
+        struct pare_store_step step = {"quant", "quantize", f.plugins[1], "{}", NULL};
+        char label[32], units[32];
+        snprintf(label, sizeof label, "v%d", i);
+        snprintf(units, sizeof units, "[%d]", i);
+        step.units = units;
+        int64_t id = add_variant(s, label, "1", &step, 1);
+        ck_assert_ok(pare_store_member(s, f.pipeline, id, label, 100, false, NULL, &err), err);
+        ck_assert_ok(pare_store_outcome(s, id, data, MANY, predicted, NULL, &err), err);
+        if (i == 0) /* so that the others have something to be compared with */
+            ck_assert_ok(pare_store_outcome(s, f.variant[BASE], data, MANY, predicted, NULL, &err),
+                         err);
+    }
+    double wrote = pare_clock_seconds() - start;
+    expect(s, "select count(*) from accuracy_pair where n = 8000", "30\n");
+    start = pare_clock_seconds();
+    struct answer a = {0};
+    ck_assert_ok(pare_store_query(s, "select * from variants", NULL, 0, take, &a, &err), err);
+    double read = pare_clock_seconds() - start;
+    start = pare_clock_seconds();
+    struct pare_argument label = {"label", "v7"};
+    ck_assert_ok(pare_store_query(s, named("class-accuracy"), &label, 1, take, &a, &err), err);
+    double classes = pare_clock_seconds() - start;
+    pare_str_free(&a.text);
+    printf("# 31 outcomes of 8000 samples: %.3f s; variants: %.3f s; classes: %.3f s\n", wrote,
+           read, classes);
+    ck_assert_msg(wrote < 10 && read < 2 && classes < 2, "far too slow");
+    pare_store_close(s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store");
@@ -597,5 +1066,19 @@ int main(void)
     tcase_add_test(tc, named_queries);
     tcase_add_test(tc, ten_questions);
     tcase_add_test(tc, rebuilt_plugins_and_later_sessions);
+    tcase_add_test(tc, queries_only_read);
+    tcase_add_test(tc, names_of_variants);
+    tcase_add_test(tc, trials_and_fronts);
+    tcase_add_test(tc, tries_are_counted);
+    tcase_add_test(tc, speed);
+    tc = pare_test_case(suite, "file");
+    tcase_add_checked_fixture(tc, make_folder, remove_folder);
+    tcase_add_test(tc, whose_file_it_is);
+    tcase_add_test(tc, migrations);
+    tcase_add_test(tc, one_run_at_a_time);
+    tcase_add_test(tc, killed_while_writing);
+    tcase_add_test(tc, full_disk);
+    tcase_add_test(tc, commits_nest);
+    tcase_add_test(tc, backups);
     return pare_test_main(&suite, 1);
 }
