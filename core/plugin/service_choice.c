@@ -159,16 +159,16 @@ static int allocation_range(struct pare_ctx *ctx, double *min, double *max, uint
     if (!ctx->param)
         return pare_ctx_fail(ctx, PARE_INVALID, "nothing is being allocated");
     bool open = ctx->param->min > ctx->param->max, flag = ctx->param->type == PARE_BOOL;
-    *min = flag ? 0 : open ? -INFINITY : ctx->param->min;
-    *max = flag ? 1 : open ? INFINITY : ctx->param->max;
+    *min = flag ? 0 : open ? -(double)INFINITY : ctx->param->min;
+    *max = flag ? 1 : open ? (double)INFINITY : ctx->param->max;
     *integer = ctx->param->type != PARE_REAL;
     return PARE_OK;
 }
 
 static int allocation_choose(struct pare_ctx *ctx, uint32_t row, double value)
 {
-    double min, max;
-    uint32_t integer;
+    double min = 0, max = 0;
+    uint32_t integer = 0;
     int rc = allocation_range(ctx, &min, &max, &integer);
     if (rc != PARE_OK)
         return rc;

@@ -193,6 +193,7 @@ static int measure_assignment(struct pare_ctx *ctx, const double *values, double
     trial.graph = g;
     trial.entry = stage->entry;
     trial.entry_units = stage->entry_units;
+    trial.entry_stats = stage->entry_stats; /* of the same graph: taken over, and back */
     trial.assignments = &own;
     trial.n_assignments = 1;
     PARE_TRY(run_transform(&trial, ctx->err));
@@ -208,7 +209,8 @@ static int measure_assignment(struct pare_ctx *ctx, const double *values, double
                            distortion, ctx->err));
 out:
     env->progress = progress;
-    pare_statistics_free(&trial.entry_stats);
+    if (trial.entry)
+        stage->entry_stats = trial.entry_stats;
     pare_statistics_free(&trial.now_stats);
     free(out);
     pare_graph_free(g);

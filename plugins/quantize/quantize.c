@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Round weights to integers with a scale per row or per group (round to nearest), and optionally
+ * take the products' inputs as int8. Grids and clip search as in GPTQ's and QuaRot's released
+ * quantizers. */
+#include <pare/plugin.h>
+
+#include <math.h>
+
+enum { STEPS = 80 };       /* of the clip search: shrink by 1 % each */
+#define CLIP_NORM 2.4f     /* exponent of its error */
+#define SCALE_MIN 0x1p-24f /* smallest number of half precision */
+
+struct setting {
+    int64_t bits, group;
+    int symmetric, search;
+};
+
+/* One row's work, and what all rows share. */
+struct job {
+    const struct pare_ext_weight *weight;
+    struct setting s;
+    uint32_t cols, groups;
+    const float *values;
+    int16_t *codes;
+    float *scales, *zeros;
+};
+
+struct grid {
+    float scale, zero;
+    float low, high; /* codes */
+};
+
+/* The grid for values in [-reach * most, reach * most], or [reach * min, reach * max] with a zero
+ * point. */
+static struct grid grid_of(const struct job *job, float min, float max, float reach)
+{
+    struct grid g = {.scale = 1};
+    float steps = (float)((1 << job->s.bits) - 1);
+    if (job->s.symmetric) {
+        float most = fmaxf(-min, max) * reach;
+        g.high = (float)((1 << (job->s.bits - 1)) - 1);
+        g.low = -g.high - 1;
+        if (most > 0)
+            g.scale = fmaxf(job->weight->round_f16(most / g.high), SCALE_MIN);
+        return g;
+    }
+    g.high = steps;
+    if (max > min) {
+        g.scale = fmaxf(job->weight->round_f16((max - min) * reach / steps), SCALE_MIN);
+        g.zero = fminf(fmaxf(rintf(-min * reach / g.scale), 0), steps);
+    }
+    return g;
+}
+
+static float code_of(const struct grid *g, float x)
+{
+    return fminf(fmaxf(rintf(x / g->scale) + g->zero, g->low), g->high);
+}
+
+static float error_of(const struct grid *g, const float *x, uint32_t n)
+{
+    float sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        float back = g->scale * (code_of(g, x[i]) - g->zero);
+        sum += powf(fabsf(back - x[i]), CLIP_NORM);
+    }
+    return sum;
+}
+
+static struct grid best_grid(const struct job *job, const float *x, uint32_t n)
+{
+    float min = 0, max = 0; /* the range always holds zero */
+    for (uint32_t i = 0; i < n; i++) {
+        min = fminf(min, x[i]);
+        max = fmaxf(max, x[i]);
+    }
+    struct grid best = grid_of(job, min, max, 1);
+    if (!job->s.search || (min == 0 && max == 0))
+        return best;
+    float least = error_of(&best, x, n);
+    for (int i = 1; i < STEPS; i++) {
+        struct grid g = grid_of(job, min, max, 1 - (float)i / 100);
+        float e = error_of(&g, x, n);
+        if (e < least) {
+            least = e;
+            best = g;
+        }
+    }
+    return best;
+}
+
+static int quantize_row(void *user, size_t row)
+{
+    const struct job *job = user;
+    const float *x = job->values + row * job->cols;
+    uint32_t size = job->s.group ? (uint32_t)job->s.group : job->cols;
+    for (uint32_t g = 0; g < job->groups; g++) {
+        uint32_t from = g * size, n = from + size > job->cols ? job->cols - from : size;
+        struct grid grid = best_grid(job, x + from, n);
+        job->scales[row * job->groups + g] = grid.scale;
+        job->zeros[row * job->groups + g] = grid.zero;
+        for (uint32_t i = from; i < from + n; i++)
+            job->codes[row * job->cols + i] = (int16_t)code_of(&grid, x[i]);
+    }
+    return 0;
+}
+
+static int apply_unit(struct pare_ctx *ctx, const struct pare_host *host,
+                      const struct pare_unit *unit)
+{
+    const struct pare_ext_weight *weight = host->extension(ctx, PARE_EXT_WEIGHT);
+    const struct pare_ext_parallel *parallel = host->extension(ctx, PARE_EXT_PARALLEL);
+    struct job job = {.weight = weight, .cols = unit->cols};
+    const char *clip, *activations;
+    int64_t symmetric;
+    int rc;
+    if (!weight || !parallel)
+        return host->error(ctx, PARE_UNSUPPORTED, "this host cannot change weights");
+    if ((rc = host->get_int(ctx, unit, "bits", &job.s.bits)) != PARE_OK ||
+        (rc = host->get_int(ctx, unit, "group_size", &job.s.group)) != PARE_OK ||
+        (rc = host->get_int(ctx, unit, "symmetric", &symmetric)) != PARE_OK ||
+        (rc = host->get_text(ctx, unit, "clip", &clip)) != PARE_OK ||
+        (rc = host->get_text(ctx, unit, "activations", &activations)) != PARE_OK)
+        return rc;
+    job.s.symmetric = symmetric != 0;
+    job.s.search = clip[0] == 'm';
+    if (job.s.group > job.cols)
+        job.s.group = 0;
+    job.groups = job.s.group ? (uint32_t)((job.cols + job.s.group - 1) / job.s.group) : 1;
+    size_t numbers = (size_t)unit->rows * unit->cols, scales = (size_t)unit->rows * job.groups;
+    float *values = host->alloc(ctx, numbers, sizeof *values);
+    job.codes = host->alloc(ctx, numbers, sizeof *job.codes);
+    job.scales = host->alloc(ctx, scales, sizeof *job.scales);
+    job.zeros = host->alloc(ctx, scales, sizeof *job.zeros);
+    if (!values || !job.codes || !job.scales || !job.zeros)
+        return PARE_NOMEM;
+    if ((rc = weight->read(ctx, unit, 0, unit->rows, values)) != PARE_OK)
+        return rc;
+    job.values = values;
+    if ((rc = parallel->run(ctx, unit->rows, quantize_row, &job)) != PARE_OK)
+        return rc;
+    struct pare_integers integers = {
+        .struct_size = sizeof integers,
+        .bits = (uint32_t)job.s.bits,
+        .group_size = (uint32_t)job.s.group,
+        .zero_kind = job.s.symmetric ? PARE_ZERO_NONE : PARE_ZERO_INT,
+        .codes = job.codes,
+        .scales = job.scales,
+        .zeros = job.s.symmetric ? NULL : job.zeros,
+    };
+    if ((rc = weight->set_integers(ctx, unit, &integers)) != PARE_OK)
+        return rc;
+    return weight->set_activations(ctx, unit, activations[0] == 'i' ? 8 : 0);
+}
+
+static const struct pare_param params[] = {
+    {.name = "bits",
+     .type = PARE_INT,
+     .min = 2,
+     .max = 8,
+     .dflt = "8",
+     .unit = "bits",
+     .search = "2,3,4,6,8",
+     .varies = PARE_UNIT_LINEAR,
+     .help = "bits of one weight"},
+    {.name = "group_size",
+     .type = PARE_INT,
+     .min = 0,
+     .max = 65536,
+     .dflt = "0",
+     .unit = "columns",
+     .search = "0,32,64,128",
+     .varies = PARE_UNIT_LINEAR,
+     .help = "columns that share a scale; 0: one scale per row (per channel)"},
+    {.name = "symmetric",
+     .type = PARE_BOOL,
+     .min = 1,
+     .max = 0,
+     .dflt = "true",
+     .help = "no zero point: the grid is symmetric around zero"},
+    {.name = "clip",
+     .type = PARE_CHOICE,
+     .min = 1,
+     .max = 0,
+     .dflt = "none",
+     .choices = "none|mse",
+     .help = "shrink the range where that lowers the rounding error: not at all, or by a search"},
+    {.name = "activations",
+     .type = PARE_CHOICE,
+     .min = 1,
+     .max = 0,
+     .dflt = "none",
+     .choices = "none|int8",
+     .help = "inputs of the products: f32, or int8 with one scale per token, taken while running"},
+};
+
+static const struct pare_plugin plugin = {
+    PARE_PLUGIN_HEAD,
+    .id = "quantize",
+    .version = "1.0.0",
+    .summary = "round weights to 2 to 8 bits, and optionally activations to int8",
+    .author = "the Pare authors",
+    .license = "Apache-2.0",
+    .label = "q{bits}",
+    .kind = PARE_TRANSFORM,
+    .flags = PARE_DETERMINISTIC,
+    .unit_kind = PARE_UNIT_LINEAR,
+    .except = "role:classifier",
+    PARE_PLUGIN_PARAMS(params),
+    .apply_unit = apply_unit,
+};
+
+PARE_PLUGIN(plugin)
