@@ -163,7 +163,7 @@ int pare_store_blocked(struct pare_store *store, int64_t variant_id, enum pare_p
 
 struct pare_store_tries {
     bool done;        /* one ended well (an evaluation: on this data) */
-    size_t failed;    /* crashes, stalls, lost: not forgiven */
+    size_t failed;    /* not forgiven; a lost one was cut with its run and does not count */
     size_t refused;   /* of those, a plugin's own refusals */
     char reason[256]; /* of the last one that failed, "" when none */
 };

@@ -146,6 +146,10 @@ int pare_store_lock(struct pare_store *store, struct pare_error *err)
     }
     store->lock = fd;
     fd = -1;
+    if (!store->read_only)
+        rc = pare__store_mark_lost(store, true, err);
+    if (rc != PARE_OK)
+        pare_store_unlock(store);
 out:
     if (fd >= 0)
         close(fd);

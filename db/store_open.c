@@ -320,8 +320,7 @@ static bool on_network(const char *path)
     return false;
 }
 
-/* Attempts of this machine whose process is gone were cut. */
-static int mark_lost(struct pare_store *store, struct pare_error *err)
+int pare__store_mark_lost(struct pare_store *store, bool everyone, struct pare_error *err)
 {
     struct pare_process self;
     sqlite3_stmt *stmt = NULL;
@@ -333,8 +332,8 @@ static int mark_lost(struct pare_store *store, struct pare_error *err)
     PARE_TRY(pare_store_begin(store, err));
     rc = pare__store_prepare(store, &stmt, err,
                              "SELECT attempt_id, boot, pid, pid_start FROM attempt JOIN host "
-                             "USING(host_id) WHERE state = 'running' AND key = ?",
-                             "t", self.machine);
+                             "USING(host_id) WHERE state = 'running' AND (? OR key = ?)",
+                             "bt", (int)everyone, self.machine);
     while (rc == PARE_OK && (got = pare__store_step(store, stmt, err)) != 0) {
         if (got < 0) {
             rc = status_of(store);
@@ -342,7 +341,7 @@ static int mark_lost(struct pare_store *store, struct pare_error *err)
         }
         int64_t pid = sqlite3_column_int64(stmt, 2), start = sqlite3_column_int64(stmt, 3);
         if (strcmp((const char *)sqlite3_column_text(stmt, 1), self.boot) == 0 &&
-            pare__process_start(pid) == start)
+            pare__process_start(pid) == start && (pid == self.pid || !everyone))
             continue;
         rc = pare__store_run(store, err,
                              "UPDATE attempt SET state = 'lost', finished_at = ?, reason = "
@@ -408,15 +407,17 @@ static const struct pare_migration migrations[] = {{1, pare_sql_schema}};
 static int make_writable(struct pare_store *store, struct pare_error *err)
 {
     int rc;
-    const char *mode =
-        on_network(store->path) ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL";
+    bool network = on_network(store->path);
+    const char *mode = network ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL";
     rc = exec(store, mode, err);
     if (rc != PARE_OK && rc != PARE_BUSY) /* a reader in the way: the mode it has does as well */
         goto out;
-    PARE_TRY(exec(store, "PRAGMA synchronous = NORMAL", err));
+    /* With WAL a commit may be lost when the power goes, but never the file. */
+    PARE_TRY(
+        exec(store, network ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err));
     PARE_TRY(pare__store_migrate(store, migrations, PARE_COUNT(migrations), err));
     PARE_TRY(renew_views(store, err));
-    PARE_TRY(mark_lost(store, err));
+    PARE_TRY(pare__store_mark_lost(store, false, err));
 out:
     return rc;
 }

@@ -50,6 +50,10 @@ struct pare_process {
     char machine[PARE_HASH_HEX], boot[64], name[256];
     int64_t pid, start;
 };
+/* Mark attempts that run no more as lost: those of this machine whose process is gone; everyone:
+ * all but this process's own. */
+int pare__store_mark_lost(struct pare_store *store, bool everyone, struct pare_error *err);
+
 void pare__process_self(struct pare_process *out);
 int64_t pare__process_start(int64_t pid);
 

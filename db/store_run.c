@@ -97,9 +97,9 @@ int pare_store_tries(struct pare_store *store, int64_t variant_id, enum pare_pha
     /* A bare column beside max() is taken from the row of the maximum. */
     int rc = pare__store_prepare(
         store, &stmt, err,
-        "SELECT total(state = 'ok'), total(state IN ('failed', 'lost') AND NOT forgiven), "
+        "SELECT total(state = 'ok'), total(state = 'failed' AND NOT forgiven), "
         "total(cause = 'refused' AND NOT forgiven), "
-        "max(CASE WHEN state IN ('failed', 'lost') THEN attempt_id END), reason "
+        "max(CASE WHEN state = 'failed' THEN attempt_id END), reason "
         "FROM attempt WHERE variant_id = ? AND phase = ? AND (data_id IS NULL OR data_id IS ?)",
         "itk", variant_id, phase_names[phase], data_id);
     if (rc != PARE_OK)
@@ -125,7 +125,7 @@ int pare_store_forgive(struct pare_store *store, int64_t pipeline_id, struct par
     if (rc != PARE_OK)
         return rc;
     rc = pare__store_run(store, err,
-                         "UPDATE attempt SET forgiven = 1 WHERE state IN ('failed', 'lost') AND "
+                         "UPDATE attempt SET forgiven = 1 WHERE state = 'failed' AND "
                          "variant_id IN (WITH RECURSIVE up(id) AS ("
                          "SELECT variant_id FROM member WHERE pipeline_id = ? AND is_current UNION "
                          "SELECT v.parent_id FROM up JOIN variant v ON v.variant_id = up.id "

@@ -292,7 +292,7 @@ SELECT pipeline, label, variant, phase, shape, tries, reason
 FROM (
     SELECT p.name AS pipeline, m.label, v.hash AS variant, m.position, q.phase, q.shape,
         (SELECT count(*) FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
-            AND a.state IN ('failed', 'lost') AND NOT a.forgiven) AS tries,
+            AND a.state = 'failed' AND NOT a.forgiven) AS tries,
         (SELECT count(*) FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
             AND a.cause = 'refused' AND NOT a.forgiven) AS refusals,
         (SELECT a.reason FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase

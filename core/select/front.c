@@ -101,8 +101,9 @@ static int check_rounds(const struct pare_front_input *in, const struct pare_fro
 {
     for (size_t s = 0; s < m->n_sessions; s++) {
         for (size_t r = 0; r < m->sessions[s].n_rounds; r++) {
-            if (!(m->sessions[s].baseline[r] > 0))
-                return invalid(err, "the baseline lacks a round of a session");
+            double ns = m->sessions[s].baseline[r]; /* NaN: the round counts for nobody */
+            if (ns <= 0 || isinf(ns))
+                return invalid(err, "a round's time is not positive");
         }
     }
     for (size_t i = 0; i < in->n; i++) {

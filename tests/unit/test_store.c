@@ -891,7 +891,19 @@ START_TEST(one_run_at_a_time)
     end_child(pid, fd);
     s = open_store(PARE_STORE_WRITE);
     expect(s, "select state from attempts order by attempt desc limit 1", "lost\n");
+    /* One of another host: only who holds the lock can tell that it is dead. */
+    ck_assert_ok(pare_store_attempt_begin(s, f.variant[BAD], PARE_PHASE_EVAL, f.data, f.host, NULL,
+                                          &id, &err),
+                 err);
+    const char *sql = "UPDATE host SET key = 'elsewhere'";
+    ck_assert_ok(pare__store_run(s, &err, sql, ""), err);
+    sql = "UPDATE attempt SET boot = 'another' WHERE state = 'running'";
+    ck_assert_ok(pare__store_run(s, &err, sql, ""), err);
+    pare_store_close(s);
+    s = open_store(PARE_STORE_WRITE);
+    expect(s, "select count(*) from attempts where state = 'running'", "1\n");
     ck_assert_ok(pare_store_lock(s, &err), err);
+    expect(s, "select count(*) from attempts where state = 'running'", "0\n");
     ck_assert_ok(pare_store_attempt_begin(s, f.variant[BAD], PARE_PHASE_EVAL, f.data, f.host, NULL,
                                           &id, &err),
                  err);
