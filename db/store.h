@@ -48,7 +48,9 @@ const char *
 pare_store_notice(const struct pare_store *store); /* "" when there is nothing to tell */
 
 /* Be the one run of this database: an exclusive lock on NAME.lock beside it, until unlock or close,
- * or the end of the process however it comes. PARE_BUSY names the holder's pid and host. */
+ * or the end of the process however it comes. Whoever begins attempts holds it: those that are
+ * running and not this process's are marked `lost`, whatever host they were on. PARE_BUSY names the
+ * holder's pid and host. */
 int pare_store_lock(struct pare_store *store, struct pare_error *err);
 void pare_store_unlock(struct pare_store *store);
 

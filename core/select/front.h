@@ -21,8 +21,8 @@ enum pare_figure_kind {
     PARE_FIGURE_ROUNDS,  /* latency: log ratios to the baseline in the same session and round */
 };
 
-/* One interleaved session of a latency metric: the baseline's time in each of its rounds, all > 0.
- */
+/* One interleaved session of a latency metric: the baseline's time in each of its rounds, > 0, or
+ * NaN where it was not visited: that round then counts for nobody. */
 struct pare_front_session {
     const double *baseline;
     size_t n_rounds;
