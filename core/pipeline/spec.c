@@ -369,7 +369,7 @@ static void top_limits(struct pare_reader *r, const struct pare_yaml *node, void
 static void top_limit(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
     (void)into;
-    pare_read_uint(r, node, "limit", 1, 1000000, &r->p->max_variants);
+    pare_read_uint(r, node, "limit", 1, PARE_VARIANTS_LIMIT, &r->p->max_variants);
 }
 
 static void top_search(struct pare_reader *r, const struct pare_yaml *node, void *into)

@@ -108,8 +108,9 @@ struct pare_pipeline {
     struct pare_pool pool;
 };
 
-/* Variants that need no `limit:`. */
+/* Variants that need no `limit:`, and the largest that it can be. */
 #define PARE_VARIANTS_MOST 256
+#define PARE_VARIANTS_LIMIT 1000001u
 #define PARE_STAGES_MOST 64
 
 /* Read a pipeline from a file, or from text that is shown as `path`. All mistakes are gathered in
