@@ -111,7 +111,9 @@ int pare__store_step(struct pare_store *store, sqlite3_stmt *stmt, struct pare_e
     int code = sqlite3_step(stmt);
     if (code == SQLITE_ROW || code == SQLITE_DONE)
         return code == SQLITE_ROW;
-    pare__store_fail(store, err, sqlite3_stmt_readonly(stmt) ? "read" : "write");
+    /* BEGIN and COMMIT count as reading, but only writing fills a disk. */
+    bool reading = sqlite3_stmt_readonly(stmt) && (code & 0xff) != SQLITE_FULL;
+    pare__store_fail(store, err, reading ? "read" : "write");
     return -1;
 }
 
