@@ -123,7 +123,8 @@ static int weight_set_values(struct pare_ctx *ctx, const struct pare_unit *unit,
     int rc = node_of(ctx, unit, &node);
     if (rc != PARE_OK)
         return rc;
-    return replace(ctx, node, pare_weight_with_values(node->weight, values, &w, ctx->err), w);
+    rc = pare_weight_with_values(node->weight, values, &w, ctx->err);
+    return replace(ctx, node, rc, w);
 }
 
 static int weight_set_integers(struct pare_ctx *ctx, const struct pare_unit *unit,
@@ -138,7 +139,8 @@ static int weight_set_integers(struct pare_ctx *ctx, const struct pare_unit *uni
         (integers->zero_kind != PARE_ZERO_NONE && !integers->zeros))
         return pare_ctx_fail(ctx, PARE_INVALID, "integers for %s lack codes, scales or zeros",
                              node->path);
-    return replace(ctx, node, pare_weight_with_integers(node->weight, integers, &w, ctx->err), w);
+    rc = pare_weight_with_integers(node->weight, integers, &w, ctx->err);
+    return replace(ctx, node, rc, w);
 }
 
 static int weight_set_structure(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t n,

@@ -11,7 +11,7 @@
 void pare_statistics_free(struct pare_statistics *s)
 {
     for (size_t i = 0; i < s->n; i++) {
-        free(s->values[i].mean); /* one allocation holds all four */
+        free(s->values[i].mean); /* one allocation holds them all but gram */
         free(s->values[i].gram);
     }
     free(s->values);
@@ -22,14 +22,28 @@ static int prepare(struct pare_value_stats *v, uint32_t value, uint32_t width, b
                    struct pare_error *err)
 {
     *v = (struct pare_value_stats){.value = value, .width = width};
-    v->mean = pare_calloc((size_t)width * 4, sizeof *v->mean);
+    v->mean = pare_calloc((size_t)width * 5, sizeof *v->mean);
     v->gram = gram ? pare_calloc((size_t)width * width, sizeof *v->gram) : NULL;
     if (!v->mean || (gram && !v->gram))
         return pare_error_nomem(err, (size_t)width * width * sizeof *v->gram);
     v->mean_abs = v->mean + width;
     v->mean_square = v->mean_abs + width;
     v->max_abs = v->mean_square + width;
+    v->token = v->max_abs + width;
     return PARE_OK;
+}
+
+/* The lower triangle of size * x x'. */
+static void add_outer(struct pare_value_stats *v, const float *x, double size)
+{
+    for (uint32_t i = 0; i < v->width; i++)
+        v->token[i] = (double)x[i];
+    for (uint32_t i = 0; i < v->width; i++) {
+        double a = size * v->token[i], *row = v->gram + (size_t)i * v->width;
+#pragma omp simd
+        for (uint32_t j = 0; j <= i; j++)
+            row[j] += a * v->token[j];
+    }
 }
 
 /* Add one token; `size` source tokens stand behind it. Sums run in f64 in the order of the samples,
@@ -44,14 +58,8 @@ static void add_token(struct pare_value_stats *v, const float *x, double size)
         v->max_abs[i] = fmax(v->max_abs[i], fabs(a));
     }
     v->weight += size;
-    for (uint32_t i = 0; v->gram && i < v->width; i++) {
-        double a = size * (double)x[i];
-        double *row = v->gram + (size_t)i * v->width;
-        if (a == 0)
-            continue;
-        for (uint32_t j = 0; j <= i; j++)
-            row[j] += a * (double)x[j];
-    }
+    if (v->gram)
+        add_outer(v, x, size);
 }
 
 static int tap(void *user, uint32_t value, const float *data, const float *sizes, uint32_t n,
