@@ -268,7 +268,7 @@ enum pare_value_type {
     PARE_VALUE_TEXT,
     PARE_VALUE_BLOB
 };
-struct pare_value {
+struct pare_cell {
     enum pare_value_type type;
     int64_t integer;
     double real;      /* also set for an integer */
@@ -278,7 +278,7 @@ struct pare_value {
 struct pare_row {
     size_t n;
     const char *const *names;
-    const struct pare_value *values; /* NULL: the header, which comes first and always */
+    const struct pare_cell *values; /* NULL: the header, which comes first and always */
 };
 struct pare_argument {
     const char *name, *text; /* without the colon */

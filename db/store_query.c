@@ -66,9 +66,9 @@ static int bind_arguments(struct pare_store *store, sqlite3_stmt *stmt,
     return PARE_OK;
 }
 
-static void read_value(sqlite3_stmt *stmt, int i, struct pare_value *out)
+static void read_value(sqlite3_stmt *stmt, int i, struct pare_cell *out)
 {
-    *out = (struct pare_value){0};
+    *out = (struct pare_cell){0};
     switch (sqlite3_column_type(stmt, i)) {
     case SQLITE_INTEGER:
         out->type = PARE_VALUE_INTEGER;
@@ -117,7 +117,7 @@ int pare_store_query(struct pare_store *store, const char *sql, const struct par
 {
     sqlite3_stmt *stmt = NULL;
     const char **names = NULL, *rest;
-    struct pare_value *values = NULL;
+    struct pare_cell *values = NULL;
     struct pare_row r = {0};
     int rc = PARE_OK, got;
 

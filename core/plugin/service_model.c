@@ -151,8 +151,8 @@ static int weight_set_structure(struct pare_ctx *ctx, const struct pare_unit *un
     int rc = node_of(ctx, unit, &node);
     if (rc != PARE_OK)
         return rc;
-    return replace(ctx, node, pare_weight_with_structure(node->weight, n, m, keep, &w, ctx->err),
-                   w);
+    rc = pare_weight_with_structure(node->weight, n, m, keep, &w, ctx->err);
+    return replace(ctx, node, rc, w);
 }
 
 static int weight_read_bias(struct pare_ctx *ctx, const struct pare_unit *unit, float *out)

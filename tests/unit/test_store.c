@@ -58,7 +58,7 @@ static int take(void *user, const struct pare_row *row, struct pare_error *error
             pare_str_append(&a->text, row->names[i]);
             continue;
         }
-        const struct pare_value *v = &row->values[i];
+        const struct pare_cell *v = &row->values[i];
         switch (v->type) {
         case PARE_VALUE_NULL:
             pare_str_append(&a->text, "-");
