@@ -258,7 +258,7 @@ int main(int argc, char **argv)
     struct pare_cli cli = {0};
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is a write error */
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        char *help[] = {(char *)"help", NULL};
+        char name[] = "help", *help[] = {name, NULL};
         cli.command = find_command("help");
         cli.args = help + 1;
         int rc = cli.command->run(&cli);
