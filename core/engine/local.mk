@@ -17,6 +17,7 @@ engine_simd = \
 	core/engine/kernels/simd_gemm.h \
 	core/engine/kernels/simd_int8.h \
 	core/engine/kernels/simd_math.h \
+	core/engine/kernels/simd_nm.h \
 	core/engine/kernels/simd_ops.h \
 	core/engine/kernels/simd_sparse.h \
 	core/engine/kernels/simd_table.h \

@@ -42,6 +42,7 @@ struct pare_quantized {
  * declarations, the tests and the benchmarks. */
 #define PARE_PRODUCTS(X)                                                                           \
     X(DENSE, dense, "f32 dense", PARE_INPUT_F32)                                                   \
+    X(NM, nm, "f32 N:M", PARE_INPUT_F32)                                                           \
     X(SPARSE, sparse, "f32 sparse", PARE_INPUT_TRANSPOSED)                                         \
     X(CODES4, codes4, "int4 weight-only", PARE_INPUT_F32)                                          \
     X(CODES8, codes8, "int8 weight-only", PARE_INPUT_F32)                                          \
@@ -72,11 +73,13 @@ struct pare_packed {
     uint32_t group, groups; /* columns per scale as the kernel sees them */
     uint32_t panel;         /* outputs per panel */
     uint32_t panels;
+    uint32_t slots;     /* NM: stored numbers per output and vector of inputs */
     size_t panel_bytes; /* of `data`, between panels */
     void *data;         /* f32, codes, or struct pare_entry */
-    uint8_t *control;   /* DYNAMIC_SPARSE: which 4 of 8 inputs, beside every 4 codes */
-    uint32_t *starts;   /* SPARSE: n + 1 indices into data */
-    float *scales;      /* [panel][group][panel width] */
+    uint8_t
+        *control; /* DYNAMIC_SPARSE: which 4 of 8 inputs, beside every 4 codes; NM: which input */
+    uint32_t *starts; /* SPARSE: n + 1 indices into data */
+    float *scales;    /* [panel][group][panel width] */
     float *
         zeros; /* CODES*: the zero; DYNAMIC: what the sum of the inputs is multiplied by; or NULL */
     int32_t *sums;     /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */

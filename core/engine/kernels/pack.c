@@ -7,6 +7,8 @@
 
 /* Integer sums of 32768 products of 255 and 127 fit 31 bits; longer rows run as floats. */
 #define MOST_INT_COLUMNS 32768u
+/* Columns whose transposed blocks stay near. */
+#define MOST_TURNED_COLUMNS 512u
 /* Fewer tokens than this leave a transposed block mostly empty. */
 #define FEWEST_SPARSE_TOKENS 8u
 
@@ -84,12 +86,20 @@ struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct 
         c.decoded = true;
     }
     if (!dense) {
-        /* Stored positions cost more than positions of a dense product, so half of them has to be
-         * gone. */
+        /* Stored positions cost more than those of a dense product, so half of them has to be gone.
+         */
         uint64_t all = (uint64_t)w->rows * w->cols;
         bool thin = pare_weight_stored(w) * 2 <= all;
-        if (thin && tokens >= FEWEST_SPARSE_TOKENS && kernels->product[PARE_PRODUCT_SPARSE] &&
-            (uint64_t)w->cols * kernels->token_block <= UINT32_MAX && all < UINT32_MAX)
+        bool nm = thin && w->structure == PARE_NM && kernels->product[PARE_PRODUCT_NM] &&
+                  kernels->lanes % w->m == 0;
+        bool turned = thin && tokens >= FEWEST_SPARSE_TOKENS &&
+                      kernels->product[PARE_PRODUCT_SPARSE] &&
+                      (uint64_t)w->cols * kernels->token_block <= UINT32_MAX && all < UINT32_MAX;
+        /* With AVX-512 permutations are as fast as the dense product and transposed blocks are not;
+         * with AVX2 it is the other way round while a block fits the first cache. */
+        if (nm && (kernels->lanes == 16 || w->cols > MOST_TURNED_COLUMNS || !turned))
+            c.product = PARE_PRODUCT_NM;
+        else if (turned)
             c.product = PARE_PRODUCT_SPARSE;
         c.decoded = c.decoded || integer || c.product == PARE_PRODUCT_DENSE;
         return c;
@@ -160,6 +170,42 @@ static int pack_dense(const struct pare_kernels *kernels, const struct pare_weig
             to[k * width] = row[k];
     }
     free(row);
+    return rc;
+}
+
+/* For each vector of inputs as many slots as the pattern stores there, ascending; short ones filled
+ * up. */
+static int pack_nm(const struct pare_kernels *kernels, const struct pare_weight *w,
+                   struct pare_packed *p, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const uint32_t lanes = kernels->lanes, blocks = (p->k + lanes - 1) / lanes;
+    p->slots = w->n * (lanes / w->m);
+    p->panel_bytes = (size_t)blocks * p->slots * p->panel * sizeof(float);
+    size_t panel_size = p->panel_bytes / sizeof(float);
+    float *data = p->data = room(p, p->panels, p->panel_bytes, &rc, err);
+    p->control = room(p, p->panels, panel_size, &rc, err);
+    float *row = pare_alloc(p->k, sizeof *row);
+    uint8_t *kept = pare_alloc(p->k, 1);
+    if (rc == PARE_OK && (!row || !kept))
+        rc = pare_error_nomem(err, p->k * 5ull);
+    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
+        const uint32_t panel = n / p->panel, width = panel_width(p, kernels, panel);
+        pare_weight_kept(w, n, 1, kept);
+        pare_weight_decode(w, n, 1, row);
+        for (uint32_t b = 0; b < blocks; b++) {
+            size_t at = panel * panel_size + (size_t)b * p->slots * width + n % p->panel;
+            for (uint32_t k = b * lanes; k < PARE_MIN((b + 1) * lanes, p->k); k++) {
+                if (!kept[k])
+                    continue;
+                data[at] = row[k];
+                p->control[at] = (uint8_t)(k - b * lanes);
+                at += width;
+            }
+        }
+    }
+    free(row);
+    free(kept);
     return rc;
 }
 
@@ -356,6 +402,9 @@ int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct
     switch (product) {
     case PARE_PRODUCT_DENSE:
         PARE_TRY(pack_dense(kernels, w, p, err));
+        break;
+    case PARE_PRODUCT_NM:
+        PARE_TRY(pack_nm(kernels, w, p, err));
         break;
     case PARE_PRODUCT_SPARSE:
         PARE_TRY(pack_sparse(kernels, w, p, err));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of one instruction set; PARE_TABLE names it. */
 #include "engine/kernels/simd_int8.h"
+#include "engine/kernels/simd_nm.h"
 #include "engine/kernels/simd_ops.h"
 #include "engine/kernels/simd_sparse.h"
 
@@ -15,6 +16,7 @@ const struct pare_kernels PARE_TABLE = {
     .product =
         {
             [PARE_PRODUCT_DENSE] = simd_dense,
+            [PARE_PRODUCT_NM] = simd_nm,
             [PARE_PRODUCT_SPARSE] = simd_sparse,
             [PARE_PRODUCT_CODES4] = simd_codes4,
             [PARE_PRODUCT_CODES8] = simd_codes8,
