@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GFLOP/s of every product on every instruction set of this CPU, and the time of an image: not a
  * test, and only ratios within one run mean anything on a busy machine. */
+#include "config.h"
+
+#include "bench/onednn.h"
 #include "bench/random_vit.h"
 
 #include "base/clock.h"
@@ -67,6 +70,14 @@ static void run_product(void *data)
     k->product[w->product](&p->job);
 }
 
+#ifdef HAVE_ONEDNN
+static void run_onednn(void *data)
+{
+    if (!onednn_run(data))
+        exit(1);
+}
+#endif
+
 static void products(const struct pare_kernels *kernels)
 {
     struct pare_random r;
@@ -110,6 +121,18 @@ static void products(const struct pare_kernels *kernels)
             pare_packed_free(packed);
             pare_weight_unref(w);
         }
+#ifdef HAVE_ONEDNN
+        struct onednn_product other;
+        float *w = pare_calloc((size_t)n * k, sizeof *w), *bias = pare_calloc(n, sizeof *bias);
+        if (!w || !bias || !onednn_new(&other, m, k, n, x, w, bias, y))
+            exit(1);
+        double ns = best_ns(run_onednn, &other);
+        printf("%-11s %4u x %4u x %4u  %-18s %8.1f us %8.1f GFLOP/s  %5.2f x f32  %s\n", "onednn",
+               m, k, n, "f32", ns / 1e3, 2.0 * m * k * n / ns, f32 / ns, other.implementation);
+        onednn_free(&other);
+        free(w);
+        free(bias);
+#endif
         free(x);
         free(y);
         free(scales);

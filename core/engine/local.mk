@@ -33,7 +33,7 @@ libkernels_avx512vnni_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off $(engine_avx512
 libcore_la_LIBADD += libkernels-avx2.la libkernels-avx512.la libkernels-avx512vnni.la
 endif
 
-EXTRA_DIST += bench/random_vit.h
+EXTRA_DIST += bench/onednn.h bench/random_vit.h
 EXTRA_PROGRAMS = bench/kernels
 bench_kernels_SOURCES = bench/kernels.c
 bench_kernels_LDADD = libcore.la

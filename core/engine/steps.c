@@ -30,7 +30,7 @@ bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot 
                      uint32_t samples, size_t *out)
 {
     size_t rows, bytes, width = slot->width;
-    if (!pare_mul_size(samples, slot->tokens, &rows))
+    if (!pare_mul_size(samples, slot->tokens, &rows) || rows > UINT32_MAX / 2)
         return false;
     switch (slot->kind) {
     case PARE_SLOT_CODES:

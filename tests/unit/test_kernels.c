@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "tests/unit/test.h"
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "bench/onednn.h"
 #include "engine/kernels/kernels.h"
 #include "model/half.h"
 
@@ -628,6 +631,49 @@ START_TEST(quantize)
 }
 END_TEST
 
+#ifdef HAVE_ONEDNN
+/* An independent implementation agrees, and what it is compared with is not its slow reference. */
+START_TEST(onednn_agrees)
+{
+    const struct pare_kernels *kernels = pare_kernels_of((enum pare_isa)_i);
+    struct pare_error err = {0};
+    struct pare_random r;
+    pare_random_seed(&r, 10);
+    for (size_t s = 0; kernels && s < PARE_COUNT(shapes); s++) {
+        const uint32_t m = shapes[s].m, k = shapes[s].k, n = shapes[s].n;
+        float *x = random_floats(&r, (size_t)m * k), *values = random_floats(&r, (size_t)n * k);
+        float *bias = random_floats(&r, n), *theirs = pare_calloc((size_t)m * n, sizeof(float));
+        float *ours = pare_calloc((size_t)m * n, sizeof(float));
+        struct onednn_product product;
+        ck_assert(onednn_new(&product, m, k, n, x, values, bias, theirs));
+        if (pare_isa_best() > PARE_ISA_SCALAR)
+            ck_assert_ptr_null(strstr(product.implementation, "ref"));
+        ck_assert(onednn_run(&product));
+        onednn_free(&product);
+        struct pare_weight *w = NULL;
+        struct pare_packed *p = NULL;
+        ck_assert_ok(pare_weight_new(n, k, values, &w, &err), err);
+        ck_assert_ok(pare_pack(kernels, PARE_PRODUCT_DENSE, w, &p, &err), err);
+        struct inputs in = {.kernels = kernels, .x = x, .m = m, .k = k};
+        run_product(&in, p, &(struct pare_epilogue){.bias = bias, .factor = 1}, ours, 1);
+        for (size_t i = 0; i < (size_t)m * n; i++) {
+            double size = fabs((double)bias[i % n]);
+            for (size_t j = 0; j < k; j++)
+                size += fabs((double)x[i / n * k + j] * (double)values[i % n * k + j]);
+            ck_assert(fabs((double)ours[i] - (double)theirs[i]) <= 2 * EPS * (k + 2) * size);
+        }
+        pare_packed_free(p);
+        pare_weight_unref(w);
+        free(x);
+        free(values);
+        free(bias);
+        free(ours);
+        free(theirs);
+    }
+}
+END_TEST
+#endif
+
 START_TEST(isa_names)
 {
     setenv("PARE_ISA", "scalar", 1);
@@ -653,6 +699,9 @@ int main(void)
     tcase_add_loop_test(tc, norms, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, attention, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, quantize, 0, PARE_ISA_COUNT);
+#ifdef HAVE_ONEDNN
+    tcase_add_loop_test(tc, onednn_agrees, 0, PARE_ISA_COUNT);
+#endif
     tcase_add_test(tc, isa_names);
     return pare_test_main(&suite, 1);
 }

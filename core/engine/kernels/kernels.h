@@ -86,7 +86,6 @@ struct pare_packed {
     uint8_t zero_kind; /* CODES*: enum pare_zero_kind */
     uint8_t code_bias; /* CODES4: subtracted from the stored code */
     size_t bytes;      /* of everything above */
-    void *onednn;      /* DENSE: the library's form instead of `data`, or NULL */
 };
 
 /* A part of a product: rows m0..m1 and panels p0..p1 (SPARSE: token blocks and outputs). */
@@ -170,15 +169,6 @@ struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct 
 /* Pack `w` for the product; PARE_UNSUPPORTED when the product cannot express it. */
 int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct pare_weight *w,
               struct pare_packed **out, struct pare_error *err);
-void pare_packed_free(struct pare_packed *p);
-
-/* ---- reference (scalar.c): any weight, as plain as can be ---- */
-
-/* y = epilogue(x W'), x: M x K; `quantize`: x goes through int8 first, exactly as the kernels do.
- * `decoded` is W as N x K floats. */
-void pare_reference_product(const float *decoded, uint32_t n, uint32_t k, const float *x,
-                            uint32_t m, const struct pare_epilogue *end, float *y);
-void pare_reference_activate(unsigned activation, const float *x, float *y, size_t n);
-void pare_reference_epilogue(const struct pare_epilogue *end, float *y, uint32_t m, uint32_t n);
+void pare_packed_free(struct pare_packed *p); /* NULL is fine */
 
 #endif

@@ -25,7 +25,7 @@ static float activate_one(unsigned activation, float x)
     }
 }
 
-void pare_reference_activate(unsigned activation, const float *x, float *y, size_t n)
+static void scalar_activate(unsigned activation, const float *x, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = activate_one(activation, x[i]);
@@ -41,13 +41,6 @@ static float finish(const struct pare_epilogue *end, float sum, size_t col, size
     return sum;
 }
 
-void pare_reference_epilogue(const struct pare_epilogue *end, float *y, uint32_t m, uint32_t n)
-{
-    for (size_t r = 0; r < m; r++)
-        for (size_t c = 0; c < n; c++)
-            y[r * n + c] = finish(end, y[r * n + c], c, r * n + c);
-}
-
 static void scalar_dense(const struct pare_job *job)
 {
     const struct pare_packed *w = job->w;
@@ -61,14 +54,6 @@ static void scalar_dense(const struct pare_job *job)
             job->y[r * w->n + c] = finish(&job->end, sum, c, r * w->n + c);
         }
     }
-}
-
-void pare_reference_product(const float *decoded, uint32_t n, uint32_t k, const float *x,
-                            uint32_t m, const struct pare_epilogue *end, float *y)
-{
-    struct pare_packed w = {.n = n, .k = k, .data = (void *)(uintptr_t)decoded};
-    struct pare_job job = {.w = &w, .x = x, .end = *end, .y = y, .m1 = m, .p1 = n, .rows = m};
-    scalar_dense(&job);
 }
 
 static void scalar_sparse(const struct pare_job *job)
@@ -228,7 +213,7 @@ const struct pare_kernels pare_kernels_scalar = {
         },
     .quantize = scalar_quantize,
     .transpose = scalar_transpose,
-    .activate = pare_reference_activate,
+    .activate = scalar_activate,
     .add = scalar_add,
     .add_vector = scalar_add_vector,
     .norm = scalar_norm,
