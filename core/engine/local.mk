@@ -37,6 +37,7 @@ EXTRA_DIST += bench/onednn.h bench/random_vit.h
 EXTRA_PROGRAMS = bench/kernels
 bench_kernels_SOURCES = bench/kernels.c
 bench_kernels_LDADD = libcore.la
+CLEANFILES += bench/kernels$(EXEEXT)
 
 if HAVE_CHECK
 engine_tests = tests/unit/test_engine tests/unit/test_kernels

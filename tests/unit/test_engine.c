@@ -450,6 +450,18 @@ START_TEST(merge_zero_keys)
 }
 END_TEST
 
+START_TEST(denormals)
+{
+    volatile float tiny = 2e-38f;
+    int kept = tiny * 0.1f == 0;
+    ck_assert_int_eq(kept, 0);
+    pare_flush_denormals();
+#pragma omp parallel reduction(+ : kept)
+    kept += tiny * 0.1f != 0;
+    ck_assert_int_eq(kept, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine");
@@ -462,6 +474,7 @@ int main(void)
     tcase_add_test(tc, packed_bytes);
     tcase_add_test(tc, not_finite);
     tcase_add_test(tc, refusals);
+    tcase_add_test(tc, denormals);
     tc = pare_test_case(suite, "merge");
     tcase_add_loop_test(tc, merge_golden, 0, PARE_ISA_COUNT);
     tcase_add_test(tc, merge_zero_keys);

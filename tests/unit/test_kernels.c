@@ -153,6 +153,11 @@ static void run_product(const struct inputs *in, const struct pare_packed *w,
                 in->kernels->product[w->product](&job);
         }
     }
+    job.m0 = job.m1 = 0; /* no rows: nothing is written */
+    job.p0 = 0;
+    job.p1 = w->panels;
+    job.y = NULL;
+    in->kernels->product[w->product](&job);
     free(job.scratch);
 }
 
