@@ -129,3 +129,18 @@ void pare_pool_free(struct pare_pool *pool)
         pool->head = next;
     }
 }
+
+void pare_pool_adopt(struct pare_pool *pool, struct pare_pool *other)
+{
+    struct pare_pool_chunk *last = other->head;
+    while (last && last->next)
+        last = last->next;
+    if (last) { /* behind the current chunk, which may have room */
+        last->next = pool->head ? pool->head->next : NULL;
+        if (pool->head)
+            pool->head->next = other->head;
+        else
+            pool->head = other->head;
+    }
+    other->head = NULL;
+}

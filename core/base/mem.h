@@ -67,5 +67,7 @@ char *pare_pool_strndup(struct pare_pool *pool, const char *text, size_t len);
 char *pare_pool_printf(struct pare_pool *pool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void pare_pool_free(struct pare_pool *pool);
+/* What `other` holds is `pool`'s from now on; `other` is empty. */
+void pare_pool_adopt(struct pare_pool *pool, struct pare_pool *other);
 
 #endif

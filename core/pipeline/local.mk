@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 libhost_la_SOURCES += \
+	core/pipeline/choose.c core/pipeline/choose.h \
+	core/pipeline/child.c core/pipeline/child.h \
 	core/pipeline/diag.c core/pipeline/diag.h \
 	core/pipeline/init.c core/pipeline/init.h \
 	core/pipeline/keys.c core/pipeline/keys.h \
 	core/pipeline/label.c core/pipeline/label.h \
+	core/pipeline/message.c core/pipeline/message.h \
 	core/pipeline/plan.c core/pipeline/plan.h core/pipeline/plan_parts.h \
 	core/pipeline/plan_describe.c core/pipeline/plan_finish.c core/pipeline/plan_json.c \
 	core/pipeline/plan_ways.c \
@@ -13,7 +16,7 @@ libhost_la_SOURCES += \
 	core/pipeline/spec_select.c core/pipeline/spec_stages.c \
 	core/pipeline/values.c core/pipeline/values.h core/pipeline/values_parts.h \
 	core/pipeline/values_settings.c core/pipeline/values_units.c \
-	core/pipeline/yaml.c core/pipeline/yaml.h \
+	core/pipeline/yaml.c core/pipeline/yaml_set.c core/pipeline/yaml.h \
 	core/select/constraint.c core/select/constraint.h
 
 pipeline_corpus = \

@@ -14,6 +14,7 @@ struct pare_variant {
     size_t n_steps;
     const struct pare_step *steps; /* none for the baseline */
     const char *const *prefixes;   /* build key after each step; the last is `build` */
+    const char *const *prefix_recipes; /* and the recipe key */
     bool is_baseline;
     const char *skip; /* why this combination is impossible, or NULL */
 };

@@ -82,7 +82,8 @@ static int make_keys(struct pare_planner *pl)
     for (size_t i = 0; i < pl->n_nodes; i++) {
         struct pare_plan_node *node = pl->nodes[i];
         char *build = pare_pool_alloc(&pl->plan->pool, PARE_HASH_HEX, 1);
-        if (!build)
+        char *recipe = pare_pool_alloc(&pl->plan->pool, PARE_HASH_HEX, 1);
+        if (!build || !recipe)
             return pare_planner_nomem(pl);
         if (i == 0) {
             pare_recipe_begin(&node->recipe, p->model_hash);
@@ -92,19 +93,25 @@ static int make_keys(struct pare_planner *pl)
             pare_recipe_add(&node->recipe, d->text, d->files, d->n_files);
         }
         pare_build_key(&node->recipe, calibration, p->seed, pl->env->numerics, build);
+        pare_recipe_key(&node->recipe, recipe);
         node->build = build;
+        node->recipe_key = recipe;
     }
     for (size_t i = 0; i < pl->plan->n_variants; i++) {
         struct pare_variant *v = &pl->plan->variants[i];
         const struct pare_plan_node *node = pl->nodes[pl->drafts[i].node];
         const char **prefixes = pare_pool_alloc(&pl->plan->pool, v->n_steps, sizeof *prefixes);
-        if (!prefixes)
+        const char **recipes = pare_pool_alloc(&pl->plan->pool, v->n_steps, sizeof *recipes);
+        if (!prefixes || !recipes)
             return pare_planner_nomem(pl);
-        pare_recipe_key(&node->recipe, v->recipe);
+        memcpy(v->recipe, node->recipe_key, PARE_HASH_HEX);
         memcpy(v->build, node->build, PARE_HASH_HEX);
-        for (size_t k = v->n_steps; k-- > 0; node = pl->nodes[node->edge[0]])
+        for (size_t k = v->n_steps; k-- > 0; node = pl->nodes[node->edge[0]]) {
             prefixes[k] = node->build;
+            recipes[k] = node->recipe_key;
+        }
         v->prefixes = prefixes;
+        v->prefix_recipes = recipes;
     }
     return PARE_OK;
 }

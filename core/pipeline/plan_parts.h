@@ -72,6 +72,7 @@ struct pare_plan_node {
     size_t variant; /* PARE_TABLE_NONE: only a prefix */
     struct pare_recipe recipe;
     const char *build;
+    const char *recipe_key;
 };
 
 /* What expansion remembers of a variant besides the plan's own fields. */

@@ -457,6 +457,8 @@ int pare_pipeline_parse(const char *path, const char *text, size_t size,
             pare_error_nomem(err, 0);
         goto out;
     }
+    for (const char *const *set = env->sets; set && *set; set++)
+        PARE_TRY(pare_yaml_set(&p->tree, *set, err));
     p->path = pare_read_strdup(&r, path);
     p->folder = pare_read_strdup(&r, folder);
     p->name = default_name(&r, path);

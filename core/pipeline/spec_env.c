@@ -64,7 +64,8 @@ struct pare_spec_env pare_world_env(struct pare_world *w)
                                   .model = open_model,
                                   .data = read_data,
                                   .check = check,
-                                  .numerics = PARE_ENGINE_NUMERICS};
+                                  .numerics = PARE_ENGINE_NUMERICS,
+                                  .sets = w->sets};
 }
 
 void pare_world_free(struct pare_world *w)

@@ -13,6 +13,7 @@ struct pare_world {
     int (*data)(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
                 unsigned long long *samples, struct pare_error *err); /* as in pare_spec_env */
     void *data_user;
+    const char *const *sets; /* of `--set`, NULL-terminated, or NULL */
 
     struct pare_model *model; /* opened when a pipeline names it; the last one */
     char *model_path;

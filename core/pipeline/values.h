@@ -33,6 +33,9 @@ struct pare_spec_env {
     int (*check)(void *user, const struct pare_step *step, struct pare_error *err);
 
     unsigned numerics; /* PARE_ENGINE_NUMERICS */
+
+    /* NULL-terminated settings KEY=VALUE that change what the file says, or NULL. */
+    const char *const *sets;
 };
 
 /* The plugins that a pipeline uses, each once. */

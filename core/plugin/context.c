@@ -19,7 +19,6 @@ void pare_ctx_begin(struct pare_ctx *ctx, struct pare_stage *stage,
     char hex[PARE_HASH_HEX];
     pare_hash_begin(&h);
     pare_hash_add(&h, &stage->env->seed, sizeof stage->env->seed);
-    pare_hash_text(&h, stage->step ? stage->step->stage : "");
     pare_hash_text(&h, plugin->desc.id);
     pare_hash_end(&h, hex);
     hex[16] = '\0';

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/choose.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* What is looked up besides the trials: the pipeline's seed and the names of its shapes. */
+struct plan_facts {
+    struct pare_choice *choice;
+    const char **shapes; /* in order; the first is latency_ms */
+    size_t n_shapes;
+    int64_t seed;
+};
+
+static int fact_row(void *user, const struct pare_row *row, struct pare_error *err)
+{
+    struct plan_facts *f = user;
+    if (!row->values)
+        return PARE_OK;
+    if (row->values[0].type == PARE_VALUE_INTEGER)
+        f->seed = row->values[0].integer;
+    if (row->values[1].type != PARE_VALUE_TEXT)
+        return PARE_OK;
+    const char **grown = pare_pool_alloc(&f->choice->pool, f->n_shapes + 1, sizeof *grown);
+    char *name = pare_pool_strdup(&f->choice->pool, row->values[1].text);
+    if (!grown || !name)
+        return pare_error_nomem(err, 0);
+    for (size_t i = 0; i < f->n_shapes; i++)
+        grown[i] = f->shapes[i];
+    grown[f->n_shapes++] = name;
+    f->shapes = grown;
+    return PARE_OK;
+}
+
+/* ---- metrics ---- */
+
+static const struct pare_trial_metric *figure_of(const struct pare_trial *v, const char *metric)
+{
+    for (size_t i = 0; i < v->n_metrics; i++) {
+        if (strcmp(v->metrics[i].name, metric) == 0)
+            return &v->metrics[i];
+    }
+    return NULL;
+}
+
+/* Every metric that can be named: the program's, and a latency per further shape. */
+static int list_metrics(struct pare_choice *c, const struct plan_facts *f, struct pare_error *err)
+{
+    size_t n;
+    const struct pare_metric *builtin = pare_metrics(&n);
+    size_t room = n + (f->n_shapes ? f->n_shapes - 1 : 0);
+    c->known = pare_pool_alloc(&c->pool, room, sizeof *c->known);
+    struct pare_front_metric *metrics = pare_pool_alloc(&c->pool, room, sizeof *metrics);
+    if (!c->known || !metrics)
+        return pare_error_nomem(err, 0);
+    memcpy(c->known, builtin, n * sizeof *builtin);
+    for (size_t i = 1; i < f->n_shapes; i++) {
+        const char *name = pare_pool_printf(&c->pool, "latency_ms.%s", f->shapes[i]);
+        if (!name)
+            return pare_error_nomem(err, 0);
+        c->known[n++] = (struct pare_metric){name, PARE_METRIC_MS, false};
+    }
+    c->n_known = n;
+    c->input.metrics = metrics;
+    c->input.n_metrics = n;
+    return PARE_OK;
+}
+
+static int fill_exact(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
+{
+    double *value = pare_pool_alloc(&c->pool, c->trials.n, sizeof *value);
+    if (!value)
+        return pare_error_nomem(err, 0);
+    for (size_t i = 0; i < c->trials.n; i++) {
+        const struct pare_trial_metric *x = figure_of(&c->trials.items[i], m->name);
+        value[i] = x ? x->value : (double)NAN;
+    }
+    m->kind = PARE_FIGURE_EXACT;
+    m->value = value;
+    m->log_scale = true;
+    return PARE_OK;
+}
+
+static int fill_samples(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
+{
+    const struct pare_trials *t = &c->trials;
+    const float **sample = pare_pool_alloc(&c->pool, t->n, sizeof *sample);
+    if (!sample)
+        return pare_error_nomem(err, 0);
+    for (size_t i = 0; i < t->n; i++) {
+        if (!t->items[i].correct)
+            continue;
+        float *x = pare_pool_alloc(&c->pool, t->n_samples, sizeof *x);
+        if (!x)
+            return pare_error_nomem(err, t->n_samples * sizeof *x);
+        for (size_t k = 0; k < t->n_samples; k++)
+            x[k] = t->items[i].correct[k];
+        sample[i] = x;
+    }
+    m->kind = PARE_FIGURE_SAMPLES;
+    m->sample = sample;
+    m->n_samples = t->n_samples;
+    return PARE_OK;
+}
+
+static double *in_ms(struct pare_pool *pool, const double *ns, size_t n)
+{
+    double *ms = pare_pool_alloc(pool, n, sizeof *ms);
+    for (size_t i = 0; ms && i < n; i++)
+        ms[i] = ns[i] / 1e6;
+    return ms;
+}
+
+/* The rounds of one shape. `t` may be gone afterwards: everything is copied. */
+static int fill_rounds(struct pare_choice *c, struct pare_front_metric *m,
+                       const struct pare_trials *t, struct pare_error *err)
+{
+    size_t n = c->trials.n;
+    struct pare_front_session *sessions =
+        pare_pool_alloc(&c->pool, t->n_sessions, sizeof *sessions);
+    size_t *session = pare_pool_alloc(&c->pool, n, sizeof *session);
+    const double **round = pare_pool_alloc(&c->pool, n, sizeof *round);
+    if (!sessions || !session || !round)
+        return pare_error_nomem(err, 0);
+    for (size_t s = 0; s < t->n_sessions; s++) {
+        sessions[s].n_rounds = t->sessions[s].n_rounds;
+        sessions[s].baseline = in_ms(&c->pool, t->sessions[s].baseline_ns, sessions[s].n_rounds);
+        if (!sessions[s].baseline)
+            return pare_error_nomem(err, 0);
+    }
+    for (size_t i = 0; i < n; i++) {
+        session[i] = i < t->n ? t->items[i].session : SIZE_MAX;
+        if (session[i] == SIZE_MAX)
+            continue;
+        round[i] = in_ms(&c->pool, t->items[i].round_ns, sessions[session[i]].n_rounds);
+        if (!round[i])
+            return pare_error_nomem(err, 0);
+    }
+    m->kind = PARE_FIGURE_ROUNDS;
+    m->sessions = sessions;
+    m->n_sessions = t->n_sessions;
+    m->session = session;
+    m->round = round;
+    m->log_scale = true;
+    return PARE_OK;
+}
+
+/* A further shape on the same host; not timed there: missing for all. */
+static int fill_shape(struct pare_choice *c, struct pare_store *store, const char *shape,
+                      struct pare_front_metric *m, struct pare_hash *hash, struct pare_error *err)
+{
+    struct pare_trials t;
+    int rc = PARE_NOT_FOUND;
+    if (c->trials.host)
+        rc = pare_trials_load(store, c->trials.pipeline, c->trials.host, shape, &t, err);
+    if (rc == PARE_NOT_FOUND) {
+        t = (struct pare_trials){.baseline = SIZE_MAX};
+        return fill_rounds(c, m, &t, err);
+    }
+    if (rc != PARE_OK)
+        return rc;
+    bool same = t.n == c->trials.n;
+    for (size_t i = 0; same && i < t.n; i++)
+        same = t.items[i].variant_id == c->trials.items[i].variant_id;
+    if (!same) {
+        rc = pare_error_set(err, PARE_BUSY, "the plan changed while it was read");
+        pare_error_hint(err, "try again");
+    } else {
+        pare_hash_text(hash, t.data_hash);
+        rc = fill_rounds(c, m, &t, err);
+    }
+    pare_trials_free(&t);
+    return rc;
+}
+
+static int fill_metrics(struct pare_choice *c, struct pare_store *store, const struct plan_facts *f,
+                        struct pare_error *err)
+{
+    struct pare_front_metric *metrics = (struct pare_front_metric *)(uintptr_t)c->input.metrics;
+    struct pare_hash hash;
+    int rc = PARE_OK;
+    pare_hash_begin(&hash);
+    pare_hash_text(&hash, c->trials.data_hash);
+    for (size_t k = 0; k < c->n_known; k++) {
+        struct pare_front_metric *m = &metrics[k];
+        const char *name = c->known[k].name;
+        m->name = name;
+        m->direction = c->known[k].higher ? 1 : -1;
+        if (strcmp(name, "top1") == 0)
+            PARE_TRY(fill_samples(c, m, err));
+        else if (strcmp(name, "latency_ms") == 0)
+            PARE_TRY(fill_rounds(c, m, &c->trials, err));
+        else if (strncmp(name, "latency_ms.", 11) == 0)
+            PARE_TRY(fill_shape(c, store, name + 11, m, &hash, err));
+        else
+            PARE_TRY(fill_exact(c, m, err));
+    }
+    if (f->n_shapes > 1)
+        pare_hash_end(&hash, c->data_hash);
+    else
+        memcpy(c->data_hash, c->trials.data_hash, sizeof c->data_hash);
+out:
+    return rc;
+}
+
+static int set_objectives(struct pare_choice *c, struct pare_error *err)
+{
+    struct pare_front_metric *metrics = (struct pare_front_metric *)(uintptr_t)c->input.metrics;
+    for (size_t i = 0; i < c->trials.n_objectives; i++) {
+        const struct pare_store_objective *o = &c->trials.objectives[i];
+        size_t m = pare_choice_metric(c, o->metric);
+        if (m == SIZE_MAX)
+            return pare_error_set(err, PARE_UNSUPPORTED, "this program does not know the metric %s",
+                                  o->metric);
+        metrics[m].objective = true;
+        metrics[m].tolerance = o->tolerance;
+        metrics[m].relative = o->relative;
+    }
+    return PARE_OK;
+}
+
+/* ---- constraints ---- */
+
+static int add_constraint(struct pare_choice *c, const char *text, bool replaces,
+                          struct pare_error *err)
+{
+    struct pare_constraint parsed;
+    size_t column, at = c->n_constraints;
+    int rc = pare_constraint_parse(text, c->known, c->n_known, &parsed, &column, err);
+    if (rc != PARE_OK) {
+        pare_error_detail(err, "in the constraint '%s', column %zu", text, column);
+        return rc;
+    }
+    for (size_t i = 0; replaces && i < c->trials.n_constraints && i < c->n_constraints; i++) {
+        if (c->constraints[i].metric == parsed.metric &&
+            c->constraints[i].at_most == parsed.at_most)
+            at = i;
+    }
+    if (at == c->n_constraints)
+        c->n_constraints++;
+    c->constraints[at] = parsed;
+    c->constraint_texts[at] = text;
+    return PARE_OK;
+}
+
+static int set_constraints(struct pare_choice *c, const struct pare_choice_query *query,
+                           struct pare_error *err)
+{
+    size_t room = c->trials.n_constraints + query->n_constraints;
+    struct pare_front_bound *bounds = pare_pool_alloc(&c->pool, room, sizeof *bounds);
+    int rc = PARE_OK;
+    c->constraints = pare_pool_alloc(&c->pool, room, sizeof *c->constraints);
+    c->constraint_texts = pare_pool_alloc(&c->pool, room, sizeof *c->constraint_texts);
+    if (!bounds || !c->constraints || !c->constraint_texts)
+        return pare_error_nomem(err, 0);
+    for (size_t i = 0; i < c->trials.n_constraints; i++)
+        PARE_TRY(add_constraint(c, c->trials.constraints[i], false, err));
+    for (size_t i = 0; i < query->n_constraints; i++) {
+        char *own = pare_pool_strdup(&c->pool, query->constraints[i]);
+        if (!own)
+            return pare_error_nomem(err, 0);
+        PARE_TRY(add_constraint(c, own, true, err));
+    }
+    for (size_t i = 0; i < c->n_constraints; i++) {
+        static const enum pare_limit_kind kinds[] = {[PARE_BOUND_ABSOLUTE] = PARE_LIMIT_ABSOLUTE,
+                                                     [PARE_BOUND_PLUS] = PARE_LIMIT_BASELINE_PLUS,
+                                                     [PARE_BOUND_TIMES] =
+                                                         PARE_LIMIT_BASELINE_TIMES};
+        const struct pare_constraint *k = &c->constraints[i];
+        bounds[i] = (struct pare_front_bound){.metric = (size_t)(k->metric - c->known),
+                                              .direction = k->at_most ? -1 : 1,
+                                              .kind = kinds[k->bound],
+                                              .number = k->value};
+    }
+    c->input.bounds = bounds;
+    c->input.n_bounds = c->n_constraints;
+out:
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+int pare_choice_make(struct pare_store *store, const struct pare_choice_query *query,
+                     struct pare_choice *out, struct pare_error *err)
+{
+    struct plan_facts facts = {.choice = out, .seed = 1};
+    int rc;
+    *out = (struct pare_choice){.trials = {.baseline = SIZE_MAX}};
+    PARE_TRY(
+        pare_trials_load(store, query->pipeline, query->host, query->shape, &out->trials, err));
+    if (out->trials.baseline == SIZE_MAX) {
+        rc = pare_error_set(err, PARE_INVALID, "pipeline '%s' has no baseline",
+                            out->trials.pipeline);
+        pare_error_hint(err, "`pare run FILE` measures it");
+        goto out;
+    }
+    const struct pare_argument name = {"name", out->trials.pipeline};
+    PARE_TRY(pare_store_query(store,
+                              "SELECT p.seed, s.name FROM pipeline p LEFT JOIN shape s "
+                              "ON s.pipeline_id = p.pipeline_id WHERE p.name = :name "
+                              "ORDER BY s.position",
+                              &name, 1, fact_row, &facts, err));
+    PARE_TRY(list_metrics(out, &facts, err));
+    PARE_TRY(fill_metrics(out, store, &facts, err));
+    PARE_TRY(set_objectives(out, err));
+    PARE_TRY(set_constraints(out, query, err));
+    out->input.n = out->trials.n;
+    out->input.baseline = out->trials.baseline;
+    out->input.seed = (uint64_t)facts.seed;
+    PARE_TRY(pare_front_compute(&out->input, &out->front, err));
+out:
+    if (rc != PARE_OK)
+        pare_choice_free(out);
+    return rc;
+}
+
+void pare_choice_free(struct pare_choice *choice)
+{
+    pare_front_free(&choice->front);
+    pare_trials_free(&choice->trials);
+    pare_pool_free(&choice->pool);
+    *choice = (struct pare_choice){.trials = {.baseline = SIZE_MAX}};
+}
+
+size_t pare_choice_metric(const struct pare_choice *choice, const char *name)
+{
+    for (size_t i = 0; i < choice->n_known; i++) {
+        if (strcmp(choice->known[i].name, name) == 0)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+size_t pare_choice_variant(const struct pare_choice *choice, const char *hash)
+{
+    for (size_t i = 0; i < choice->trials.n; i++) {
+        if (strcmp(choice->trials.items[i].hash, hash) == 0)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+size_t pare_choice_broken(const struct pare_choice *choice, size_t variant)
+{
+    const struct pare_front *f = &choice->front;
+    size_t worst = SIZE_MAX;
+    double most = 0;
+    for (size_t b = 0; b < choice->input.n_bounds; b++) {
+        const struct pare_front_bound *bound = &choice->input.bounds[b];
+        double v = f->point[variant * f->n_metrics + bound->metric];
+        double limit = pare_front_limit(
+            bound, f->point[choice->trials.baseline * f->n_metrics + bound->metric]);
+        double miss = bound->direction > 0 ? limit - v : v - limit;
+        double share = miss / fmax(fabs(limit), 1e-300);
+        if (miss > 0 && share > most) {
+            most = share;
+            worst = b;
+        }
+    }
+    return worst;
+}
+
+void pare_choice_why(const struct pare_choice *choice, size_t variant, char *out)
+{
+    const struct pare_front_item *item = &choice->front.items[variant];
+    const struct pare_trial *v = &choice->trials.items[variant];
+    const char *rival = item->rival != SIZE_MAX ? choice->trials.items[item->rival].label : NULL;
+    size_t broken = pare_choice_broken(choice, variant);
+    out[0] = '\0';
+    switch (item->status) {
+    case PARE_FRONT_UNMEASURED:
+        if (strcmp(v->state, "ok") != 0)
+            snprintf(out, 256, "%s%s%.200s", v->state, v->reason ? ": " : "",
+                     v->reason ? v->reason : "");
+        else if (item->missing != SIZE_MAX)
+            snprintf(out, 256, "%s is not measured", choice->known[item->missing].name);
+        break;
+    case PARE_FRONT_INFEASIBLE:
+        if (broken != SIZE_MAX)
+            snprintf(out, 256, "breaks %.200s", choice->constraint_texts[broken]);
+        break;
+    case PARE_FRONT_OUT:
+        if (rival)
+            snprintf(out, 256, "%.200s is better%s", rival,
+                     item->beaten ? " beyond all intervals" : "");
+        break;
+    default:
+        if (item->folded != SIZE_MAX)
+            snprintf(out, 256, "practically the same as %.200s",
+                     choice->trials.items[item->folded].label);
+        else if (rival && item->p_front < 0.95)
+            snprintf(out, 256, "%.200s is better in some draws", rival);
+    }
+}
+
+/* ---- storing ---- */
+
+static json_t *rule_of(const struct pare_choice *c)
+{
+    json_t *objectives = json_array(), *constraints = json_array();
+    for (size_t i = 0; i < c->trials.n_objectives; i++) {
+        const struct pare_store_objective *o = &c->trials.objectives[i];
+        json_array_append_new(objectives,
+                              json_pack("{s:s, s:s, s:f, s:b}", "metric", o->metric, "direction",
+                                        o->direction > 0 ? "max" : "min", "tolerance", o->tolerance,
+                                        "relative", (int)o->relative));
+    }
+    for (size_t i = 0; i < c->n_constraints; i++)
+        json_array_append_new(constraints, json_string(c->constraint_texts[i]));
+    return json_pack("{s:s, s:o, s:o, s:i}", "method", "paired bootstrap, non-dominated sort",
+                     "objectives", objectives, "constraints", constraints, "replicates",
+                     c->input.replicates ? (int)c->input.replicates : 1000);
+}
+
+static int64_t id_at(const struct pare_choice *c, size_t i)
+{
+    return i == SIZE_MAX ? 0 : c->trials.items[i].variant_id;
+}
+
+int pare_choice_store(struct pare_store *store, const struct pare_choice *choice, int64_t *id,
+                      struct pare_error *err)
+{
+    size_t n = choice->trials.n;
+    struct pare_store_front_member *members = pare_calloc(n, sizeof *members);
+    char(*why)[256] = pare_calloc(n, sizeof *why);
+    json_t *json = rule_of(choice);
+    char *rule = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    int64_t ignored;
+    int rc = members && why && rule ? PARE_OK : pare_error_nomem(err, 0);
+    for (size_t i = 0; rc == PARE_OK && i < n; i++) {
+        const struct pare_front_item *item = &choice->front.items[i];
+        pare_choice_why(choice, i, why[i]);
+        members[i] = (struct pare_store_front_member){
+            .variant_id = id_at(choice, i),
+            .status = pare_front_status_name(item->status),
+            .p_front = item->p_front,
+            .p_feasible = item->p_feasible,
+            .knee = item->knee,
+            .rank = item->rank == SIZE_MAX ? PARE_NONE : (int64_t)item->rank,
+            .folded_id = id_at(choice, item->folded),
+            .rival_id = id_at(choice, item->rival),
+            .why = why[i][0] ? why[i] : NULL};
+    }
+    if (rc == PARE_OK)
+        rc = pare_store_front(store, choice->trials.pipeline_id, choice->trials.host_id,
+                              choice->trials.shape, rule, choice->input.seed, choice->data_hash,
+                              members, n, id ? id : &ignored, err);
+    free(members);
+    free(why);
+    free(rule);
+    json_decref(json);
+    return rc;
+}

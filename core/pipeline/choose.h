@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_PIPELINE_CHOOSE_H
+#define PARE_PIPELINE_CHOOSE_H
+
+#include "db/store.h"
+#include "select/constraint.h"
+#include "select/front.h"
+
+/* Which figures to choose by. All may be NULL or 0, see pare_trials_load(). */
+struct pare_choice_query {
+    const char *pipeline, *host, *shape;
+    const char *const *constraints; /* further ones; each replaces the pipeline's own on the same
+                                       metric and side */
+    size_t n_constraints;
+};
+
+/* The front of a pipeline out of the database, with everything it was made of. Read-only; texts and
+ * arrays live until pare_choice_free(). Metrics are in the units of pare_metrics(): milliseconds,
+ * bytes, fractions. */
+struct pare_choice {
+    struct pare_trials trials; /* the variants, in the order of all arrays */
+    struct pare_metric *known; /* every metric that can be named, one per entry of input.metrics */
+    size_t n_known;
+    struct pare_constraint *constraints; /* one per entry of input.bounds */
+    const char **constraint_texts;
+    size_t n_constraints;
+    struct pare_front_input input;
+    struct pare_front front;
+    char data_hash[PARE_HASH_HEX]; /* of all figures that went in */
+    struct pare_pool pool;
+};
+
+/* Load a pipeline's figures and compute its front. Besides the metrics of pare_metrics() there is
+ * `latency_ms.NAME` for every shape but the first; `latency_ms` is that of the query's shape.
+ * Errors: those of pare_trials_load(), pare_constraint_parse() and pare_front_compute();
+ * PARE_INVALID: no baseline. One thread per store. */
+int pare_choice_make(struct pare_store *store, const struct pare_choice_query *query,
+                     struct pare_choice *out, struct pare_error *err);
+void pare_choice_free(struct pare_choice *choice);
+
+/* Write the front with the rule, seed and hash that make it again. `*id` may be NULL. Errors: those
+ * of pare_store_front(). */
+int pare_choice_store(struct pare_store *store, const struct pare_choice *choice, int64_t *id,
+                      struct pare_error *err);
+
+/* Index of the metric (SIZE_MAX: not known), and of the variant with that hash (SIZE_MAX: not a
+ * current one). */
+size_t pare_choice_metric(const struct pare_choice *choice, const char *name);
+size_t pare_choice_variant(const struct pare_choice *choice, const char *hash);
+
+/* The constraint that the variant's figures miss by most, relative to its limit; SIZE_MAX: it keeps
+ * all. */
+size_t pare_choice_broken(const struct pare_choice *choice, size_t variant);
+
+/* One line for people: why the variant stands where it stands. `out` holds 256 bytes. */
+void pare_choice_why(const struct pare_choice *choice, size_t variant, char *out);
+
+#endif

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/worker.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "measure/data_json.h"
+#include "measure/measure.h"
+#include "pipeline/child.h"
+#include "pipeline/plan.h"
+#include "pipeline/spec_env.h"
+#include "plugin/stage.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define HEARTBEAT_S 0.5
+
+/* A worker and what it keeps between jobs: the last model and the last data set. */
+struct worker {
+    struct pare_message_reader reader;
+    struct pare_catalog *catalog;
+    struct pare_model *model;
+    char *model_path;
+    struct pare_model *baseline; /* the untouched model, for what compares with it */
+    struct pare_dataset *data;
+    char *data_key; /* its specification and the model's preprocessing, as text */
+    struct pare_bench *bench;
+    json_t *unit_values;
+    double last_beat;
+    double cpu_before;
+};
+
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static void send(json_t *message)
+{
+    struct pare_error ignored;
+    pare_message_send(PARE_CHILD_FD, message,
+                      &ignored); /* a parent that is gone shows at the next wait */
+}
+
+/* Add what every answer tells of the process. */
+static json_t *with_cost(struct worker *w, json_t *answer)
+{
+    if (answer) {
+        json_object_set_new(answer, "cpu_seconds", json_real(cpu_seconds() - w->cpu_before));
+        json_object_set_new(answer, "peak_rss_bytes", json_integer((json_int_t)pare_peak_rss()));
+    }
+    return answer;
+}
+
+/* ---- signs of life
+ * ------------------------------------------------------------------------------- */
+
+static void beat(struct worker *w, double share)
+{
+    double now = pare_clock_seconds();
+    if (now - w->last_beat < HEARTBEAT_S)
+        return;
+    w->last_beat = now;
+    send(json_pack("{s:s, s:f}", "type", "progress", "share", share));
+}
+
+/* Asked often by long work: not cancelled (the parent kills), but alive. */
+static bool stage_cancelled(void *user)
+{
+    beat(user, -1);
+    return false;
+}
+
+static void stage_progress(void *user, double share)
+{
+    beat(user, share);
+}
+
+static void stage_log(void *user, int level, const char *text)
+{
+    (void)user;
+    send(json_pack("{s:s, s:i, s:s}", "type", "log", "level", level, "text", text));
+}
+
+static int eval_progress(void *user, uint32_t done)
+{
+    struct worker *w = user;
+    beat(w, (double)done / (double)PARE_MAX(1u, pare_dataset_size(w->data)));
+    return 0;
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static void stage_record(void *user, const struct pare_unit_value *v)
+{
+    struct worker *w = user;
+    json_array_append_new(
+        w->unit_values,
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I}", "stage", v->stage, "unit",
+                  v->unit, "role", v->role, "name", v->name, "value", number_or_null(v->value),
+                  "score", number_or_null(v->score), "bytes_before", (json_int_t)v->bytes_before,
+                  "bytes_after", (json_int_t)v->bytes_after, "macs_before",
+                  (json_int_t)v->macs_before, "macs_after", (json_int_t)v->macs_after));
+}
+
+/* ---- what jobs share
+ * ----------------------------------------------------------------------------- */
+
+static int open_model(struct worker *w, const char *path, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    if (w->model && strcmp(w->model_path, path) == 0)
+        return PARE_OK;
+    pare_bench_free(w->bench);
+    w->bench = NULL;
+    pare_model_free(w->model);
+    w->model = NULL;
+    free(w->model_path);
+    w->model_path = pare_strdup(path);
+    if (!w->model_path)
+        return pare_error_nomem(err, 0);
+    PARE_TRY(pare_model_open(path, &w->model, err));
+out:
+    return rc;
+}
+
+/* The data set of a job; NULL in w->data when the job names none. */
+static int open_data(struct worker *w, const json_t *job, struct pare_error *err)
+{
+    const json_t *spec_json = json_object_get(job, "data");
+    struct pare_data_spec spec;
+    json_t *both = NULL;
+    char *key = NULL;
+    int rc = PARE_OK;
+    if (!json_is_object(spec_json)) {
+        pare_dataset_close(w->data);
+        w->data = NULL;
+        free(w->data_key);
+        w->data_key = NULL;
+        return PARE_OK;
+    }
+    both = json_pack("[O, o]", spec_json, pare_preprocess_json(&w->model->preprocess));
+    key = json_dumps(both, JSON_COMPACT | JSON_SORT_KEYS);
+    if (!key) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    if (w->data && strcmp(key, w->data_key) == 0)
+        goto out;
+    pare_dataset_close(w->data);
+    w->data = NULL;
+    PARE_TRY(pare_data_spec_from_json(spec_json, &spec, err));
+    PARE_TRY(pare_dataset_open(&spec, w->model, &w->data, err));
+    free(w->data_key);
+    w->data_key = key;
+    key = NULL;
+out:
+    free(key);
+    json_decref(both);
+    return rc;
+}
+
+static uint32_t threads_of(const json_t *job)
+{
+    double n = pare_message_number(job, "threads");
+    return n >= 1 && n <= 1024 ? (uint32_t)n : 1;
+}
+
+static uint32_t batch_of(const json_t *job)
+{
+    double n = pare_message_number(job, "batch");
+    return n >= 1 && n <= 65536 ? (uint32_t)n : 1;
+}
+
+/* ---- build
+ * --------------------------------------------------------------------------------------- */
+
+struct samples {
+    float *images;
+    uint32_t *labels;
+    uint32_t n;
+};
+
+static int read_samples(struct worker *w, struct samples *s, struct pare_error *err)
+{
+    const struct pare_graph *g = w->model->graph;
+    size_t pixels = (size_t)g->channels * g->height * g->width;
+    int rc = PARE_OK;
+    *s = (struct samples){.n = w->data ? pare_dataset_size(w->data) : 0};
+    if (s->n == 0)
+        return PARE_OK;
+    s->images = pare_alloc((size_t)s->n * pixels, sizeof *s->images);
+    s->labels = pare_alloc(s->n, sizeof *s->labels);
+    if (!s->images || !s->labels)
+        return pare_error_nomem(err, s->n * pixels * sizeof *s->images);
+    PARE_TRY(pare_dataset_read(w->data, 0, s->n, s->images, s->labels, err));
+    if (!pare_dataset_has_labels(w->data)) {
+        free(s->labels);
+        s->labels = NULL;
+    }
+out:
+    return rc;
+}
+
+static int find_plugin(void *user, const char *name, const char *folder,
+                       const struct pare_plugin_file **out, struct pare_error *err)
+{
+    return pare_catalog_find(user, name, folder, out, err);
+}
+
+static int job_build(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    struct pare_spec_env find = {.user = w->catalog, .find = find_plugin};
+    const char *out_path = pare_message_text(job, "out");
+    struct pare_steps steps = {0};
+    struct pare_graph *graph = NULL;
+    struct pare_model *built = NULL;
+    struct samples s = {0};
+    struct pare_map map = {0};
+    char sha256[PARE_HASH_HEX];
+    int rc;
+    PARE_TRY(open_model(w, pare_message_text(job, "model"), err));
+    PARE_TRY(open_data(w, job, err));
+    PARE_TRY(read_samples(w, &s, err));
+    PARE_TRY(pare_steps_from_json(json_object_get(job, "steps"), &find, &steps, err));
+    if (!w->baseline)
+        PARE_TRY(pare_model_open(pare_message_text(job, "baseline"), &w->baseline, err));
+    struct pare_stage_env env = {.baseline = w->baseline->graph,
+                                 .catalog = w->catalog,
+                                 .images = s.images,
+                                 .labels = s.labels,
+                                 .n = s.n,
+                                 .seed = (uint64_t)json_integer_value(json_object_get(job, "seed")),
+                                 .threads = threads_of(job),
+                                 .cancelled = stage_cancelled,
+                                 .log = stage_log,
+                                 .progress = stage_progress,
+                                 .record = stage_record,
+                                 .user = w};
+    PARE_TRY(pare_graph_copy(w->model->graph, &graph, err));
+    for (size_t i = 0; i < steps.n; i++) {
+        send(json_pack("{s:s, s:s, s:s}", "type", "stage", "stage", steps.items[i].stage, "plugin",
+                       steps.items[i].plugin->desc.id));
+        PARE_TRY(pare_stage_apply(&env, graph, &steps.items[i], err));
+    }
+    rc = pare_model_with_graph(w->model, graph, &built, err);
+    graph = NULL;
+    if (rc != PARE_OK)
+        goto out;
+    PARE_TRY(pare_model_write(built, out_path, json_object_get(job, "about"), err));
+    PARE_TRY(pare_map_open(out_path, &map, err));
+    pare_hash_bytes(map.data, map.size, sha256);
+    *answer =
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:O, s:I, s:I}", "type", "built", "bytes",
+                  (json_int_t)map.size, "sha256", sha256, "parameters",
+                  (json_int_t)pare_graph_parameters(built->graph), "macs",
+                  (json_int_t)pare_graph_macs(built->graph), "size_bytes",
+                  (json_int_t)pare_graph_bytes(built->graph), "unit_values", w->unit_values,
+                  "macs_run", (json_int_t)env.macs_run, "macs_naive", (json_int_t)env.macs_naive);
+out:
+    pare_map_close(&map);
+    pare_steps_free(&steps);
+    pare_graph_free(graph);
+    pare_model_free(built);
+    free(s.images);
+    free(s.labels);
+    return rc;
+}
+
+/* ---- eval
+ * ---------------------------------------------------------------------------------------- */
+
+static json_t *list_u32(const uint32_t *x, uint32_t n)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(list, x[i] == UINT32_MAX ? json_null() : json_integer(x[i]));
+    return list;
+}
+
+static json_t *list_f32(const float *x, uint32_t n)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(list, number_or_null((double)x[i]));
+    return list;
+}
+
+static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    struct pare_outcomes o = {0};
+    int rc;
+    PARE_TRY(open_model(w, pare_message_text(job, "model"), err));
+    PARE_TRY(open_data(w, job, err));
+    if (!w->data) {
+        rc = pare_error_set(err, PARE_INVALID, "an evaluation without data");
+        goto out;
+    }
+    PARE_TRY(pare_evaluate(w->model->graph, w->data, batch_of(job), threads_of(job), eval_progress,
+                           w, &o, err));
+    *answer = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:s}", "type", "evaluated", "n",
+                        (json_int_t)o.n, "correct", (json_int_t)o.correct, "target",
+                        list_u32(o.target, o.n), "predicted", list_u32(o.predicted, o.n), "nll",
+                        list_f32(o.nll, o.n), "first_logits", o.first_logits);
+    pare_outcomes_free(&o);
+out:
+    return rc;
+}
+
+/* ---- bench
+ * --------------------------------------------------------------------------------------- */
+
+static int job_bench(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    int rc;
+    PARE_TRY(open_model(w, pare_message_text(job, "model"), err));
+    PARE_TRY(open_data(w, job, err));
+    pare_bench_free(w->bench);
+    w->bench = NULL;
+    PARE_TRY(
+        pare_bench_new(w->model->graph, w->data, batch_of(job), threads_of(job), &w->bench, err));
+    *answer = json_pack("{s:s}", "type", "ready");
+out:
+    return rc;
+}
+
+static int job_visit(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    struct pare_visit v;
+    int rc;
+    (void)job;
+    if (!w->bench)
+        return pare_error_set(err, PARE_INVALID, "a visit without a bench");
+    PARE_TRY(pare_bench_visit(w->bench, &v, err));
+    *answer = json_pack("{s:s, s:o, s:I, s:f, s:f, s:f, s:s}", "type", "visited", "ns",
+                        list_u32(v.ns, v.n), "nivcsw", (json_int_t)v.nivcsw, "steal", v.steal,
+                        "load1", v.load1, "mhz", v.mhz, "first_logits", v.first_logits);
+out:
+    return rc;
+}
+
+/* ---- the loop
+ * ------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *type;
+    int (*run)(struct worker *, const json_t *, json_t **, struct pare_error *);
+} jobs[] = {
+    {"build", job_build},
+    {"eval", job_eval},
+    {"bench", job_bench},
+    {"visit", job_visit},
+};
+
+static void serve(struct worker *w, const json_t *job)
+{
+    struct pare_error err = {0};
+    const char *type = pare_message_text(job, "type");
+    json_t *answer = NULL;
+    int rc = PARE_FAILED;
+    w->cpu_before = cpu_seconds();
+    json_array_clear(w->unit_values);
+    pare_error_set(&err, PARE_INVALID, "a job of type '%s' is not known", type);
+    for (size_t i = 0; i < PARE_COUNT(jobs); i++) {
+        if (strcmp(jobs[i].type, type) == 0)
+            rc = jobs[i].run(w, job, &answer, &err);
+    }
+    if (rc == PARE_OK && !answer)
+        rc = pare_error_nomem(&err, 0);
+    if (rc != PARE_OK) {
+        json_decref(answer);
+        answer = pare_message_failure(&err);
+    }
+    send(with_cost(w, answer));
+}
+
+int pare_worker_main(void)
+{
+    struct worker w = {.unit_values = json_array()};
+    struct pare_error err;
+    json_t *job;
+    int rc;
+    pare_flush_denormals();
+    rc = pare_catalog_new(&w.catalog, &err);
+    while (rc == PARE_OK) {
+        rc = pare_message_wait(&w.reader, PARE_CHILD_FD, &job, &err);
+        if (rc == PARE_OK) {
+            serve(&w, job);
+            json_decref(job);
+        }
+    }
+    pare_bench_free(w.bench);
+    pare_dataset_close(w.data);
+    pare_model_free(w.model);
+    pare_model_free(w.baseline);
+    free(w.model_path);
+    free(w.data_key);
+    json_decref(w.unit_values);
+    pare_str_free(&w.reader.bytes);
+    pare_catalog_free(w.catalog);
+    return rc == PARE_NOT_FOUND ? 0 : 1; /* the parent closed: all done */
+}

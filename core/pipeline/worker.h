@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_PIPELINE_WORKER_H
+#define PARE_PIPELINE_WORKER_H
+
+/* The life of a worker process: take jobs from PARE_CHILD_FD until it closes, do them, answer.
+ * Returns the exit status. Jobs and their answers ("type" in front of the dot is the job's): build
+ * model, baseline, steps, data, seed, threads, out, about -> built: bytes, sha256, parameters,
+ * macs, size_bytes, unit_values, cpu_seconds, peak_rss_bytes, macs_run, macs_naive eval    model,
+ * data, batch, threads -> evaluated: n, correct, predicted, nll, target, first_logits, ... bench
+ * model, data, batch, threads -> ready: first_logits visit   -> visited: ns, nivcsw, steal, load1,
+ * mhz, first_logits, peak_rss_bytes Any of them may be answered by failed (status, what, detail,
+ * hint). Meanwhile: progress (share), log (level, text). */
+int pare_worker_main(void);
+
+#endif
