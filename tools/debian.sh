@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# What demo.sh and test.sh share: Debian's packages and the build. Sourced from the top folder.
+PARE_BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config libyaml-dev libsqlite3-dev
+libjansson-dev nettle-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev liblapacke-dev libopenblas-openmp-dev
+libdnnl-dev"
+PARE_TEST_PACKAGES="check sqlite3 git"
+PARE_JOBS=$(nproc 2>/dev/null || echo 2)
+
+# Install those that are missing, as root or with sudo.
+pare_packages() {
+    missing=
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    echo "installing:$missing"
+    root=
+    [ "$(id -u)" -eq 0 ] || root=sudo
+    $root apt-get update -qq && # shellcheck disable=SC2086
+        $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# Build out of tree, in the folder named; further arguments go to configure.
+pare_build() {
+    folder=$1
+    shift
+    [ -x configure ] && [ configure -nt configure.ac ] || autoreconf -fi >/dev/null 2>&1 || {
+        autoreconf -fi
+        return 1
+    }
+    mkdir -p "$folder"
+    [ -f "$folder/Makefile" ] || (cd "$folder" && ../configure -q "$@") || return 1
+    echo "building in $folder"
+    make -C "$folder" -j"$PARE_JOBS" -s >"$folder/build.log" 2>&1 || {
+        tail -n 40 "$folder/build.log"
+        return 1
+    }
+}
