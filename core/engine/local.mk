@@ -36,7 +36,7 @@ endif
 EXTRA_DIST += bench/onednn.h bench/random_vit.h
 EXTRA_PROGRAMS = bench/kernels
 bench_kernels_SOURCES = bench/kernels.c
-bench_kernels_LDADD = libcore.la
+bench_kernels_LDADD = libcore.la $(DNNL_LIBS)
 CLEANFILES += bench/kernels$(EXEEXT)
 
 if HAVE_CHECK
@@ -46,5 +46,5 @@ TESTS += $(engine_tests)
 tests_unit_test_engine_SOURCES = tests/unit/test_engine.c
 tests_unit_test_engine_LDADD = $(TEST_LIBS)
 tests_unit_test_kernels_SOURCES = tests/unit/test_kernels.c
-tests_unit_test_kernels_LDADD = $(TEST_LIBS)
+tests_unit_test_kernels_LDADD = $(TEST_LIBS) $(DNNL_LIBS)
 endif

@@ -71,7 +71,7 @@ uint32_t pare_graph_live(const struct pare_graph *graph, uint32_t first, uint32_
 struct pare_node_report {
     const char *path; /* valid as long as the plan */
     const char
-        *kernel; /* "f32 dense onednn", "int8 dynamic avx512vnni", "decode int3 -> f32 avx2", ... */
+        *kernel; /* "f32 dense avx512", "int8 dynamic avx512vnni", "decode int3 -> f32 avx2", ... */
     uint64_t macs;         /* per sample, as the graph counts */
     uint64_t packed_bytes; /* of the weight as packed for the kernel */
     bool decoded;          /* no kernel of its own: decoded to a wider form */
