@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of commands: one line each. */
+/* The table of commands: one line each, in the order that `pare help` shows. */
 #include "cli/commands.h"
 #include "base/mem.h"
 
 const struct pare_command *const pare_commands[] = {
     &pare_command_help,
+    &pare_command_run,
+    &pare_command_list,
+    &pare_command_front,
+    &pare_command_pick,
+    &pare_command_query,
+    &pare_command_tag,
+    &pare_command_note,
+    &pare_command_db,
+    &pare_command_worker,
 };
 const size_t pare_n_commands = PARE_COUNT(pare_commands);

@@ -5,5 +5,14 @@
 #include "cli/command.h"
 
 extern const struct pare_command pare_command_help;
+extern const struct pare_command pare_command_run;
+extern const struct pare_command pare_command_list;
+extern const struct pare_command pare_command_front;
+extern const struct pare_command pare_command_pick;
+extern const struct pare_command pare_command_query;
+extern const struct pare_command pare_command_tag;
+extern const struct pare_command pare_command_note;
+extern const struct pare_command pare_command_db;
+extern const struct pare_command pare_command_worker;
 
 #endif

@@ -4,12 +4,28 @@ noinst_LTLIBRARIES += libcli.la
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_VERSION='"$(PACKAGE_VERSION)"' \
 	-DPARE_DATA_DIR='"$(pkgdatadir)"'
 libcli_la_SOURCES = \
+	core/cli/cmd_db.c \
+	core/cli/cmd_front.c \
 	core/cli/cmd_help.c \
+	core/cli/cmd_list.c \
+	core/cli/cmd_note.c \
+	core/cli/cmd_pick.c \
+	core/cli/cmd_query.c \
+	core/cli/cmd_run.c \
+	core/cli/cmd_tag.c \
+	core/cli/cmd_worker.c \
 	core/cli/command.h \
 	core/cli/commands.c core/cli/commands.h \
+	core/cli/show.c core/cli/show.h \
+	core/cli/show_plot.c core/cli/show_plot.h \
 	core/cli/table.c core/cli/table.h
 
 bin_PROGRAMS += pare
 pare_CPPFLAGS = $(libcli_la_CPPFLAGS)
 pare_SOURCES = core/cli/main.c
 pare_LDADD = libcli.la libhost.la libcore.la
+
+# A database with known figures, for tests of the commands that read.
+check_PROGRAMS += tests/e2e/fill_store
+tests_e2e_fill_store_SOURCES = tests/e2e/fill_store.c
+tests_e2e_fill_store_LDADD = libhost.la libcore.la

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The view `variants` as a table. */
+#include "cli/commands.h"
+#include "cli/show.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static const char usual[] = "label,state,top1,d_top1,latency_ms,speedup,size_bytes,size_ratio,"
+                            "macs_ratio,status,p_front";
+static const char of_failed[] = "label,state,reason,finished_at";
+static const char of_alone[] = "label,size_bytes,size_ratio,macs,macs_ratio,top1,d_top1,d_top1_lo,"
+                               "d_top1_hi,speedup,speedup_lo,speedup_hi";
+
+/* What a name of a column, or a list of them, has to be: the view's. */
+static int check_column(const struct pare_rows *known, const char *name, size_t len,
+                        struct pare_error *err)
+{
+    char own[64];
+    snprintf(own, sizeof own, "%.*s", (int)PARE_MIN(len, sizeof own - 1), name);
+    for (size_t i = 0; i < known->n_columns; i++) {
+        if (strcmp(known->names[i], own) == 0)
+            return PARE_OK;
+    }
+    struct pare_str all = {0};
+    for (size_t i = 0; i < known->n_columns; i++)
+        pare_str_printf(&all, "%s%s", i ? ", " : "", known->names[i]);
+    const char *near = pare_nearest(own, known->names, known->n_columns);
+    pare_error_set(err, PARE_NOT_FOUND, "there is no column '%s'", own);
+    pare_error_detail(err, "there are %s", all.data ? all.data : "none");
+    if (near)
+        pare_error_hint(err, "did you mean '%s'?", near);
+    pare_str_free(&all);
+    return PARE_NOT_FOUND;
+}
+
+static int add_columns(struct pare_str *sql, const struct pare_rows *known, const char *list,
+                       struct pare_error *err)
+{
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        while (*at == ' ')
+            at++;
+        size_t len = strcspn(at, ", ");
+        int rc = check_column(known, at, len, err);
+        if (rc != PARE_OK)
+            return rc;
+        pare_str_printf(sql, "%s\"%.*s\"", sql->len > 7 ? ", " : "", (int)len, at);
+    }
+    return PARE_OK;
+}
+
+static int make_sql(struct pare_cli *cli, const struct pare_rows *known, struct pare_str *sql,
+                    struct pare_error *err)
+{
+    const char *columns = pare_cli_option(cli, "columns"), *sort = pare_cli_option(cli, "sort");
+    const char *where = pare_cli_option(cli, "where");
+    bool failed = pare_cli_option(cli, "failed") != NULL;
+    bool alone = pare_cli_option(cli, "alone") != NULL;
+    int rc = PARE_OK;
+    pare_str_append(sql, "SELECT ");
+    PARE_TRY(add_columns(sql, known,
+                         columns  ? columns
+                         : failed ? of_failed
+                         : alone  ? of_alone
+                                  : usual,
+                         err));
+    pare_str_append(sql, " FROM variants WHERE (:pipeline IS NULL OR pipeline = :pipeline)");
+    if (failed)
+        pare_str_append(sql, " AND state IN ('failed', 'blocked', 'lost', 'skipped')");
+    if (alone) /* what one stage does by itself */
+        pare_str_append(sql, " AND (is_baseline OR (SELECT count(*) FROM json_each(params)) = 1)");
+    if (where)
+        pare_str_printf(sql, " AND (%s\n)", where);
+    if (sort) {
+        bool down = *sort == '-';
+        PARE_TRY(check_column(known, sort + down, strlen(sort + down), err));
+        pare_str_printf(sql, " ORDER BY \"%s\" %s NULLS LAST", sort + down, down ? "DESC" : "ASC");
+    } else {
+        pare_str_append(sql, " ORDER BY pipeline, is_baseline DESC, label");
+    }
+    pare_str_append(sql, " LIMIT :limit");
+    if (sql->failed)
+        rc = pare_error_nomem(err, 0);
+out:
+    return rc;
+}
+
+static int run(struct pare_cli *cli)
+{
+    struct pare_rows known = {0}, rows = {0};
+    struct pare_str sql = {0};
+    struct pare_error err = {0};
+    long long limit;
+    char limit_text[32];
+    int exit = PARE_EXIT_OK, rc;
+    if (!pare_cli_number(cli, "limit", 0, 1000000000, -1, &limit))
+        return PARE_EXIT_USAGE;
+    struct pare_store *store = pare_cli_store(cli, PARE_STORE_READ, &exit);
+    if (!store)
+        return exit;
+    snprintf(limit_text, sizeof limit_text, "%lld", limit);
+    const struct pare_argument args[] = {{"pipeline", cli->n_args ? cli->args[0] : NULL},
+                                         {"limit", limit_text}};
+    PARE_TRY(pare_rows_load(store, "SELECT * FROM variants LIMIT 0", NULL, 0, &known, &err));
+    PARE_TRY(make_sql(cli, &known, &sql, &err));
+    PARE_TRY(pare_rows_load(store, sql.data, args, 2, &rows, &err));
+    if (rows.n == 0)
+        fputs("pare: no such variant\n", stderr);
+    if (!pare_rows_print(&rows, cli->format, stdout))
+        exit = PARE_EXIT_FAILED;
+out:
+    if (rc != PARE_OK)
+        exit = pare_cli_fail(&err);
+    pare_str_free(&sql);
+    pare_rows_free(&rows);
+    pare_rows_free(&known);
+    pare_store_close(store);
+    return exit;
+}
+
+static const struct pare_option options[] = {
+    {"columns", 'c', "A,B,...", "columns of the view `variants`"},
+    {"sort", 's', "COLUMN", "lowest first; -COLUMN: highest first"},
+    {"where", 'w', "SQL", "those only for which this holds"},
+    {"failed", 0, NULL, "what failed, was blocked, lost or impossible, and why"},
+    {"alone", 0, NULL, "what each stage does by itself: variants of one stage"},
+    {"limit", 'n', "N", "at most N rows"},
+};
+
+const struct pare_command pare_command_list = {
+    .name = "list",
+    .summary = "List variants and their figures",
+    .arguments = "[PIPELINE]",
+    .about = "Rows are those of the view `variants`: one per variant, host and shape. Ratios are\n"
+             "baseline over variant (above 1 is smaller or faster), d_ is variant minus "
+             "baseline.\n\n"
+             "examples:\n"
+             "  pare list --sort -speedup --where 'd_top1_lo >= -0.01' -n 10\n"
+             "  pare list --alone\n"
+             "  pare list --columns label,top1,top1_lo,top1_hi --format csv\n"
+             "  pare list --failed",
+    .least = 0,
+    .most = 1,
+    .flags = PARE_CMD_FORMAT | PARE_CMD_DB,
+    .options = options,
+    .n_options = PARE_COUNT(options),
+    .run = run,
+};

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pick one variant of the front by an explicit rule, and tell how firm the choice is. */
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "select/pick.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define BY_MAX 16
+
+struct job {
+    struct pare_cli *cli;
+    struct pare_store *store;
+    struct pare_choice choice;
+    struct pare_rows figures;
+    struct pare_pick pick;
+    size_t by[BY_MAX], n_by;
+};
+
+static const struct pare_metric *metric(const struct job *j, size_t m)
+{
+    return &j->choice.known[m];
+}
+
+static double figure(const struct job *j, size_t i, size_t m)
+{
+    return j->choice.front.point[i * j->choice.front.n_metrics + m];
+}
+
+static const char *label(const struct job *j, size_t i)
+{
+    return j->choice.trials.items[i].label;
+}
+
+static int add_metric(struct job *j, const char *name, bool higher, struct pare_error *err)
+{
+    size_t m = pare_choice_metric(&j->choice, name);
+    if (m == SIZE_MAX) {
+        const char *names[64];
+        size_t n = PARE_MIN(j->choice.n_known, PARE_COUNT(names));
+        for (size_t i = 0; i < n; i++)
+            names[i] = j->choice.known[i].name;
+        const char *near = pare_nearest(name, names, n);
+        pare_error_set(err, PARE_NOT_FOUND, "there is no metric '%s'", name);
+        struct pare_str all = {0};
+        for (size_t i = 0; i < n; i++)
+            pare_str_printf(&all, "%s%s", i ? ", " : "", names[i]);
+        pare_error_detail(err, "there are %s", all.data ? all.data : "none");
+        pare_str_free(&all);
+        if (near)
+            pare_error_hint(err, "did you mean '%s'?", near);
+        return PARE_NOT_FOUND;
+    }
+    if (metric(j, m)->higher != higher) {
+        pare_error_set(err, PARE_INVALID, "%s is better when it is %s", name,
+                       higher ? "lower" : "higher");
+        pare_error_hint(err, "use --%s %s", higher ? "min" : "max", name);
+        return PARE_INVALID;
+    }
+    if (j->n_by < BY_MAX)
+        j->by[j->n_by++] = m;
+    return PARE_OK;
+}
+
+/* What to go by: as asked; else the objectives, those that no constraint bounds first. */
+static int choose_rule(struct job *j, struct pare_error *err)
+{
+    const struct pare_trials *t = &j->choice.trials;
+    for (size_t i = 0; i < j->cli->n_repeated; i++) {
+        const char *name = j->cli->command->options[j->cli->repeated[i].option].name;
+        bool higher = strcmp(name, "max") == 0;
+        if (!higher && strcmp(name, "min") != 0)
+            continue;
+        int rc = add_metric(j, j->cli->repeated[i].value, higher, err);
+        if (rc != PARE_OK)
+            return rc;
+    }
+    for (int bounded = 0; bounded <= 1; bounded++) {
+        for (size_t o = 0; o < t->n_objectives && j->n_by < BY_MAX; o++) {
+            size_t m = pare_choice_metric(&j->choice, t->objectives[o].metric);
+            bool has = false, taken = false;
+            for (size_t b = 0; b < j->choice.input.n_bounds; b++)
+                has = has || j->choice.input.bounds[b].metric == m;
+            for (size_t k = 0; k < j->n_by; k++)
+                taken = taken || j->by[k] == m;
+            if (m != SIZE_MAX && !taken && has == bounded)
+                j->by[j->n_by++] = m;
+        }
+    }
+    return PARE_OK;
+}
+
+static int load(struct job *j, struct pare_error *err)
+{
+    const char *where[PARE_REPEAT_MAX];
+    struct pare_choice_query query = {.pipeline = j->cli->n_args ? j->cli->args[0] : NULL,
+                                      .host = pare_cli_option(j->cli, "host"),
+                                      .shape = pare_cli_option(j->cli, "shape"),
+                                      .constraints = where};
+    int rc;
+    for (size_t i = 0; i < j->cli->n_repeated; i++) {
+        if (strcmp(j->cli->command->options[j->cli->repeated[i].option].name, "where") == 0)
+            where[query.n_constraints++] = j->cli->repeated[i].value;
+    }
+    PARE_TRY(pare_choice_make(j->store, &query, &j->choice, err));
+    PARE_TRY(pare_choice_figures(j->store, &j->choice, &j->figures, err));
+    PARE_TRY(choose_rule(j, err));
+    PARE_TRY(pare_pick(&j->choice.input, &j->choice.front, j->by, j->n_by, &j->pick, err));
+out:
+    return rc;
+}
+
+/* ---- telling ---- */
+
+static void print_rule(const struct job *j)
+{
+    printf("by %s", metric(j, j->by[0])->name);
+    for (size_t k = 1; k < j->n_by; k++)
+        printf("%s%s", k == 1 ? ", then " : ", ", metric(j, j->by[k])->name);
+    for (size_t b = 0; b < j->choice.n_constraints; b++)
+        printf("%s%s", b ? ", " : " where ", j->choice.constraint_texts[b]);
+    putchar('\n');
+}
+
+static void print_figures(const struct job *j, size_t i)
+{
+    const struct pare_choice *c = &j->choice;
+    for (size_t m = 0; m < c->n_known; m++) {
+        struct pare_comparison d;
+        char value[48], against[160] = "";
+        if (isnan(figure(j, i, m)))
+            continue;
+        double v = figure(j, i, m);
+        if (strcmp(metric(j, m)->name, "latency_ms") == 0) /* as `front` and SQL show it */
+            v = pare_rows_number(&j->figures, pare_choice_row(c, &j->figures, i), "latency_ms");
+        pare_show_metric(metric(j, m), v, value);
+        if (i != c->trials.baseline &&
+            pare_front_compare(&c->input, m, i, c->trials.baseline, 0.95, &d, NULL) == PARE_OK) {
+            if (c->input.metrics[m].kind == PARE_FIGURE_EXACT)
+                snprintf(against, sizeof against, "%.2fx less than the baseline",
+                         figure(j, c->trials.baseline, m) / figure(j, i, m));
+            else if (d.ratio)
+                snprintf(against, sizeof against, "%.2fx [%.2f, %.2f] faster than the baseline",
+                         1 / d.difference.value, 1 / d.difference.hi, 1 / d.difference.lo);
+            else
+                snprintf(against, sizeof against, "%+.4f [%+.4f, %+.4f] to the baseline",
+                         d.difference.value, d.difference.lo, d.difference.hi);
+        }
+        printf("  %-16s %10s   %s\n", metric(j, m)->name, value, against);
+    }
+}
+
+static void print_margins(const struct job *j)
+{
+    for (size_t b = 0; b < j->pick.n_bounds; b++) {
+        const struct pare_front_bound *bound = &j->choice.input.bounds[b];
+        double limit = pare_front_limit(bound, figure(j, j->choice.trials.baseline, bound->metric));
+        char at[48], room[48];
+        pare_show_metric(metric(j, bound->metric), limit, at);
+        pare_show_metric(metric(j, bound->metric), j->pick.margin[b], room);
+        printf("  limit %s: %s to spare (limit %s)", j->choice.constraint_texts[b], room, at);
+        if (j->pick.tighter[b] == j->pick.chosen)
+            printf("; 5 %% tighter: the same\n");
+        else if (j->pick.tighter[b] == SIZE_MAX)
+            printf("; 5 %% tighter: nothing\n");
+        else
+            printf("; 5 %% tighter: %s\n", label(j, j->pick.tighter[b]));
+    }
+}
+
+static void print_runner_up(const struct job *j)
+{
+    if (j->pick.runner_up == SIZE_MAX) {
+        puts("runner-up: none");
+        return;
+    }
+    char text[160];
+    pare_show_comparison(metric(j, j->by[0]), &j->pick.against, text);
+    printf("runner-up: %s; the pick against it: %s%s\n", label(j, j->pick.runner_up), text,
+           j->pick.against.distinct || j->choice.input.metrics[j->by[0]].kind == PARE_FIGURE_EXACT
+               ? ""
+               : " (not distinguishable)");
+}
+
+/* Accuracy on samples that had no part in the choice, if they were measured. */
+static int print_confirmed(const struct job *j, struct pare_error *err)
+{
+    struct pare_rows rows = {0};
+    const struct pare_argument args[] = {{"pipeline", j->choice.trials.pipeline},
+                                         {"hash", j->choice.trials.items[j->pick.chosen].hash},
+                                         {"data", j->choice.trials.data}};
+    int rc = pare_rows_load(
+        j->store,
+        "SELECT m.value, m.lo, m.hi, m.n, m.data_name, b.value AS base FROM measurements m "
+        "LEFT JOIN measurements b ON b.pipeline = m.pipeline AND b.metric = m.metric "
+        "AND b.data = m.data AND b.label = 'baseline' WHERE m.pipeline = :pipeline AND "
+        "m.variant = :hash AND m.metric = 'top1' AND m.data <> :data ORDER BY m.measured_at DESC "
+        "LIMIT 1",
+        args, 3, &rows, err);
+    if (rc == PARE_OK && rows.n)
+        printf("confirmed on %s: top1 %.4f [%.4f, %.4f], n=%.0f; baseline %.4f\n",
+               pare_rows_text(&rows, 0, "data_name"), pare_rows_number(&rows, 0, "value"),
+               pare_rows_number(&rows, 0, "lo"), pare_rows_number(&rows, 0, "hi"),
+               pare_rows_number(&rows, 0, "n"), pare_rows_number(&rows, 0, "base"));
+    else if (rc == PARE_OK)
+        puts("confirmed: not yet measured on held-back samples");
+    pare_rows_free(&rows);
+    return rc;
+}
+
+static int tell_people(struct job *j, struct pare_error *err)
+{
+    const struct pare_front_item *item = &j->choice.front.items[j->pick.chosen];
+    int rc;
+    printf("pick: %s (%.7s), on the front with p=%.2f, within limits with p=%.2f\n",
+           label(j, j->pick.chosen), j->choice.trials.items[j->pick.chosen].hash, item->p_front,
+           item->p_feasible);
+    print_rule(j);
+    print_figures(j, j->pick.chosen);
+    print_margins(j);
+    print_runner_up(j);
+    PARE_TRY(print_confirmed(j, err));
+    printf("next: pare export %s -o %s/\n", label(j, j->pick.chosen), label(j, j->pick.chosen));
+out:
+    return rc;
+}
+
+static bool tell_data(struct job *j)
+{
+    const struct pare_front_item *item = &j->choice.front.items[j->pick.chosen];
+    struct pare_table t = {0};
+    static const char *const names[] = {"label",     "variant",    "p_front", "p_feasible",
+                                        "runner_up", "difference", "lo",      "hi",
+                                        "ratio",     "distinct"};
+    for (size_t i = 0; i < PARE_COUNT(names); i++)
+        pare_table_column(&t, names[i]);
+    for (size_t m = 0; m < j->choice.n_known; m++)
+        pare_table_column(&t, metric(j, m)->name);
+    pare_table_text(&t, label(j, j->pick.chosen));
+    pare_table_text(&t, j->choice.trials.items[j->pick.chosen].hash);
+    pare_table_number(&t, item->p_front, NULL);
+    pare_table_number(&t, item->p_feasible, NULL);
+    bool rival = j->pick.runner_up != SIZE_MAX;
+    const struct pare_comparison *d = &j->pick.against;
+    pare_table_text(&t, rival ? label(j, j->pick.runner_up) : NULL);
+    pare_table_number(&t, rival ? d->difference.value : (double)NAN, NULL);
+    pare_table_number(&t, rival ? d->difference.lo : (double)NAN, NULL);
+    pare_table_number(&t, rival ? d->difference.hi : (double)NAN, NULL);
+    pare_table_integer(&t, rival && d->ratio);
+    pare_table_integer(&t, rival && d->distinct);
+    for (size_t m = 0; m < j->choice.n_known; m++)
+        pare_table_number(&t, figure(j, j->pick.chosen, m), NULL);
+    return pare_table_print(&t, j->cli->format, stdout);
+}
+
+static int tell_infeasible(const struct job *j)
+{
+    size_t miss = j->choice.front.nearest_miss;
+    fprintf(stderr, "pare: no variant on the front meets the constraints\n");
+    if (miss != SIZE_MAX) {
+        size_t b = pare_choice_broken(&j->choice, miss);
+        fprintf(stderr, "  nearest miss: %s", label(j, miss));
+        if (b != SIZE_MAX) {
+            size_t m = j->choice.input.bounds[b].metric;
+            char value[48], limit[48];
+            pare_show_metric(metric(j, m), figure(j, miss, m), value);
+            pare_show_metric(metric(j, m),
+                             pare_front_limit(&j->choice.input.bounds[b],
+                                              figure(j, j->choice.trials.baseline, m)),
+                             limit);
+            fprintf(stderr, ": %s is %s, the limit %s (%s)", metric(j, m)->name, value, limit,
+                    j->choice.constraint_texts[b]);
+        }
+        fputc('\n', stderr);
+    }
+    fputs("  hint: --where with a wider limit on the same metric replaces the pipeline's\n",
+          stderr);
+    return PARE_EXIT_INFEASIBLE;
+}
+
+static int run(struct pare_cli *cli)
+{
+    struct job j = {.cli = cli};
+    struct pare_error err = {0};
+    int exit = PARE_EXIT_OK, rc;
+    j.store = pare_cli_store(cli, PARE_STORE_READ, &exit);
+    if (!j.store)
+        return exit;
+    PARE_TRY(load(&j, &err));
+    if (j.pick.chosen == SIZE_MAX)
+        exit = tell_infeasible(&j);
+    else if (pare_cli_option(cli, "quiet"))
+        puts(j.choice.trials.items[j.pick.chosen].hash);
+    else if (cli->format != PARE_FORMAT_TABLE)
+        exit = tell_data(&j) ? PARE_EXIT_OK : PARE_EXIT_FAILED;
+    else
+        rc = tell_people(&j, &err);
+out:
+    if (rc != PARE_OK)
+        exit = pare_cli_fail(&err);
+    pare_rows_free(&j.figures);
+    pare_pick_free(&j.pick);
+    pare_choice_free(&j.choice);
+    pare_store_close(j.store);
+    return exit;
+}
+
+static const struct pare_option options[] = {
+    {"min", 0, "METRIC", "go by the lowest METRIC; may be repeated, the first weighs most"},
+    {"max", 0, "METRIC", "go by the highest METRIC, such as top1"},
+    {"where", 'w', "CONSTRAINT",
+     "a further limit; replaces the pipeline's on the same metric and side"},
+    {"quiet", 'q', NULL, "print the hash alone"},
+    {"host", 0, "NAME", "figures of that host"},
+    {"shape", 0, "NAME", "latency of that input shape"},
+};
+
+const struct pare_command pare_command_pick = {
+    .name = "pick",
+    .summary = "Pick one variant of the front",
+    .arguments = "[PIPELINE]",
+    .about = "Of the front's members that meet the limits, the one that is best in the first "
+             "metric;\nwithin that metric's tolerance the next decides. Without --min or --max: "
+             "the pipeline's\nobjectives in order, those without a limit first.\n\n"
+             "A constraint is METRIC <= or >= NUMBER, baseline + NUMBER, baseline - NUMBER or\n"
+             "NUMBER * baseline, with the units kB, MB, GB, ms, s, % and pp. Metrics: top1,\n"
+             "latency_ms, latency_ms.SHAPE, size_bytes, macs, parameters, peak_rss_bytes.\n"
+             "Exit status 4: nothing meets the limits; the nearest miss is told.\n\n"
+             "examples:\n"
+             "  pare pick\n"
+             "  pare pick --min latency_ms --where 'top1 >= baseline - 0.01' --where 'size_bytes "
+             "<= 2 MB'\n"
+             "  pare export \"$(pare pick -q)\" -o edge/",
+    .least = 0,
+    .most = 1,
+    .flags = PARE_CMD_FORMAT | PARE_CMD_DB,
+    .options = options,
+    .n_options = PARE_COUNT(options),
+    .run = run,
+};

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "pipeline/yaml.h"
+
+/* ---- the database ---- */
+
+struct pare_store *pare_cli_store(const struct pare_cli *cli, enum pare_store_mode mode, int *exit)
+{
+    struct pare_error err = {0};
+    struct pare_store *store = NULL;
+    char *path = NULL;
+    int rc;
+    PARE_TRY(pare_store_find(cli->db, &path, &err));
+    /* Only `run` makes a database. */
+    if (mode == PARE_STORE_WRITE && !pare_file_exists(path)) {
+        rc = pare_error_set(&err, PARE_NOT_FOUND, "there is no database %s", path);
+        pare_error_hint(&err, "`pare run FILE` makes one; --db FILE names another");
+        goto out;
+    }
+    PARE_TRY(pare_store_open(path, mode, &store, &err));
+    if (pare_store_notice(store)[0])
+        fprintf(stderr, "pare: %s\n", pare_store_notice(store));
+out:
+    free(path);
+    if (rc != PARE_OK)
+        *exit = pare_cli_fail(&err);
+    return store;
+}
+
+bool pare_cli_variant(struct pare_store *store, const char *text, struct pare_store_ref *out,
+                      int *exit)
+{
+    struct pare_error err = {0};
+    if (pare_store_resolve(store, text, NULL, out, &err) == PARE_OK)
+        return true;
+    *exit = pare_cli_fail(&err);
+    return false;
+}
+
+/* ---- answers ---- */
+
+static int keep_row(void *user, const struct pare_row *row, struct pare_error *err)
+{
+    struct pare_rows *r = user;
+    if (!row->values) {
+        r->n_columns = row->n;
+        r->names = pare_pool_alloc(&r->pool, row->n, sizeof *r->names);
+        for (size_t i = 0; r->names && i < row->n; i++) {
+            r->names[i] = pare_pool_strdup(&r->pool, row->names[i]);
+            if (!r->names[i])
+                return pare_error_nomem(err, 0);
+        }
+        return r->names ? PARE_OK : pare_error_nomem(err, 0);
+    }
+    if (!pare_grow(&r->cells, &r->cap, (r->n + 1) * r->n_columns, sizeof *r->cells))
+        return pare_error_nomem(err, 0);
+    for (size_t i = 0; i < row->n; i++) {
+        struct pare_cell *to = &r->cells[r->n * r->n_columns + i];
+        *to = row->values[i];
+        if (to->type == PARE_VALUE_BLOB) {
+            to->text = pare_pool_printf(&r->pool, "(%zu bytes)", to->size);
+        } else if (to->type == PARE_VALUE_TEXT) {
+            to->text = pare_pool_strndup(&r->pool, to->text, to->size);
+        } else {
+            continue;
+        }
+        if (!to->text)
+            return pare_error_nomem(err, to->size);
+    }
+    r->n++;
+    return PARE_OK;
+}
+
+int pare_rows_load(struct pare_store *store, const char *sql, const struct pare_argument *args,
+                   size_t n_args, struct pare_rows *out, struct pare_error *err)
+{
+    *out = (struct pare_rows){0};
+    int rc = pare_store_query(store, sql, args, n_args, keep_row, out, err);
+    if (rc != PARE_OK)
+        pare_rows_free(out);
+    return rc;
+}
+
+void pare_rows_free(struct pare_rows *rows)
+{
+    free(rows->cells);
+    pare_pool_free(&rows->pool);
+    *rows = (struct pare_rows){0};
+}
+
+static const struct pare_cell *cell_at(const struct pare_rows *rows, size_t row, const char *column)
+{
+    for (size_t i = 0; row < rows->n && i < rows->n_columns; i++) {
+        if (strcmp(rows->names[i], column) == 0)
+            return &rows->cells[row * rows->n_columns + i];
+    }
+    return NULL;
+}
+
+const char *pare_rows_text(const struct pare_rows *rows, size_t row, const char *column)
+{
+    const struct pare_cell *c = cell_at(rows, row, column);
+    return c && c->type == PARE_VALUE_TEXT ? c->text : NULL;
+}
+
+double pare_rows_number(const struct pare_rows *rows, size_t row, const char *column)
+{
+    const struct pare_cell *c = cell_at(rows, row, column);
+    return c && (c->type == PARE_VALUE_INTEGER || c->type == PARE_VALUE_REAL) ? c->real
+                                                                              : (double)NAN;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+void pare_rows_cell(const struct pare_rows *rows, size_t row, size_t column,
+                    enum pare_format format, struct pare_table *to)
+{
+    const struct pare_cell *c = &rows->cells[row * rows->n_columns + column];
+    const char *name = rows->names[column];
+    bool people = format == PARE_FORMAT_TABLE || format == PARE_FORMAT_MARKDOWN;
+    char text[64];
+    switch (c->type) {
+    case PARE_VALUE_INTEGER:
+        if (people && (strcmp(name, "macs") == 0 || strcmp(name, "parameters") == 0)) {
+            pare_show_count(c->real, text);
+            pare_table_number(to, c->real, text);
+        } else if (people && (ends_with(name, "_bytes") || strcmp(name, "bytes") == 0)) {
+            pare_show_bytes(c->real, text);
+            pare_table_number(to, c->real, text);
+        } else {
+            pare_table_integer(to, c->integer);
+        }
+        break;
+    case PARE_VALUE_REAL:
+        snprintf(text, sizeof text, fabs(c->real) < 100 ? "%.4f" : "%.6g", c->real);
+        if (fabs(c->real) < 0.00005 && c->real != 0)
+            snprintf(text, sizeof text, "%.4g", c->real);
+        pare_table_number(to, c->real, people ? text : NULL);
+        break;
+    case PARE_VALUE_TEXT:
+        if (people && c->size == 64 && strspn(c->text, "0123456789abcdef") == 64) {
+            snprintf(text, sizeof text, "%.7s", c->text); /* hashes in short */
+            pare_table_text(to, text);
+        } else {
+            pare_table_text(to, c->text);
+        }
+        break;
+    case PARE_VALUE_BLOB:
+        pare_table_text(to, c->text);
+        break;
+    case PARE_VALUE_NULL:
+        pare_table_text(to, NULL);
+        break;
+    }
+}
+
+bool pare_rows_print(const struct pare_rows *rows, enum pare_format format, FILE *to)
+{
+    struct pare_table t = {0};
+    for (size_t i = 0; i < rows->n_columns; i++)
+        pare_table_column(&t, rows->names[i]);
+    for (size_t r = 0; r < rows->n; r++) {
+        for (size_t i = 0; i < rows->n_columns; i++)
+            pare_rows_cell(rows, r, i, format, &t);
+    }
+    return pare_table_print(&t, format, to);
+}
+
+json_t *pare_rows_json(const struct pare_rows *rows)
+{
+    json_t *list = json_array();
+    for (size_t r = 0; list && r < rows->n; r++) {
+        json_t *row = json_object();
+        for (size_t i = 0; i < rows->n_columns; i++) {
+            const struct pare_cell *c = &rows->cells[r * rows->n_columns + i];
+            json_object_set_new(row, rows->names[i],
+                                c->type == PARE_VALUE_INTEGER ? json_integer(c->integer)
+                                : c->type == PARE_VALUE_REAL  ? json_real(c->real)
+                                : c->type == PARE_VALUE_NULL  ? json_null()
+                                                              : json_string(c->text));
+        }
+        json_array_append_new(list, row);
+    }
+    return list;
+}
+
+int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,
+                        struct pare_rows *out, struct pare_error *err)
+{
+    const struct pare_argument args[] = {{"pipeline", choice->trials.pipeline},
+                                         {"host", choice->trials.host},
+                                         {"shape", choice->trials.shape}};
+    return pare_rows_load(store,
+                          "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS :host "
+                          "AND shape IS :shape",
+                          args, PARE_COUNT(args), out, err);
+}
+
+size_t pare_choice_row(const struct pare_choice *choice, const struct pare_rows *figures,
+                       size_t variant)
+{
+    for (size_t r = 0; r < figures->n; r++) {
+        const char *hash = pare_rows_text(figures, r, "variant");
+        if (hash && strcmp(hash, choice->trials.items[variant].hash) == 0)
+            return r;
+    }
+    return SIZE_MAX;
+}
+
+/* ---- models ---- */
+
+/* The path that a pipeline's YAML names as its model. NULL: it cannot be told. */
+static char *model_in_yaml(const char *source, const char *yaml_path)
+{
+    struct pare_diags diags = {0};
+    struct pare_yaml_tree tree = {0};
+    char *out = NULL;
+    if (source && pare_yaml_parse("pipeline", source, strlen(source), &diags, &tree) == PARE_OK) {
+        const struct pare_yaml *node = pare_yaml_get(tree.root, "model");
+        char *folder = pare_path_folder(yaml_path ? yaml_path : ".");
+        if (node && node->text && folder)
+            out = pare_path_join(folder, node->text);
+        free(folder);
+    }
+    pare_yaml_free(&tree);
+    pare_diags_free(&diags);
+    return out;
+}
+
+/* The untouched model of the pipelines that a variant is the baseline of. */
+static int baseline_file(struct pare_store *store, const struct pare_store_ref *ref, char **out,
+                         struct pare_error *err)
+{
+    struct pare_rows rows;
+    const struct pare_argument arg = {"hash", ref->hash};
+    int rc = pare_rows_load(store,
+                            "SELECT p.path, p.source FROM variants v JOIN pipeline p "
+                            "ON p.name = v.pipeline WHERE v.variant = :hash AND v.is_baseline "
+                            "GROUP BY p.name ORDER BY p.planned_at DESC",
+                            &arg, 1, &rows, err);
+    for (size_t i = 0; rc == PARE_OK && !*out && i < rows.n; i++) {
+        char *path =
+            model_in_yaml(pare_rows_text(&rows, i, "source"), pare_rows_text(&rows, i, "path"));
+        if (path && pare_file_exists(path))
+            *out = path;
+        else
+            free(path);
+    }
+    if (rc == PARE_OK)
+        pare_rows_free(&rows);
+    return rc;
+}
+
+int pare_variant_file(struct pare_store *store, const struct pare_store_ref *ref, char **out,
+                      struct pare_error *err)
+{
+    struct pare_rows rows = {0};
+    const struct pare_argument arg = {"hash", ref->hash};
+    char *folder = NULL;
+    int rc;
+    *out = NULL;
+    PARE_TRY(pare_rows_load(store,
+                            "SELECT path FROM artifacts WHERE variant = :hash ORDER BY created_at "
+                            "DESC, sha256",
+                            &arg, 1, &rows, err));
+    folder = pare_path_folder(pare_store_path(store));
+    for (size_t i = 0; folder && !*out && i < rows.n; i++) {
+        char *path = pare_path_join(folder, pare_rows_text(&rows, i, "path"));
+        if (path && pare_file_exists(path))
+            *out = path;
+        else
+            free(path);
+    }
+    if (!*out)
+        PARE_TRY(baseline_file(store, ref, out, err));
+    if (!*out) {
+        rc = pare_error_set(err, PARE_NOT_FOUND, "the model of '%s' is not kept", ref->label);
+        pare_error_detail(err, "%zu file%s known, none is there", rows.n, rows.n == 1 ? "" : "s");
+        pare_error_hint(err, "run its pipeline again to build it");
+    }
+out:
+    free(folder);
+    pare_rows_free(&rows);
+    return rc;
+}
+
+/* "runs/pare.db" is there: `*out` is opened for reading; it stays NULL when there is none. */
+static int open_if_there(const struct pare_cli *cli, struct pare_store **out,
+                         struct pare_error *err)
+{
+    char *path = NULL;
+    int rc;
+    *out = NULL;
+    PARE_TRY(pare_store_find(cli->db, &path, err));
+    if (cli->db || pare_file_exists(path))
+        PARE_TRY(pare_store_open(path, PARE_STORE_READ, out, err));
+out:
+    free(path);
+    return rc;
+}
+
+int pare_cli_model(const struct pare_cli *cli, const char *text, struct pare_model **out,
+                   char **name, struct pare_error *err)
+{
+    struct pare_store *store = NULL;
+    struct pare_store_ref ref;
+    char *path = NULL;
+    int rc = PARE_OK;
+    *out = NULL;
+    if (!pare_file_exists(text) && (cli->db || !strchr(text, '/'))) {
+        PARE_TRY(open_if_there(cli, &store, err));
+        if (store) {
+            rc = pare_store_resolve(store, text, NULL, &ref, err);
+            if (rc == PARE_NOT_FOUND)
+                pare_error_detail(err, "nor a file or folder of that name");
+            if (rc != PARE_OK)
+                goto out;
+            PARE_TRY(pare_variant_file(store, &ref, &path, err));
+        }
+    }
+    PARE_TRY(pare_model_open(path ? path : text, out, err));
+    if (name) {
+        *name = pare_strdup(path ? ref.label : text);
+        if (!*name)
+            rc = pare_error_nomem(err, 0);
+    }
+out:
+    if (rc != PARE_OK) {
+        pare_model_free(*out);
+        *out = NULL;
+    }
+    pare_store_close(store);
+    free(path);
+    return rc;
+}
+
+int pare_cli_refuse_overwrite(const char *path, bool force, struct pare_error *err)
+{
+    if (force || !pare_file_exists(path))
+        return PARE_OK;
+    pare_error_set(err, PARE_INVALID, "%s is there already", path);
+    pare_error_hint(err, "--force overwrites it");
+    return PARE_INVALID;
+}
+
+/* ---- figures ---- */
+
+bool pare_cli_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < PARE_COUNT(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
+    }
+    return false;
+}
+
+void pare_show_metric(const struct pare_metric *metric, double value, char *out)
+{
+    if (isnan(value)) {
+        snprintf(out, 48, "unknown");
+        return;
+    }
+    switch (metric->unit) {
+    case PARE_METRIC_FRACTION:
+        snprintf(out, 48, "%.4f", value);
+        break;
+    case PARE_METRIC_MS:
+        snprintf(out, 48, "%.3f ms", value);
+        break;
+    case PARE_METRIC_BYTES:
+        if (value < 0) {
+            out[0] = '-';
+            pare_show_bytes(-value, out + 1);
+        } else {
+            pare_show_bytes(value, out);
+        }
+        break;
+    case PARE_METRIC_COUNT:
+        pare_show_count(value, out);
+        break;
+    }
+}
+
+void pare_show_comparison(const struct pare_metric *metric, const struct pare_comparison *c,
+                          char *out)
+{
+    const struct pare_interval *d = &c->difference;
+    char text[48];
+    if (c->ratio) {
+        snprintf(out, 160, "%s %.3fx [%.3f, %.3f]", metric->name, d->value, d->lo, d->hi);
+    } else if (d->lo == d->hi) {
+        pare_show_metric(metric, d->value, text);
+        snprintf(out, 160, "%s %s%s", metric->name, d->value >= 0 ? "+" : "", text);
+    } else {
+        snprintf(out, 160, "%s %+.4f [%+.4f, %+.4f]", metric->name, d->value, d->lo, d->hi);
+    }
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_CLI_SHOW_H
+#define PARE_CLI_SHOW_H
+
+#include "cli/command.h"
+#include "db/store.h"
+#include "model/model.h"
+#include "pipeline/choose.h"
+
+/* What several commands share: opening what was named, and answers of the database as tables. */
+
+/* Open the database that the command means and tell its notice, if there is one. NULL: an error was
+ * printed and `*exit` holds the status. */
+struct pare_store *pare_cli_store(const struct pare_cli *cli, enum pare_store_mode mode, int *exit);
+
+/* The variant a person means; the same manner of failing. */
+bool pare_cli_variant(struct pare_store *store, const char *text, struct pare_store_ref *out,
+                      int *exit);
+
+/* The answer to a query, kept: rows of cells. Release with pare_rows_free(). */
+struct pare_rows {
+    struct pare_pool pool;
+    size_t n, n_columns, cap;
+    const char **names;
+    struct pare_cell *cells;
+};
+int pare_rows_load(struct pare_store *store, const char *sql, const struct pare_argument *args,
+                   size_t n_args, struct pare_rows *out, struct pare_error *err);
+void pare_rows_free(struct pare_rows *rows);
+/* A cell by row and column name: NULL or NaN when it is missing. The column must be there. */
+const char *pare_rows_text(const struct pare_rows *rows, size_t row, const char *column);
+double pare_rows_number(const struct pare_rows *rows, size_t row, const char *column);
+/* Add one cell to a table as people read it: bytes as MB, hashes short, six digits. Exact in other
+ * formats than the table. */
+void pare_rows_cell(const struct pare_rows *rows, size_t row, size_t column,
+                    enum pare_format format, struct pare_table *to);
+/* The whole answer. False: memory ran out or stdout could not be written. */
+bool pare_rows_print(const struct pare_rows *rows, enum pare_format format, FILE *to);
+
+/* An array of objects, one per row; a new reference. NULL: no memory. */
+json_t *pare_rows_json(const struct pare_rows *rows);
+
+/* The rows of the view `variants` for a choice's pipeline, host and shape: the figures as everybody
+ * sees them; and the row of one of its variants (SIZE_MAX: none). */
+int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,
+                        struct pare_rows *out, struct pare_error *err);
+size_t pare_choice_row(const struct pare_choice *choice, const struct pare_rows *figures,
+                       size_t variant);
+
+/* A model by path, or, when there is no such file and a database exists, a variant of it by name.
+ * `*name` (may be NULL) gets what to call it, freed with free(). */
+int pare_cli_model(const struct pare_cli *cli, const char *text, struct pare_model **out,
+                   char **name, struct pare_error *err);
+/* The file that holds a built variant, or the baseline's own; freed with free(). PARE_NOT_FOUND: it
+ * is not kept. */
+int pare_variant_file(struct pare_store *store, const struct pare_store_ref *ref, char **out,
+                      struct pare_error *err);
+
+/* Whether the terminal's character set is UTF-8, by the environment. */
+bool pare_cli_utf8(void);
+
+/* How one metric's value, and a comparison in it, is written: "0.8671", "0.84 MB", "0.402 ms",
+ * "-0.0014", "1.87x". `out` holds 48 bytes. */
+void pare_show_metric(const struct pare_metric *metric, double value, char *out);
+/* "d_top1 -0.0014 [-0.0035, 0.0007]", "latency 0.53x [0.52, 0.55]"; `out` holds 160 bytes. */
+void pare_show_comparison(const struct pare_metric *metric, const struct pare_comparison *c,
+                          char *out);
+
+/* Write a file unless it is there already and `force` is not given. */
+int pare_cli_refuse_overwrite(const char *path, bool force, struct pare_error *err);
+
+#endif
