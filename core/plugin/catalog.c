@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "plugin/descriptor.h"
+#include "plugin/fpstate.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -87,37 +88,23 @@ void pare_catalog_free(struct pare_catalog *c)
     free(c);
 }
 
-/* The control bits of the SSE unit, without the sticky flags. */
-static unsigned fp_control(void)
-{
-#if defined(__x86_64__)
-    return __builtin_ia32_stmxcsr() & 0xffc0u;
-#else
-    return 0;
-#endif
-}
-
-static void set_fp_control(unsigned control)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~0xffc0u) | control);
-#else
-    (void)control;
-#endif
-}
-
+/* Open a shared object and ask for its descriptor. Its constructors and its entry run with the
+ * floating-point control at its default, so that turning on flush-to-zero is seen even in a process
+ * that has it on. */
 static int load(struct pare_plugin_file *f, struct pare_error *err)
 {
-    unsigned before = fp_control();
+    const struct pare_plugin *theirs = NULL;
+    pare_plugin_entry entry;
+    unsigned before = pare_fp_control();
+    pare_fp_set_control(PARE_FP_DEFAULT);
     void *handle = dlopen(f->path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    unsigned after = fp_control();
-    if (before != after) {
-        set_fp_control(before);
-        pare_error_set(err, PARE_INVALID, "%s changes the floating-point state when it is loaded",
-                       f->path);
-        pare_error_hint(err, "it was linked with -ffast-math or -Ofast: link it without");
-        return PARE_INVALID;
+    void *symbol = handle ? dlsym(handle, PARE_PLUGIN_ENTRY) : NULL;
+    if (symbol) {
+        memcpy(&entry, &symbol, sizeof entry); /* dlsym() hands out an object pointer */
+        theirs = entry();
     }
+    unsigned after = pare_fp_control();
+    pare_fp_set_control(before);
     if (!handle) {
         const char *why = dlerror();
         pare_error_set(err, PARE_INVALID, "cannot load %s", f->path);
@@ -125,16 +112,19 @@ static int load(struct pare_plugin_file *f, struct pare_error *err)
         pare_error_hint(err, "ldd %s shows what it needs", f->path);
         return PARE_INVALID;
     }
-    void *symbol = dlsym(handle, PARE_PLUGIN_ENTRY);
+    if (after != PARE_FP_DEFAULT) {
+        pare_error_set(err, PARE_INVALID, "%s changes the floating-point state when it is loaded",
+                       f->path);
+        pare_error_hint(err, "it was linked with -ffast-math or -Ofast: link it without");
+        return PARE_INVALID;
+    }
     if (!symbol) {
         pare_error_set(err, PARE_INVALID, "%s is no Pare plugin: it has no %s", f->path,
                        PARE_PLUGIN_ENTRY);
         pare_error_hint(err, "PARE_PLUGIN(descriptor) in its source defines it");
         return PARE_INVALID;
     }
-    pare_plugin_entry entry;
-    memcpy(&entry, &symbol, sizeof entry); /* dlsym() hands out an object pointer */
-    return pare_descriptor_take(entry(), f, err);
+    return pare_descriptor_take(theirs, f, err);
 }
 
 /* Load one file, or find that it is loaded. */
@@ -208,11 +198,6 @@ static char *file_in(const char *folder, const char *id, size_t layout)
     return pare_str_take(&s);
 }
 
-static bool id_is_plain(const char *id)
-{
-    return *id && *id != '.' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(id);
-}
-
 static int not_found(struct pare_catalog *c, const char *name, struct pare_error *err)
 {
     const struct pare_plugin_file *const *list;
@@ -253,7 +238,7 @@ int pare_catalog_find(struct pare_catalog *c, const char *name, const char *fold
             return PARE_OK;
         }
     }
-    for (size_t f = 0; f < c->n_folders && id_is_plain(name); f++) {
+    for (size_t f = 0; f < c->n_folders && pare_plugin_id_is_plain(name); f++) {
         for (size_t l = 0; l < LAYOUTS; l++) {
             char *path = file_in(c->folders[f], name, l);
             if (!path)
@@ -282,7 +267,7 @@ static char *entry_id(const char *name)
     struct pare_str s = {0};
     pare_str_append_n(&s, name, n);
     char *id = pare_str_take(&s);
-    if (id && !id_is_plain(id)) {
+    if (id && !pare_plugin_id_is_plain(id)) {
         free(id);
         return NULL;
     }

@@ -2,6 +2,7 @@
 /* The host's first table, and what surrounds every call into a plugin. */
 #include "plugin/context.h"
 #include "base/str.h"
+#include "plugin/fpstate.h"
 
 #include <math.h>
 #include <omp.h>
@@ -25,14 +26,22 @@ void pare_ctx_begin(struct pare_ctx *ctx, struct pare_stage *stage,
     pare_random_seed(&ctx->random, strtoull(hex, NULL, 16));
 }
 
+/* What an entry point was given lives until it returns: a transform that goes unit by unit holds
+ * one unit's memory, not the model's. */
+static void free_handed_out(struct pare_ctx *ctx)
+{
+    for (size_t i = 0; i < ctx->n_blocks; i++)
+        free(ctx->blocks[i]);
+    ctx->n_blocks = 0;
+    pare_pool_free(&ctx->scratch);
+}
+
 void pare_ctx_end(struct pare_ctx *ctx)
 {
     for (size_t i = 0; i < PARE_UNIT_KINDS; i++)
         pare_units_free(&ctx->units[i]);
-    for (size_t i = 0; i < ctx->n_blocks; i++)
-        free(ctx->blocks[i]);
+    free_handed_out(ctx);
     free(ctx->blocks);
-    pare_pool_free(&ctx->scratch);
 }
 
 int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...)
@@ -51,43 +60,25 @@ int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...)
 
 #define THREADS_MAX 1024
 
-static unsigned fp_control(void)
-{
-#if defined(__x86_64__)
-    return __builtin_ia32_stmxcsr() & 0xffc0u; /* without the sticky flags */
-#else
-    return 0;
-#endif
-}
-
-static void set_fp_control(unsigned control)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~0xffc0u) | control);
-#else
-    (void)control;
-#endif
-}
-
 /* Note every thread's state, or (restore) put it back and tell whether one had changed. */
 static bool visit_threads(unsigned *state, int n, bool restore)
 {
     bool changed = false;
     if (n == 1) {
-        changed = restore && fp_control() != state[0];
+        changed = restore && pare_fp_control() != state[0];
         if (restore)
-            set_fp_control(state[0]);
-        state[0] = fp_control();
+            pare_fp_set_control(state[0]);
+        state[0] = pare_fp_control();
         return changed;
     }
 #pragma omp parallel num_threads(n) reduction(|| : changed)
     {
         int t = omp_get_thread_num();
         if (restore) {
-            changed = fp_control() != state[t];
-            set_fp_control(state[t]);
+            changed = pare_fp_control() != state[t];
+            pare_fp_set_control(state[t]);
         } else {
-            state[t] = fp_control();
+            state[t] = pare_fp_control();
         }
     }
     return changed;
@@ -99,8 +90,12 @@ int pare_ctx_call(struct pare_ctx *ctx, const char *entry, int (*call)(struct pa
     unsigned state[THREADS_MAX];
     const char *id = ctx->plugin->desc.id;
     int n = (int)PARE_MAX(1u, PARE_MIN(ctx->stage->env->threads, (unsigned)THREADS_MAX));
+    for (int t = 0; t < n; t++) /* for threads that come to life later */
+        state[t] = pare_fp_control();
     visit_threads(state, n, false);
+    ctx->reported = false;
     int rc = call(ctx, user);
+    free_handed_out(ctx);
     if (visit_threads(state, n, true)) {
         pare_error_set(ctx->err, PARE_FAILED, "plugin '%s' changed the floating-point state in %s",
                        id, entry);
@@ -233,7 +228,7 @@ static int no_such(struct pare_ctx *ctx, const char *param)
 {
     return pare_ctx_fail(ctx, PARE_INVALID,
                          "plugin '%s' asks for a parameter '%s' that it did not declare so",
-                         ctx->plugin->desc.id, param);
+                         ctx->plugin->desc.id, param ? param : "(none)");
 }
 
 static int host_get_real(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
@@ -278,12 +273,13 @@ static int host_get_text(struct pare_ctx *ctx, const struct pare_unit *unit, con
 static int host_get_ints(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
                          const int64_t **values, uint32_t *n)
 {
+    const struct pare_param *p = pare_plugin_param(&ctx->plugin->desc, param);
     const json_t *j = find_value(ctx, param, 1u << PARE_INTS);
     (void)unit;
     *values = NULL;
     *n = 0;
-    if (!json_is_array(j))
-        return pare_plugin_param(&ctx->plugin->desc, param) ? PARE_OK : no_such(ctx, param);
+    if (!json_is_array(j)) /* declared, and left empty */
+        return p && p->type == PARE_INTS ? PARE_OK : no_such(ctx, param);
     int64_t *own = pare_pool_alloc(&ctx->scratch, json_array_size(j), sizeof *own);
     if (!own)
         return pare_ctx_fail(ctx, PARE_NOMEM, "out of memory");
@@ -312,9 +308,10 @@ static const void *host_extension(struct pare_ctx *ctx, const char *id)
         {PARE_EXT_TABLE, &pare_service_table},
         {PARE_EXT_ALLOCATION, &pare_service_allocation},
     };
-    (void)ctx;
+    if (!ctx->stage->graph) /* `check` runs without a model: there is nothing to serve */
+        return NULL;
     for (size_t i = 0; i < PARE_COUNT(tables); i++) {
-        if (strcmp(tables[i].id, id) == 0)
+        if (id && strcmp(tables[i].id, id) == 0)
             return tables[i].table;
     }
     return NULL;

@@ -16,7 +16,7 @@ struct pare_value_stats {
     uint32_t value, width;
     double weight;                                   /* tokens seen, each counted by its size */
     double *mean, *mean_abs, *mean_square, *max_abs; /* width each */
-    double *token; /* the one being added, as f64 */
+    double *token;                                   /* the one being added, as f64 */
     double *gram;                                    /* width * width, or NULL */
 };
 

@@ -130,6 +130,11 @@ static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file
     return PARE_OK;
 }
 
+bool pare_plugin_id_is_plain(const char *id)
+{
+    return *id && *id != '.' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(id);
+}
+
 static const char *check_entries(const struct pare_plugin *d)
 {
     if (d->kind == PARE_TRANSFORM)
@@ -164,16 +169,17 @@ int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_fi
     memcpy(&f->desc, theirs, PARE_MIN(theirs->struct_size, sizeof f->desc));
     f->desc.params = NULL;
     f->desc.struct_size = sizeof f->desc;
-    if (!f->desc.id || !*f->desc.id || strlen(f->desc.id) > 100 || !f->desc.version ||
-        !f->desc.summary || !f->desc.license || !f->desc.author)
-        return bad(f, err, "it lacks id, version, summary, author or licence");
+    if (!f->desc.id || strlen(f->desc.id) > 100 || !pare_plugin_id_is_plain(f->desc.id))
+        return bad(f, err, "its id is not made of a-z, 0-9, '-', '_' and '.'");
+    if (!f->desc.version || !f->desc.summary || !f->desc.license || !f->desc.author)
+        return bad(f, err, "it lacks version, summary, author or licence");
     const char *wrong = check_entries(&f->desc);
     return wrong ? bad(f, err, wrong) : take_params(theirs, f, err);
 }
 
 const struct pare_param *pare_plugin_param(const struct pare_plugin *plugin, const char *name)
 {
-    for (uint32_t i = 0; i < plugin->n_params; i++) {
+    for (uint32_t i = 0; name && i < plugin->n_params; i++) {
         if (strcmp(plugin->params[i].name, name) == 0)
             return &plugin->params[i];
     }

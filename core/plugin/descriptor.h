@@ -2,12 +2,17 @@
 #ifndef PARE_PLUGIN_DESCRIPTOR_H
 #define PARE_PLUGIN_DESCRIPTOR_H
 
+#include <stdbool.h>
+
 #include "plugin/catalog.h"
 
 /* Copy a plugin's descriptor into `out->desc`, as much as both sides know, and check all of it:
  * versions, identity, entry points, parameters. */
 int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_file *out,
                          struct pare_error *err);
+
+/* Ids are also names of files: lower case, digits, '-', '_' and '.', which does not come first. */
+bool pare_plugin_id_is_plain(const char *id);
 
 /* Whether a value in text is of the parameter's type and within its bounds; `why` (may be NULL)
  * gets what was expected. */

@@ -3,8 +3,19 @@
 #include "plugin/context.h"
 
 #include <lapacke.h>
+#include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* OpenBLAS splits its work by threads, and with it the order of its sums: on one thread the bits
+ * are the same whatever the number of threads. Returns what was set before. */
+static int one_thread(void)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return before;
+}
 
 /* A damped copy: a + damp * mean(diag a) * I. */
 static double *damped(uint32_t n, const double *a, double damp)
@@ -32,12 +43,15 @@ int pare_linalg_solve(uint32_t n, const double *a, double damp, uint32_t m, doub
                       struct pare_error *err)
 {
     double *copy = damped(n, a, damp);
-    int rc = PARE_OK;
+    int rc = PARE_OK, threads;
     if (!copy)
         return pare_error_nomem(err, (size_t)n * n * sizeof *copy);
-    if (LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, (lapack_int)m, copy, (lapack_int)n, b,
+    threads = one_thread();
+    if (n && m &&
+        LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, (lapack_int)m, copy, (lapack_int)n, b,
                       (lapack_int)m) != 0)
         rc = not_definite(err);
+    omp_set_num_threads(threads);
     free(copy);
     return rc;
 }
@@ -58,12 +72,13 @@ static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a,
 {
     double *copy = damped(n, a, damp);
     lapack_int order = (lapack_int)n;
-    int rc = PARE_OK;
+    int rc = PARE_OK, threads;
     if (!copy)
         return report(ctx, pare_error_nomem(ctx->err, (size_t)n * n * sizeof *copy));
-    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
-        LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
-        LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0) {
+    threads = one_thread();
+    if (n && (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
+              LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
+              LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0)) {
         rc = not_definite(ctx->err);
     } else {
         for (uint32_t i = 0; i < n; i++) {
@@ -71,13 +86,18 @@ static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a,
                 a[(size_t)i * n + j] = j < i ? 0 : copy[(size_t)i * n + j];
         }
     }
+    omp_set_num_threads(threads);
     free(copy);
     return report(ctx, rc);
 }
 
 static int service_eigen(struct pare_ctx *ctx, uint32_t n, double *a, double *values)
 {
-    if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)n, a, (lapack_int)n, values) != 0)
+    int threads = one_thread();
+    int failed =
+        n ? LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)n, a, (lapack_int)n, values) : 0;
+    omp_set_num_threads(threads);
+    if (failed)
         return pare_ctx_fail(ctx, PARE_FAILED, "the eigenvalues of a matrix did not converge");
     return PARE_OK;
 }
@@ -93,6 +113,8 @@ static void swap(double *a, double *b)
 static double service_select(double *x, size_t n, size_t k)
 {
     size_t lo = 0, hi = n - 1;
+    if (k >= n)
+        return (double)NAN;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2, i = lo, j = hi;
         if (x[mid] < x[lo])

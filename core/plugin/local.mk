@@ -5,6 +5,7 @@ libhost_la_SOURCES += \
 	core/plugin/descriptor.c core/plugin/descriptor.h \
 	core/plugin/distance.c \
 	core/plugin/fit.c core/plugin/fit.h \
+	core/plugin/fpstate.h \
 	core/plugin/lapack.c \
 	core/plugin/restart.c \
 	core/plugin/service_choice.c \

@@ -82,6 +82,7 @@ static int choose_points(const struct pare_stage *stage, struct pare_restart *r,
 {
     const struct pare_graph *g = stage->entry;
     uint32_t *live = pare_alloc(g->n_values, sizeof *live);
+    int32_t last = pare_graph_writer(g, hidden_value(g)); /* every run has to compute it */
     size_t total = 0;
     int rc = PARE_OK;
     r->points = pare_calloc(g->n_nodes, sizeof *r->points);
@@ -89,7 +90,7 @@ static int choose_points(const struct pare_stage *stage, struct pare_restart *r,
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    for (uint32_t i = 1; i < g->n_nodes; i++) {
+    for (uint32_t i = 1; (int32_t)i <= last; i++) {
         uint32_t n = pare_graph_live(g, i, live);
         bool image = false;
         size_t floats = 0;
@@ -164,9 +165,11 @@ static bool same_node(const struct pare_node *a, const struct pare_node *b)
 {
     return a->op == b->op && a->n_inputs == b->n_inputs &&
            memcmp(a->inputs, b->inputs, a->n_inputs * sizeof *a->inputs) == 0 &&
-           a->outputs[0] == b->outputs[0] && a->weight == b->weight && a->bias == b->bias &&
-           a->a == b->a && a->b == b->b && a->activation_bits == b->activation_bits &&
-           a->heads == b->heads && a->merge == b->merge && a->scale == b->scale;
+           a->outputs[0] == b->outputs[0] && (a->n_outputs < 2 || a->outputs[1] == b->outputs[1]) &&
+           a->weight == b->weight && a->bias == b->bias && a->a == b->a && a->b == b->b &&
+           a->activation_bits == b->activation_bits && a->kernel == b->kernel &&
+           a->prefix == b->prefix && a->heads == b->heads && a->activation == b->activation &&
+           a->token == b->token && a->merge == b->merge && a->eps == b->eps && a->scale == b->scale;
 }
 
 /* The first node at which the two graphs differ. */

@@ -165,20 +165,28 @@ static int allocation_range(struct pare_ctx *ctx, double *min, double *max, uint
     return PARE_OK;
 }
 
-static int allocation_choose(struct pare_ctx *ctx, uint32_t row, double value)
+/* Whether the parameter that is being allocated can have that value. */
+static int check_option(struct pare_ctx *ctx, double value)
 {
     double min = 0, max = 0;
     uint32_t integer = 0;
     int rc = allocation_range(ctx, &min, &max, &integer);
+    if (rc == PARE_OK && (!isfinite(value) || value < min || value > max ||
+                          (integer && (value != rint(value) || fabs(value) > 0x1p53))))
+        rc = pare_ctx_fail(ctx, PARE_INVALID,
+                           "allocator '%s' chooses %g for '%s', which is out of range",
+                           ctx->plugin->desc.id, value, ctx->param->name);
+    return rc;
+}
+
+static int allocation_choose(struct pare_ctx *ctx, uint32_t row, double value)
+{
+    int rc = check_option(ctx, value);
     if (rc != PARE_OK)
         return rc;
     if (row >= allocation_units(ctx))
         return pare_ctx_fail(ctx, PARE_INVALID, "allocator '%s' chooses for row %u of %u",
                              ctx->plugin->desc.id, row, allocation_units(ctx));
-    if (!(value >= min && value <= max) || (integer && value != rint(value)))
-        return pare_ctx_fail(ctx, PARE_INVALID,
-                             "allocator '%s' chooses %g for '%s', which is out of range",
-                             ctx->plugin->desc.id, value, ctx->param->name);
     ctx->chosen[row] = value;
     return PARE_OK;
 }
@@ -187,6 +195,11 @@ static int allocation_measure(struct pare_ctx *ctx, const double *values, double
 {
     if (!ctx->measure)
         return pare_ctx_fail(ctx, PARE_INVALID, "there is nothing to measure here");
+    for (uint32_t i = 0; i < allocation_units(ctx); i++) {
+        int rc = check_option(ctx, values[i]);
+        if (rc != PARE_OK)
+            return rc;
+    }
     return ctx->measure(ctx, values, distortion);
 }
 

@@ -40,10 +40,12 @@ static int calibration_moments(struct pare_ctx *ctx, const struct pare_unit *lin
     int rc;
     PARE_TRY(needs(ctx, PARE_NEEDS_MOMENTS, "moments"));
     PARE_TRY(pare_statistics_get(ctx, linear, false, &s));
-    *mean = s->mean;
-    *mean_abs = s->mean_abs;
-    *mean_square = s->mean_square;
-    *max_abs = s->max_abs;
+    const double *const arrays[] = {s->mean, s->mean_abs, s->mean_square, s->max_abs};
+    const double **const wanted[] = {mean, mean_abs, mean_square, max_abs};
+    for (size_t i = 0; i < PARE_COUNT(arrays); i++) {
+        if (wanted[i]) /* NULL: of no interest */
+            *wanted[i] = arrays[i];
+    }
 out:
     return rc;
 }
@@ -63,6 +65,8 @@ out:
 static int calibration_cosine(struct pare_ctx *ctx, const struct pare_unit *unit, double *out)
 {
     int rc = needs(ctx, PARE_NEEDS_COSINE, "cosines");
+    if (rc == PARE_OK && !unit)
+        rc = pare_ctx_fail(ctx, PARE_INVALID, "a cosine of no unit is asked for");
     return rc != PARE_OK ? rc : pass(ctx, pare_fit_cosine(ctx->stage, unit, out, ctx->err));
 }
 
@@ -72,6 +76,8 @@ static int columns_of(struct pare_ctx *ctx, const struct pare_graph *g,
 {
     struct pare_branch b;
     bool head = unit->kind == PARE_UNIT_HEAD;
+    if (!unit)
+        return pare_ctx_fail(ctx, PARE_INVALID, "the activity of no unit is asked for");
     if (!unit->within || (!head && unit->kind != PARE_UNIT_CHANNEL) ||
         !pare_branch_find(g, unit->within, &b) || (head ? b.attention : b.producer) < 0 ||
         b.consumer < 0)
@@ -269,9 +275,13 @@ static int probe_run(struct pare_ctx *ctx, const struct pare_alter *alters, uint
     float *out = NULL;
     int rc;
     PARE_TRY(needs(ctx, PARE_NEEDS_DATA, "probes"));
+    if (reference > PARE_REFERENCE_BASELINE || !mean || (n && !alters))
+        return pare_ctx_fail(ctx, PARE_INVALID, "a probe is not well formed");
     PARE_TRY(pass(ctx, pare_graph_copy(entry, &g, ctx->err)));
-    for (uint32_t i = 0; i < n; i++)
-        PARE_TRY(alter(ctx, g, &alters[i]));
+    for (uint32_t i = 0; i < n; i++) { /* elements are as long as the plugin's header says */
+        const char *at = (const char *)alters + (size_t)i * alters->struct_size;
+        PARE_TRY(alter(ctx, g, (const struct pare_alter *)(const void *)at));
+    }
     PARE_TRY(pass(ctx, pare_graph_infer(g, ctx->err)));
     PARE_TRY(pass(ctx, pare_reference(stage, reference, &ref, ctx->err)));
     out = pare_alloc(samples * (classes + pare_hidden_size(entry)), sizeof *out);

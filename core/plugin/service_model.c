@@ -5,6 +5,7 @@
 #include "plugin/context.h"
 #include "plugin/fit.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +34,7 @@ static const struct pare_unit *model_unit(struct pare_ctx *ctx, uint32_t kind, u
 static const struct pare_unit *model_find(struct pare_ctx *ctx, uint32_t kind, const char *path)
 {
     const struct pare_units *all = &ctx->stage->entry_units;
-    for (size_t i = 0; i < all->n; i++) {
+    for (size_t i = 0; path && i < all->n; i++) {
         if (all->items[i].kind == kind && strcmp(all->items[i].path, path) == 0)
             return &all->items[i];
     }
@@ -55,6 +56,21 @@ const struct pare_ext_model pare_service_model = {
 
 /* ---- weights
  * ------------------------------------------------------------------------------------- */
+
+/* Scores and allocators look; only a transform changes. */
+static int may_change(struct pare_ctx *ctx)
+{
+    if (ctx->plugin->desc.kind == PARE_TRANSFORM)
+        return PARE_OK;
+    return pare_ctx_fail(ctx, PARE_INVALID,
+                         "plugin '%s' is no transform: it may not change the model",
+                         ctx->plugin->desc.id);
+}
+
+static int not_given(struct pare_ctx *ctx, const char *what)
+{
+    return pare_ctx_fail(ctx, PARE_INVALID, "plugin '%s' passes no %s", ctx->plugin->desc.id, what);
+}
 
 /* The node of a linear in the model as it is now. */
 static int node_of(struct pare_ctx *ctx, const struct pare_unit *unit, struct pare_node **out)
@@ -115,14 +131,24 @@ static int replace(struct pare_ctx *ctx, struct pare_node *node, int rc, struct 
     return PARE_OK;
 }
 
+/* The node that a plugin is about to give a new weight. */
+static int node_to_change(struct pare_ctx *ctx, const struct pare_unit *unit,
+                          struct pare_node **out)
+{
+    int rc = may_change(ctx);
+    return rc == PARE_OK ? node_of(ctx, unit, out) : rc;
+}
+
 static int weight_set_values(struct pare_ctx *ctx, const struct pare_unit *unit,
                              const float *values)
 {
     struct pare_node *node = NULL;
     struct pare_weight *w = NULL;
-    int rc = node_of(ctx, unit, &node);
+    int rc = node_to_change(ctx, unit, &node);
     if (rc != PARE_OK)
         return rc;
+    if (!values)
+        return not_given(ctx, "values");
     rc = pare_weight_with_values(node->weight, values, &w, ctx->err);
     return replace(ctx, node, rc, w);
 }
@@ -132,11 +158,11 @@ static int weight_set_integers(struct pare_ctx *ctx, const struct pare_unit *uni
 {
     struct pare_node *node = NULL;
     struct pare_weight *w = NULL;
-    int rc = node_of(ctx, unit, &node);
+    int rc = node_to_change(ctx, unit, &node);
     if (rc != PARE_OK)
         return rc;
-    if (!integers->codes || !integers->scales ||
-        (integers->zero_kind != PARE_ZERO_NONE && !integers->zeros))
+    if (!integers || integers->struct_size < sizeof *integers || !integers->codes ||
+        !integers->scales || (integers->zero_kind != PARE_ZERO_NONE && !integers->zeros))
         return pare_ctx_fail(ctx, PARE_INVALID, "integers for %s lack codes, scales or zeros",
                              node->path);
     rc = pare_weight_with_integers(node->weight, integers, &w, ctx->err);
@@ -148,9 +174,11 @@ static int weight_set_structure(struct pare_ctx *ctx, const struct pare_unit *un
 {
     struct pare_node *node = NULL;
     struct pare_weight *w = NULL;
-    int rc = node_of(ctx, unit, &node);
+    int rc = node_to_change(ctx, unit, &node);
     if (rc != PARE_OK)
         return rc;
+    if (!keep)
+        return not_given(ctx, "mask");
     rc = pare_weight_with_structure(node->weight, n, m, keep, &w, ctx->err);
     return replace(ctx, node, rc, w);
 }
@@ -172,7 +200,14 @@ static int weight_set_bias(struct pare_ctx *ctx, const struct pare_unit *unit, c
     struct pare_node *node = NULL;
     struct pare_blob *blob = NULL;
     int rc;
-    PARE_TRY(node_of(ctx, unit, &node));
+    PARE_TRY(node_to_change(ctx, unit, &node));
+    if (!bias)
+        return not_given(ctx, "bias");
+    for (uint32_t r = 0; r < node->weight->rows; r++) {
+        if (!isfinite(bias[r]))
+            return pare_ctx_fail(ctx, PARE_INVALID, "plugin '%s' sets a bias of %s to %g",
+                                 ctx->plugin->desc.id, node->path, (double)bias[r]);
+    }
     PARE_TRY(pass(ctx, pare_blob_copy(bias, node->weight->rows, sizeof *bias, &blob, ctx->err)));
     pare_blob_unref(node->bias);
     node->bias = blob;
@@ -189,7 +224,7 @@ static float weight_round_f16(float x)
 static int weight_set_activations(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t bits)
 {
     struct pare_node *node = NULL;
-    int rc = node_of(ctx, unit, &node);
+    int rc = node_to_change(ctx, unit, &node);
     if (rc != PARE_OK)
         return rc;
     if (bits != 0 && bits != 8)
@@ -235,7 +270,11 @@ out:
 static int surgery_drop(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t replace_by)
 {
     const struct pare_units *all = &ctx->stage->entry_units;
-    int rc = PARE_OK;
+    int rc = may_change(ctx);
+    if (rc != PARE_OK)
+        return rc;
+    if (!unit)
+        return not_given(ctx, "unit");
     if (replace_by > PARE_REPLACE_LINEAR)
         return pare_ctx_fail(ctx, PARE_INVALID, "replacement %u is not known", replace_by);
     if (unit->kind == PARE_UNIT_BRANCH)
@@ -255,7 +294,11 @@ static int surgery_keep(struct pare_ctx *ctx, uint32_t kind, const char *branch,
 {
     struct pare_graph *g = ctx->stage->graph;
     float *consumer = NULL;
-    int rc = PARE_OK;
+    int rc = may_change(ctx);
+    if (rc != PARE_OK)
+        return rc;
+    if (!branch || !keep)
+        return not_given(ctx, "branch or mask");
     if (kind != PARE_UNIT_HEAD && kind != PARE_UNIT_CHANNEL)
         return pare_ctx_fail(ctx, PARE_INVALID, "only heads and channels can be removed so");
     if (refit)
@@ -272,6 +315,11 @@ out:
 
 static int surgery_merge(struct pare_ctx *ctx, const struct pare_unit *stream, uint32_t r)
 {
+    int rc = may_change(ctx);
+    if (rc != PARE_OK)
+        return rc;
+    if (!stream)
+        return not_given(ctx, "stream point");
     if (stream->kind != PARE_UNIT_STREAM)
         return pare_ctx_fail(ctx, PARE_INVALID, "%s is no point of the stream", stream->path);
     ctx->stage->changes++;

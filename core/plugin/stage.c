@@ -178,40 +178,47 @@ static int assignment_rows(struct pare_stage *stage, struct pare_assignment *a,
  * graph, with the KL divergence of the outputs to the stage's. */
 static int measure_assignment(struct pare_ctx *ctx, const double *values, double *distortion)
 {
-    struct pare_stage *stage = ctx->stage, trial = {.env = stage->env, .step = stage->step};
+    struct pare_stage *stage = ctx->stage, trial = *stage;
     struct pare_stage_env *env = stage->env;
-    struct pare_assignment own = *ctx->scored;
     struct pare_graph *g = NULL;
     const float *ref;
     float *out = NULL;
     int rc;
     size_t classes = stage->entry->values[stage->entry->output].width;
     void (*progress)(void *, double) = env->progress;
-    own.values = (double *)(uintptr_t)values;
     env->progress = NULL; /* the trial's own progress means nothing to the one who waits */
+    trial.now_stats = (struct pare_statistics){0};
+    trial.changes = 0;
+    trial.assignments = pare_alloc(stage->n_assignments, sizeof *trial.assignments);
+    if (!trial.assignments) {
+        rc = pare_error_nomem(ctx->err, 0);
+        goto out;
+    }
+    /* those decided before hold, the last one is being tried */
+    memcpy(trial.assignments, stage->assignments, stage->n_assignments * sizeof *trial.assignments);
+    trial.assignments[stage->n_assignments - 1].values = (double *)(uintptr_t)values;
     PARE_TRY(pare_graph_copy(stage->entry, &g, ctx->err));
     trial.graph = g;
-    trial.entry = stage->entry;
-    trial.entry_units = stage->entry_units;
-    trial.entry_stats = stage->entry_stats; /* of the same graph: taken over, and back */
-    trial.assignments = &own;
-    trial.n_assignments = 1;
     PARE_TRY(run_transform(&trial, ctx->err));
     PARE_TRY(pare_graph_infer(g, ctx->err));
-    PARE_TRY(pare_reference(stage, PARE_REFERENCE_STAGE, &ref, ctx->err));
+    PARE_TRY(pare_reference(&trial, PARE_REFERENCE_STAGE, &ref, ctx->err));
     out = pare_alloc(env->n * (classes + pare_hidden_size(stage->entry)), sizeof *out);
     if (!out) {
         rc = pare_error_nomem(ctx->err, 0);
         goto out;
     }
-    PARE_TRY(pare_restart_run(stage, g, out, out + env->n * classes, ctx->err));
-    PARE_TRY(pare_distance(stage, PARE_DISTANCE_KL, ref, out, out + env->n * classes, NULL,
+    PARE_TRY(pare_restart_run(&trial, g, out, out + env->n * classes, ctx->err));
+    PARE_TRY(pare_distance(&trial, PARE_DISTANCE_KL, ref, out, out + env->n * classes, NULL,
                            distortion, ctx->err));
 out:
     env->progress = progress;
-    if (trial.entry)
-        stage->entry_stats = trial.entry_stats;
+    /* what was collected about the entry graph is the stage's, and serves the next trial */
+    stage->entry_stats = trial.entry_stats;
+    stage->restart = trial.restart;
+    stage->stage_reference = trial.stage_reference;
+    stage->baseline_reference = trial.baseline_reference;
     pare_statistics_free(&trial.now_stats);
+    free(trial.assignments);
     free(out);
     pare_graph_free(g);
     ctx->reported = ctx->reported || rc != PARE_OK;
@@ -226,20 +233,18 @@ static unsigned allocation_kind(struct pare_stage *stage, const json_t *setting,
     const char *per = json_string_value(json_object_get(setting, "per"));
     const json_t *score = json_object_get(setting, "score");
     const struct pare_plugin_file *plugin;
-    unsigned kinds = param->varies;
-    if (per)
-        return pare_unit_kind_from(per);
+    unsigned kinds = param->varies, wider = param->varies;
+    /* a member inherits: a parameter of linears can be decided per branch or block */
+    if (wider & (PARE_UNIT_LINEAR | PARE_UNIT_HEAD | PARE_UNIT_CHANNEL))
+        wider |= PARE_UNIT_BRANCH;
+    if (wider & (PARE_UNIT_BRANCH | PARE_UNIT_STREAM))
+        wider |= PARE_UNIT_BLOCK;
     if (json_is_object(score) &&
         find_plugin(stage, json_string_value(json_object_get(score, "plugin")), PARE_SCORE, &plugin,
-                    NULL) == PARE_OK) {
-        /* a member inherits: a parameter of linears can be decided per branch or block */
-        unsigned wider = param->varies;
-        if (wider & (PARE_UNIT_LINEAR | PARE_UNIT_HEAD | PARE_UNIT_CHANNEL))
-            wider |= PARE_UNIT_BRANCH;
-        if (wider & (PARE_UNIT_BRANCH | PARE_UNIT_STREAM))
-            wider |= PARE_UNIT_BLOCK;
+                    NULL) == PARE_OK)
         kinds = wider & plugin->desc.unit_kind;
-    }
+    if (per)
+        return wider & pare_unit_kind_from(per);
     return kinds & -kinds;
 }
 
@@ -256,8 +261,7 @@ static int allocate(struct pare_stage *stage, const struct pare_param *param, co
                                   .kind = allocation_kind(stage, setting, param)};
     if (a->kind == 0)
         return pare_error_set(err, PARE_INVALID,
-                              "the score does not rate anything that '%s' varies over",
-                              param->name);
+                              "'%s' does not vary over what 'per' or the score names", param->name);
     PARE_TRY(assignment_rows(stage, a, err));
     if (json_is_object(score)) {
         PARE_TRY(pare_stage_run_score(stage, json_string_value(json_object_get(score, "plugin")),
@@ -374,15 +378,39 @@ out:
     return rc;
 }
 
+/* Weights are checked when they are made; what else a plugin or a fit leaves behind, here. */
+static int check_finite(const struct pare_graph *g, struct pare_error *err)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct pare_node *node = &g->nodes[i];
+        const struct pare_blob *parts[] = {node->bias, node->a, node->b};
+        for (size_t k = 0; k < PARE_COUNT(parts); k++) {
+            size_t n = parts[k] ? parts[k]->size / sizeof(float) : 0;
+            for (size_t j = 0; j < n; j++) {
+                if (!isfinite(pare_blob_f32(parts[k])[j]))
+                    return pare_error_set(err, PARE_FAILED, "%s holds a number that is not finite",
+                                          node->path);
+            }
+        }
+    }
+    return PARE_OK;
+}
+
 int pare_stage_apply(struct pare_stage_env *env, struct pare_graph *graph,
                      const struct pare_step *step, struct pare_error *err)
 {
     struct pare_stage stage;
     int rc;
+    if (step->plugin->desc.kind != PARE_TRANSFORM)
+        return pare_error_set(err, PARE_INVALID,
+                              "plugin '%s' is no transform: it cannot be a stage",
+                              step->plugin->desc.id);
     PARE_TRY(stage_begin(&stage, env, graph, step, err));
     PARE_TRY(allocate_all(&stage, err));
     PARE_TRY(run_transform(&stage, err));
     rc = pare_graph_infer(graph, err);
+    if (rc == PARE_OK)
+        rc = check_finite(graph, err);
     if (rc != PARE_OK) {
         pare_error_detail(err, "after plugin '%s', stage '%s'", step->plugin->desc.id, step->stage);
         goto out;

@@ -169,9 +169,11 @@ int pare_statistics_get(struct pare_ctx *ctx, const struct pare_unit *linear, bo
                         const struct pare_value_stats **out)
 {
     struct pare_stage *stage = ctx->stage;
-    bool now = stage->step->compressed && stage->changes > 0;
+    bool now = stage->step && stage->step->compressed && stage->changes > 0;
     const struct pare_graph *graph = now ? stage->graph : stage->entry;
     struct pare_statistics *s = now ? &stage->now_stats : &stage->entry_stats;
+    if (!linear)
+        return pare_ctx_fail(ctx, PARE_INVALID, "statistics of no linear are asked for");
     int32_t at = pare_graph_find(graph, linear->path);
     uint32_t *values = NULL, one;
     size_t n = 1;
