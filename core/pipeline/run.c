@@ -82,7 +82,14 @@ static int choose_members(struct pare_runner *r, const struct pare_shape *shape,
     *any = false;
     for (size_t v = 0; v < r->plan->n_variants; v++)
         members[v] = r->variants[v].node != SIZE_MAX && r->variants[v].evaluated;
-    PARE_TRY(pare_trials_load(r->store, r->pipeline->name, NULL, shape->name, &trials, err));
+    rc = pare_trials_load(r->store, r->pipeline->name, NULL, shape->name, &trials, err);
+    if (rc == PARE_NOT_FOUND) { /* nothing was timed in this shape yet */
+        rc = PARE_OK;
+        *any = true;
+        goto out;
+    }
+    if (rc != PARE_OK)
+        goto out;
     for (size_t i = 0; i < trials.n; i++) {
         size_t v = variant_of(r, trials.items[i].hash);
         if (v != SIZE_MAX && trials.host_id == r->host_id &&

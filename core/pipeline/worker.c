@@ -31,6 +31,7 @@ struct worker {
     json_t *unit_values;
     double last_beat;
     double cpu_before;
+    bool local; /* no parent: in the process of a command */
 };
 
 static double cpu_seconds(void)
@@ -41,11 +42,16 @@ static double cpu_seconds(void)
            1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-static void send(json_t *message)
+static void tell(const struct worker *w, json_t *message)
 {
-    struct pare_error ignored;
-    pare_message_send(PARE_CHILD_FD, message,
-                      &ignored); /* a parent that is gone shows at the next wait */
+    struct pare_error ignored; /* a parent that is gone shows at the next wait */
+    if (!w->local) {
+        pare_message_send(PARE_CHILD_FD, message, &ignored);
+        return;
+    }
+    if (strcmp(pare_message_text(message, "type"), "log") == 0)
+        fprintf(stderr, "%s\n", pare_message_text(message, "text"));
+    json_decref(message);
 }
 
 /* Add what every answer tells of the process. */
@@ -67,7 +73,7 @@ static void beat(struct worker *w, double share)
     if (now - w->last_beat < HEARTBEAT_S)
         return;
     w->last_beat = now;
-    send(json_pack("{s:s, s:f}", "type", "progress", "share", share));
+    tell(w, json_pack("{s:s, s:f}", "type", "progress", "share", share));
 }
 
 /* Asked often by long work: not cancelled (the parent kills), but alive. */
@@ -84,8 +90,8 @@ static void stage_progress(void *user, double share)
 
 static void stage_log(void *user, int level, const char *text)
 {
-    (void)user;
-    send(json_pack("{s:s, s:i, s:s}", "type", "log", "level", level, "text", text));
+    const struct worker *w = user;
+    tell(w, json_pack("{s:s, s:i, s:s}", "type", "log", "level", level, "text", text));
 }
 
 static int eval_progress(void *user, uint32_t done)
@@ -248,8 +254,8 @@ static int job_build(struct worker *w, const json_t *job, json_t **answer, struc
                                  .user = w};
     PARE_TRY(pare_graph_copy(w->model->graph, &graph, err));
     for (size_t i = 0; i < steps.n; i++) {
-        send(json_pack("{s:s, s:s, s:s}", "type", "stage", "stage", steps.items[i].stage, "plugin",
-                       steps.items[i].plugin->desc.id));
+        tell(w, json_pack("{s:s, s:s, s:s}", "type", "stage", "stage", steps.items[i].stage,
+                          "plugin", steps.items[i].plugin->desc.id));
         PARE_TRY(pare_stage_apply(&env, graph, &steps.items[i], err));
     }
     rc = pare_model_with_graph(w->model, graph, &built, err);
@@ -361,26 +367,54 @@ static const struct {
     {"visit", job_visit},
 };
 
+static int do_job(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    const char *type = pare_message_text(job, "type");
+    w->cpu_before = cpu_seconds();
+    json_array_clear(w->unit_values);
+    for (size_t i = 0; i < PARE_COUNT(jobs); i++) {
+        if (strcmp(jobs[i].type, type) == 0) {
+            int rc = jobs[i].run(w, job, answer, err);
+            return rc == PARE_OK && !*answer ? pare_error_nomem(err, 0) : rc;
+        }
+    }
+    return pare_error_set(err, PARE_INVALID, "a job of type '%s' is not known", type);
+}
+
 static void serve(struct worker *w, const json_t *job)
 {
     struct pare_error err = {0};
-    const char *type = pare_message_text(job, "type");
     json_t *answer = NULL;
-    int rc = PARE_FAILED;
-    w->cpu_before = cpu_seconds();
-    json_array_clear(w->unit_values);
-    pare_error_set(&err, PARE_INVALID, "a job of type '%s' is not known", type);
-    for (size_t i = 0; i < PARE_COUNT(jobs); i++) {
-        if (strcmp(jobs[i].type, type) == 0)
-            rc = jobs[i].run(w, job, &answer, &err);
-    }
-    if (rc == PARE_OK && !answer)
-        rc = pare_error_nomem(&err, 0);
-    if (rc != PARE_OK) {
+    if (do_job(w, job, &answer, &err) != PARE_OK) {
         json_decref(answer);
         answer = pare_message_failure(&err);
     }
-    send(with_cost(w, answer));
+    tell(w, with_cost(w, answer));
+}
+
+static void release(struct worker *w)
+{
+    pare_bench_free(w->bench);
+    pare_dataset_close(w->data);
+    pare_model_free(w->model);
+    pare_model_free(w->baseline);
+    free(w->model_path);
+    free(w->data_key);
+    json_decref(w->unit_values);
+    pare_str_free(&w->reader.bytes);
+    pare_catalog_free(w->catalog);
+}
+
+int pare_worker_do(const json_t *job, json_t **answer, struct pare_error *err)
+{
+    struct worker w = {.unit_values = json_array(), .local = true};
+    int rc;
+    pare_flush_denormals();
+    rc = pare_catalog_new(&w.catalog, err);
+    if (rc == PARE_OK)
+        rc = do_job(&w, job, answer, err);
+    release(&w);
+    return rc;
 }
 
 int pare_worker_main(void)
@@ -398,14 +432,6 @@ int pare_worker_main(void)
             json_decref(job);
         }
     }
-    pare_bench_free(w.bench);
-    pare_dataset_close(w.data);
-    pare_model_free(w.model);
-    pare_model_free(w.baseline);
-    free(w.model_path);
-    free(w.data_key);
-    json_decref(w.unit_values);
-    pare_str_free(&w.reader.bytes);
-    pare_catalog_free(w.catalog);
+    release(&w);
     return rc == PARE_NOT_FOUND ? 0 : 1; /* the parent closed: all done */
 }

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One model, one compression, no file and no database: the pipeline is written here, the rest is as
+ * in run. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "pipeline/child.h"
+#include "pipeline/run.h"
+#include "pipeline/run_parts.h"
+#include "pipeline/worker.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SET_MAX = 64 };
+
+static const struct pare_option options[] = {
+    {"output", 'o', "OUT", "a folder, or a .safetensors file: the compressed model (required)"},
+    {"data", 'd', "FOLDER", "calibration data, for what needs it"},
+    {"split", 0, "NAME", "split of the data"},
+    {"samples", 'n', "N", "calibration samples at most (256)"},
+    {"on", 0, "SELECTOR", "units to change (default: what the plugin says)"},
+    {"except", 0, "SELECTOR", "units to leave alone"},
+    {"in-process", 0, NULL, "no worker process: for a debugger"},
+};
+
+static void append_json(struct pare_str *s, const char *text)
+{
+    json_t *j = json_string(text);
+    char *quoted = j ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
+    pare_str_append(s, quoted ? quoted : "\"\"");
+    free(quoted);
+    json_decref(j);
+}
+
+static char *pipeline_text(const struct pare_cli *cli, long long samples)
+{
+    struct pare_str s = {0};
+    const char *data = pare_cli_option(cli, "data"), *split = pare_cli_option(cli, "split");
+    const char *on = pare_cli_option(cli, "on"), *except = pare_cli_option(cli, "except");
+    pare_str_append(&s, "pare: 1\nname: apply\nmodel: ");
+    append_json(&s, cli->args[0]);
+    if (data) {
+        pare_str_printf(&s, "\ndata: {calibrate: {samples: %lld, from: ", samples);
+        append_json(&s, data);
+        if (split) {
+            pare_str_append(&s, ", split: ");
+            append_json(&s, split);
+        }
+        pare_str_append(&s, "}}");
+    }
+    pare_str_append(&s, "\nstages:\n  - id: apply\n    plugin: ");
+    append_json(&s, cli->args[1]);
+    if (on) {
+        pare_str_append(&s, "\n    on: ");
+        append_json(&s, on);
+    }
+    if (except) {
+        pare_str_append(&s, "\n    except: ");
+        append_json(&s, except);
+    }
+    pare_str_append(&s, "\n");
+    return pare_str_take(&s);
+}
+
+/* KEY=VALUE of the command line as settings of the stage. */
+static int collect_sets(struct pare_cli *cli, const char **sets, struct pare_pool *pool)
+{
+    int n = 0;
+    for (int i = 2; i < cli->n_args; i++) {
+        if (!strchr(cli->args[i], '=') || n + 1 >= SET_MAX)
+            return pare_cli_usage(cli, "'%s' is not KEY=VALUE", cli->args[i]);
+        sets[n] = pare_pool_printf(pool, "stages.apply.with.%s", cli->args[i]);
+        if (!sets[n++])
+            return PARE_EXIT_FAILED;
+    }
+    sets[n] = NULL;
+    return PARE_EXIT_OK;
+}
+
+/* Run the job in a worker and wait: a crash is an error, not our end. */
+static int in_worker(struct pare_cli *cli, json_t *job, json_t **answer, struct pare_error *err)
+{
+    struct pare_child child;
+    int sig = 0, code = 0, rc;
+    rc = pare_child_start(&child, cli->program, 1, false, err);
+    if (rc != PARE_OK) {
+        json_decref(job);
+        return rc;
+    }
+    pare_message_send(child.fd, job, err);
+    while (!*answer && !child.closed && rc == PARE_OK) {
+        struct pollfd fds[] = {{.fd = child.fd, .events = POLLIN},
+                               {.fd = child.log_fd, .events = POLLIN}};
+        json_t *message;
+        poll(fds, 2, 500);
+        pare_child_listen(&child);
+        while (!*answer && (rc = pare_message_next(&child.reader, &message, err)) == PARE_OK &&
+               message) {
+            const char *type = pare_message_text(message, "type");
+            if (strcmp(type, "built") == 0 || strcmp(type, "failed") == 0)
+                *answer = json_incref(message);
+            else if (strcmp(type, "log") == 0)
+                fprintf(stderr, "%s\n", pare_message_text(message, "text"));
+            json_decref(message);
+        }
+    }
+    pare_child_end(&child, !*answer, &sig, &code);
+    if (child.log.len)
+        fputs(child.log.data, stderr);
+    pare_str_free(&child.log);
+    if (*answer && strcmp(pare_message_text(*answer, "type"), "failed") == 0) {
+        pare_message_error(*answer, err);
+        return err->status;
+    }
+    if (!*answer && rc == PARE_OK) {
+        rc = pare_error_set(err, PARE_FAILED, "the plugin crashed with signal %d (%s)", sig,
+                            strsignal(sig));
+        pare_error_hint(err, "the same with --in-process runs under a debugger");
+    }
+    return rc;
+}
+
+/* Where the model file goes; a folder is made. */
+static int output_file(const char *out, char **file, struct pare_error *err)
+{
+    size_t n = strlen(out);
+    char *folder;
+    int rc;
+    if (n > 12 && strcmp(out + n - 12, ".safetensors") == 0) {
+        *file = pare_strdup(out);
+        folder = pare_path_folder(out);
+    } else {
+        *file = pare_path_join(out, "model.safetensors");
+        folder = pare_strdup(out);
+    }
+    rc = *file && folder ? pare_make_folders(folder, err) : pare_error_nomem(err, 0);
+    free(folder);
+    return rc;
+}
+
+static void print_result(const struct pare_model *before, const json_t *answer, const char *file)
+{
+    char a[16], b[16];
+    double old_bytes = (double)pare_graph_bytes(before->graph),
+           old_macs = (double)pare_graph_macs(before->graph);
+    double bytes = (double)json_integer_value(json_object_get(answer, "size_bytes"));
+    double macs = (double)json_integer_value(json_object_get(answer, "macs"));
+    pare_show_bytes(old_bytes, a);
+    pare_show_bytes(bytes, b);
+    printf("size  %s -> %s (%.2fx)\n", a, b, old_bytes / bytes);
+    pare_show_count(old_macs, a);
+    pare_show_count(macs, b);
+    printf("MACs  %s -> %s (%.2fx)\n", a, b, old_macs / macs);
+    printf("model %s\n", file);
+}
+
+static int build(struct pare_cli *cli, const struct pare_pipeline *p,
+                 const struct pare_run_plan *plan, const struct pare_model *before, const char *out,
+                 struct pare_error *err)
+{
+    const struct pare_variant *v = &plan->variants[plan->n_variants - 1];
+    json_t *answer = NULL;
+    char *file = NULL;
+    int rc;
+    PARE_TRY(output_file(out, &file, err));
+    json_t *job = json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:s, s:{s:s, s:s, s:s}}", "type", "build", "model",
+        p->model, "baseline", p->model, "steps", pare_steps_to_json(v->steps, v->n_steps, &p->used),
+        "data", pare_run_data_json(&p->calibrate, 0), "seed", 0, "threads", 1, "out", file, "about",
+        "label", v->label, "build", v->build, "recipe", v->recipe);
+    if (pare_cli_option(cli, "in-process")) {
+        rc = pare_worker_do(job, &answer, err);
+        json_decref(job);
+    } else {
+        rc = in_worker(cli, job, &answer, err);
+    }
+    if (rc == PARE_OK)
+        print_result(before, answer, file);
+out:
+    json_decref(answer);
+    free(file);
+    return rc;
+}
+
+static int run(struct pare_cli *cli)
+{
+    const char *sets[SET_MAX], *out = pare_cli_option(cli, "output");
+    struct pare_world world = {.data = pare_run_data, .data_user = &world, .sets = sets};
+    struct pare_diags diags = {0};
+    struct pare_pipeline *p = NULL;
+    struct pare_run_plan *plan = NULL;
+    struct pare_error err = {0};
+    struct pare_pool pool = {0};
+    char *text = NULL;
+    long long samples;
+    int code;
+    if (!out)
+        return pare_cli_usage(cli, "-o OUT is missing");
+    if (!pare_cli_number(cli, "samples", 1, 1000000, 256, &samples))
+        return PARE_EXIT_USAGE;
+    code = collect_sets(cli, sets, &pool);
+    if (code != PARE_EXIT_OK)
+        goto out;
+    text = pipeline_text(cli, samples);
+    code = PARE_EXIT_FAILED;
+    if (!text || pare_catalog_new(&world.catalog, &err) != PARE_OK)
+        goto out;
+    struct pare_spec_env env = pare_world_env(&world);
+    if (pare_pipeline_parse("command line", text, strlen(text), &env, &diags, &p, &err) !=
+            PARE_OK ||
+        pare_run_plan_make(p, &env, &diags, &plan, &err) != PARE_OK) {
+        code = pare_cli_fail(&err);
+        for (size_t i = 0; i < diags.n; i++) {
+            if (i > 0)
+                fprintf(stderr, "  %s\n", diags.items[i].what);
+            if (diags.items[i].hint)
+                fprintf(stderr, "  hint: %s\n", diags.items[i].hint);
+        }
+    } else if (plan->n_variants > 2) {
+        code = pare_cli_usage(cli, "these settings stand for %zu models; give one value each",
+                              plan->n_variants - 1);
+    } else {
+        code = build(cli, p, plan, world.model, out, &err) == PARE_OK ? PARE_EXIT_OK
+                                                                      : pare_cli_fail(&err);
+    }
+out:
+    pare_run_plan_free(plan);
+    pare_pipeline_free(p);
+    pare_diags_free(&diags);
+    pare_world_free(&world);
+    pare_catalog_free(world.catalog);
+    pare_pool_free(&pool);
+    free(text);
+    return code;
+}
+
+const struct pare_command pare_command_apply = {
+    .name = "apply",
+    .summary = "Apply one compression to one model, without pipeline or database",
+    .arguments = "MODEL PLUGIN [KEY=VALUE]... -o OUT",
+    .about = "The result is Pare's own format, which every command takes as MODEL.\n\n"
+             "examples:\n"
+             "  pare apply share/models/fashion-vit quantize bits=8 activations=int8 -o out/\n"
+             "  pare apply share/models/fashion-vit prune pattern=2:4 --data "
+             "share/data/fashion-mnist \\\n"
+             "      --split calibration -o out/\n"
+             "  pare apply MODEL ./build/x.so strength=3 -o out/ --in-process",
+    .least = 2,
+    .most = -1,
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+    .run = run,
+};

@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A plugin that crashes, stalls, eats memory, returns NaN or changes the floating-point state: the run goes on,
+# the variant is a row with the reason.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+bad=$PARE_TOP_BUILD/tests/plugins/.libs
+if [ ! -f "$bad/bad-crash.so" ]; then
+    skip "misbehaving plugins" "they are not built"
+    done_testing
+    exit 0
+fi
+
+pipeline() { # NAME
+    cat <<YAML
+pare: 1
+name: $1
+model: $PARE_TOP_SRC/share/models/fashion-vit
+data:
+  calibrate: {from: $PARE_TOP_SRC/share/data/fashion-mnist, split: calibration, samples: 16}
+  evaluate: {from: $PARE_TOP_SRC/share/data/fashion-mnist, split: test, samples: 100}
+stages:
+  - {id: bad, plugin: $bad/$1.so, optional: true}
+  - {id: quant, plugin: quantize, optional: true, with: {bits: 8}}
+limits: {time: 60s, stall: 3s, memory: 1500MB}
+YAML
+}
+
+check() { # PLUGIN CAUSE PATTERN TRIES
+    pipeline "$1" >"$tmp/$1.yaml"
+    "$pare" run "$tmp/$1.yaml" --db "$tmp/$1.db" --no-latency >"$tmp/out" 2>"$tmp/err"
+    is "$1: the run goes on, with exit 3" 3 $?
+    is "$1: the others are there" 2 "$(sql "$tmp/$1.db" "select count(top1) from variants where state = 'ok'")"
+    is "$1: the reason is in the row" 1 "$(sql "$tmp/$1.db" "select count(*) > 0 from failures
+        where reason like '%$3%'")"
+    is "$1: tried $4 times" "$4" "$(sql "$tmp/$1.db" "select count(*) from attempts where state = 'failed'")"
+    is "$1: what follows is blocked" 1 "$(sql "$tmp/$1.db" "select count(*) from variants where state = 'blocked'")"
+}
+
+check bad-crash crash signal 3
+check bad-stall stall 'sign of life' 3
+check bad-memory memory memory 3
+check bad-nan numbers finite 1
+check bad-fpstate refused floating-point 1
+
+pipeline bad-abi >"$tmp/abi.yaml"
+fails_with 2 'ABI' "a wrong ABI is refused before any work" "$pare" run "$tmp/abi.yaml" --db "$tmp/abi.db"
+pipeline bad-noentry >"$tmp/noentry.yaml"
+fails_with 2 'no pare_plugin_v1' "a file that is no plugin too" "$pare" run "$tmp/noentry.yaml" --db "$tmp/abi.db"
+is "and nothing was written" "" "$(ls "$tmp/abi.db" 2>/dev/null)"
+done_testing

@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every shipped pipeline runs, on a few hundred images; figures come out where they belong.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+pipelines=$PARE_TOP_SRC/pipelines
+few="--set data.evaluate.samples=300 --set data.calibrate.samples=32 --rounds 6"
+
+db=$tmp/first.db
+# shellcheck disable=SC2086
+ok "first.yaml runs" "$pare" run "$pipelines/first.yaml" --db "$db" $few
+is "it has 4 variants" 4 "$(sql "$db" "select count(*) from variants where state = 'ok'")"
+is "all are timed in the same session" "4,1" \
+    "$(sql "$db" "select count(latency_ms), count(distinct session) from variants")"
+is "int8 is about four times smaller" 1 \
+    "$(sql "$db" "select size_ratio between 3 and 4.5 from variants where label = 'q8'")"
+is "dropping two feed-forward branches removes their MACs" 1 \
+    "$(sql "$db" "select macs_ratio between 1.1 and 1.3 from variants where label = 'drop2'")"
+is "what the stages did per unit is there" 1 \
+    "$(sql "$db" "select count(*) >= 49 from unit_values where label = 'q8' and name = 'bits'")"
+is "attempts are closed" 0 "$(sql "$db" "select count(*) from attempts where state = 'running'")"
+ok "running again does nothing" "$pare" run "$pipelines/first.yaml" --db "$db" --set data.evaluate.samples=300 \
+    --set data.calibrate.samples=32 --rounds 6
+ok "and says so" grep -q '0 built, 0 evaluated, 0 timed' "$tmp/err"
+ok "front" "$pare" front --db "$db"
+ok "pick" "$pare" pick --db "$db" --where 'top1 >= baseline - 0.5'
+ok "db check" "$pare" db check --db "$db"
+[ "${PARE_E2E_FIRST_ONLY:-}" ] && { done_testing; exit 0; }
+
+db=$tmp/vit.db
+# shellcheck disable=SC2086
+ok "fashion-vit.yaml runs" "$pare" run "$pipelines/fashion-vit.yaml" --db "$db" $few \
+    --set data.confirm.samples=200 --session-time 60
+n=$(sql "$db" "select count(*) from variants where state = 'ok'")
+is "it has 25 to 32 variants" 1 "$([ "$n" -ge 25 ] && [ "$n" -le 32 ] && echo 1)"
+is "the chosen ones are confirmed on held-back samples" 1 \
+    "$(sql "$db" "select count(distinct data) = 2 from measurements where metric = 'top1'")"
+
+db=$tmp/layer.db
+# shellcheck disable=SC2086
+ok "layer-wise.yaml runs" "$pare" run "$pipelines/layer-wise.yaml" --db "$db" $few --session-time 60
+is "bits differ by score" 2 \
+    "$(sql "$db" "select count(distinct value) from unit_values where label = 'q-zd' and name = 'bits'")"
+is "bits by hand are as written" 8 \
+    "$(sql "$db" "select value from unit_values where label = 'q-hand' and name = 'bits' and unit = 'layer.7.ffn.up'")"
+done_testing

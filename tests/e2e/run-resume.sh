@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# kill -9 at random moments, run again: nothing done is lost or repeated, and the end is the same.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+first=$PARE_TOP_SRC/pipelines/first.yaml
+set -- --set data.evaluate.samples=600 --set data.calibrate.samples=32 --rounds 6
+
+ok "an undisturbed run" "$pare" run "$first" --db "$tmp/whole.db" "$@"
+db=$tmp/cut.db
+seed=$$
+cuts=0
+i=0
+while [ $i -lt 12 ]; do
+    i=$((i + 1))
+    "$pare" run "$first" --db "$db" "$@" >/dev/null 2>&1 &
+    pid=$!
+    seed=$(((seed * 1103515245 + 12345) % 2147483648))
+    sleep "$(awk -v s=$seed 'BEGIN { printf "%.2f", 0.1 + (s % 1000) / 1000 * 1.6 }')"
+    if kill -9 $pid 2>/dev/null; then cuts=$((cuts + 1)); fi
+    wait $pid 2>/dev/null
+    [ -f "$db" ] || continue
+    if [ -z "$(sql "$db" 'select 1')" ]; then
+        result 1 "the database opens after cut $i"
+    fi
+done
+is "some runs were cut" 1 "$([ $cuts -ge 3 ] && echo 1)"
+before=$(sql "$db" "select count(*) from attempts where state = 'ok' and phase in ('build', 'eval')")
+ok "the run after the cuts ends" "$pare" run "$first" --db "$db" "$@"
+is "no unit of work was done twice" 0 "$(sql "$db" "select count(*) from (select 1 from attempts
+    where state = 'ok' and phase in ('build', 'eval') group by variant, phase having count(*) > 1)")"
+is "what was done stayed done" 1 "$(sql "$db" "select count(*) >= $before from attempts
+    where state = 'ok' and phase in ('build', 'eval')")"
+is "dead attempts are marked" 0 "$(sql "$db" "select count(*) from attempts where state = 'running'")"
+same="select group_concat(label || ' ' || top1 || ' ' || size_bytes, ';') from (select * from variants order by label)"
+is "the figures are those of the undisturbed run" "$(sql "$tmp/whole.db" "$same")" "$(sql "$db" "$same")"
+is "every variant is timed" 4 "$(sql "$db" 'select count(latency_ms) from variants')"
+is "nothing half-written is left" 0 "$(find "$tmp/cut.db.d" -name '*.part' -newer "$tmp/cut.db" | wc -l)"
+ok "db check finds no damage" "$pare" db check --db "$db"
+done_testing
