@@ -5,11 +5,20 @@
 #include "cli/command.h"
 
 extern const struct pare_command pare_command_help;
+extern const struct pare_command pare_command_init;
+extern const struct pare_command pare_command_plan;
 extern const struct pare_command pare_command_run;
+extern const struct pare_command pare_command_apply;
 extern const struct pare_command pare_command_list;
 extern const struct pare_command pare_command_front;
 extern const struct pare_command pare_command_pick;
 extern const struct pare_command pare_command_query;
+extern const struct pare_command pare_command_eval;
+extern const struct pare_command pare_command_bench;
+extern const struct pare_command pare_command_model;
+extern const struct pare_command pare_command_plugins;
+extern const struct pare_command pare_command_plugin;
+extern const struct pare_command pare_command_schema;
 extern const struct pare_command pare_command_tag;
 extern const struct pare_command pare_command_note;
 extern const struct pare_command pare_command_db;

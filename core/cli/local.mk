@@ -4,20 +4,29 @@ noinst_LTLIBRARIES += libcli.la
 libcli_la_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_VERSION='"$(PACKAGE_VERSION)"' \
 	-DPARE_DATA_DIR='"$(pkgdatadir)"'
 libcli_la_SOURCES = \
+	core/cli/cmd_apply.c \
+	core/cli/cmd_bench.c \
 	core/cli/cmd_db.c \
+	core/cli/cmd_eval.c \
 	core/cli/cmd_front.c \
 	core/cli/cmd_help.c \
+	core/cli/cmd_init.c \
 	core/cli/cmd_list.c \
+	core/cli/cmd_model.c \
 	core/cli/cmd_note.c \
 	core/cli/cmd_pick.c \
+	core/cli/cmd_plan.c \
+	core/cli/cmd_plugins.c \
 	core/cli/cmd_query.c \
 	core/cli/cmd_run.c \
+	core/cli/cmd_schema.c \
 	core/cli/cmd_tag.c \
 	core/cli/cmd_worker.c \
 	core/cli/command.h \
 	core/cli/commands.c core/cli/commands.h \
 	core/cli/show.c core/cli/show.h \
 	core/cli/show_plot.c core/cli/show_plot.h \
+	core/cli/show_profile.c core/cli/show_profile.h \
 	core/cli/table.c core/cli/table.h
 
 bin_PROGRAMS += pare

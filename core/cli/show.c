@@ -195,6 +195,37 @@ json_t *pare_rows_json(const struct pare_rows *rows)
     return list;
 }
 
+bool pare_cli_json(json_t *value)
+{
+    int rc = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(value);
+    return rc == 0 && fflush(stdout) == 0;
+}
+
+bool pare_cli_record(json_t *object, enum pare_format format)
+{
+    struct pare_table t = {0};
+    const char *key;
+    json_t *value;
+    if (format == PARE_FORMAT_JSON)
+        return pare_cli_json(object);
+    json_object_foreach(object, key, value) pare_table_column(&t, key);
+    json_object_foreach(object, key, value)
+    {
+        char text[32];
+        snprintf(text, sizeof text, "%.6g", json_number_value(value));
+        if (json_is_integer(value))
+            pare_table_integer(&t, json_integer_value(value));
+        else if (json_is_real(value))
+            pare_table_number(&t, json_real_value(value), format == PARE_FORMAT_CSV ? NULL : text);
+        else
+            pare_table_text(&t, json_string_value(value));
+    }
+    json_decref(object);
+    return pare_table_print(&t, format, stdout);
+}
+
 int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,
                         struct pare_rows *out, struct pare_error *err)
 {

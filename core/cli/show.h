@@ -40,6 +40,12 @@ bool pare_rows_print(const struct pare_rows *rows, enum pare_format format, FILE
 /* An array of objects, one per row; a new reference. NULL: no memory. */
 json_t *pare_rows_json(const struct pare_rows *rows);
 
+/* Print a value as JSON to stdout and release it. False: it could not be written. */
+bool pare_cli_json(json_t *value);
+/* One record: an object in JSON, one row in the other formats. `object` (numbers, texts, nulls) is
+ * released. */
+bool pare_cli_record(json_t *object, enum pare_format format);
+
 /* The rows of the view `variants` for a choice's pipeline, host and shape: the figures as everybody
  * sees them; and the row of one of its variants (SIZE_MAX: none). */
 int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The accuracy of one model. */
+#include "base/clock.h"
+#include "base/stat.h"
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "measure/measure.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BATCH 32
+
+struct job {
+    uint32_t n;
+    bool terminal; /* of stderr */
+    double shown;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static int progress(void *user, uint32_t done)
+{
+    struct job *j = user;
+    double now = pare_clock_seconds();
+    if (j->terminal && now - j->shown > 0.1) {
+        fprintf(stderr, "\r%u/%u", done, j->n);
+        j->shown = now;
+    }
+    return interrupted;
+}
+
+static bool print(struct pare_cli *cli, const char *name, const struct pare_dataset *data,
+                  const struct pare_outcomes *o, double seconds)
+{
+    struct pare_interval top1 = pare_stat_wilson(o->correct, o->n, 0.95);
+    double sum = 0;
+    uint32_t labelled = 0;
+    for (uint32_t i = 0; i < o->n; i++) {
+        if (!isnan(o->nll[i])) {
+            sum += (double)o->nll[i];
+            labelled++;
+        }
+    }
+    return pare_cli_record(
+        json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:o, s:s, s:f}", "model", name, "split",
+                  pare_dataset_split(data) ? pare_dataset_split(data) : "", "n", (json_int_t)o->n,
+                  "correct", (json_int_t)o->correct, "top1", top1.value, "top1_lo", top1.lo,
+                  "top1_hi", top1.hi, "nll", labelled ? json_real(sum / labelled) : json_null(),
+                  "data", pare_dataset_hash(data), "seconds", seconds),
+        cli->format);
+}
+
+static int run(struct pare_cli *cli)
+{
+    struct pare_data_spec spec = {.from = pare_cli_option(cli, "data"),
+                                  .split = pare_cli_option(cli, "split"),
+                                  .inputs = pare_cli_option(cli, "inputs"),
+                                  .labels = pare_cli_option(cli, "labels")};
+    struct pare_model *model = NULL;
+    struct pare_dataset *data = NULL;
+    struct pare_outcomes outcomes = {0};
+    struct pare_error err = {0};
+    struct sigaction on = {.sa_handler = interrupt};
+    long long samples, skip, threads;
+    char *name = NULL;
+    int exit = PARE_EXIT_OK, rc;
+    if (!pare_cli_number(cli, "samples", 1, UINT32_MAX, 0, &samples) ||
+        !pare_cli_number(cli, "skip", 0, UINT32_MAX, 0, &skip) ||
+        !pare_cli_number(cli, "threads", 1, 1024, sysconf(_SC_NPROCESSORS_ONLN), &threads))
+        return PARE_EXIT_USAGE;
+    if (!spec.from == !(spec.inputs && spec.labels))
+        return pare_cli_usage(cli, "give --data FOLDER, or --inputs and --labels");
+    spec.samples = (uint64_t)samples;
+    spec.skip = (uint64_t)skip;
+    PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
+    PARE_TRY(pare_dataset_open(&spec, model, &data, &err));
+    if (!pare_dataset_has_labels(data)) {
+        rc = pare_error_set(&err, PARE_INVALID, "the data has no labels");
+        pare_error_hint(&err, "accuracy needs them; `pare predict` does not");
+        goto out;
+    }
+    struct job job = {.n = pare_dataset_size(data), .terminal = isatty(STDERR_FILENO)};
+    pare_flush_denormals();
+    sigaction(SIGINT, &on, NULL);
+    double start = pare_clock_seconds();
+    rc = pare_evaluate(model->graph, data, BATCH, (uint32_t)threads, progress, &job, &outcomes,
+                       &err);
+    if (job.terminal)
+        fputs("\r            \r", stderr);
+    if (rc == PARE_OK && !print(cli, name, data, &outcomes, pare_clock_seconds() - start))
+        exit = PARE_EXIT_FAILED;
+out:
+    if (rc != PARE_OK)
+        exit = pare_cli_fail(&err);
+    pare_outcomes_free(&outcomes);
+    pare_dataset_close(data);
+    pare_model_free(model);
+    free(name);
+    return exit;
+}
+
+static const struct pare_option options[] = {
+    {"data", 'd', "FOLDER", "samples: IDX files, or a folder of images per class"},
+    {"split", 0, "NAME", "which split of the folder"},
+    {"inputs", 0, "FILE", "samples as .npy, with --labels, instead of --data"},
+    {"labels", 0, "FILE", "their labels as .npy"},
+    {"samples", 'n', "N", "the first N only"},
+    {"skip", 0, "N", "leave N out at the front"},
+    {"threads", 't', "N", "threads (one per CPU); the result does not depend on them"},
+};
+
+const struct pare_command pare_command_eval = {
+    .name = "eval",
+    .summary = "Measure the accuracy of one model",
+    .arguments = "MODEL --data FOLDER [--split NAME]",
+    .about = "MODEL is a folder, a .safetensors file that Pare wrote, or a variant by name. top1 "
+             "comes\nwith its 95 % interval (Wilson); nll is the mean negative log likelihood in "
+             "nats.\n\n"
+             "examples:\n"
+             "  pare eval share/models/fashion-vit --data share/data/fashion-mnist --split test\n"
+             "  pare eval edge/ --data ./plants --split val --format json",
+    .least = 1,
+    .most = 1,
+    .flags = PARE_CMD_FORMAT | PARE_CMD_DB,
+    .options = options,
+    .n_options = PARE_COUNT(options),
+    .run = run,
+};
