@@ -204,6 +204,10 @@ int pare_store_unit_values(struct pare_store *store, int64_t variant_id,
                            const struct pare_store_unit_value *values, size_t n,
                            struct pare_error *err);
 
+/* A variant has what the stages of its prefix decided too: copy the prefix's unit values. */
+int pare_store_inherit_units(struct pare_store *store, int64_t variant_id, int64_t parent_id,
+                             struct pare_error *err);
+
 /* A file that holds the built variant. `path` is relative to the database's folder, or absolute. */
 int pare_store_artifact(struct pare_store *store, int64_t variant_id, const char *sha256,
                         const char *path, int64_t bytes, const char *format,

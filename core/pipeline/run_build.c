@@ -236,7 +236,6 @@ static int store_unit_values(struct pare_runner *r, int64_t variant, const json_
     return rc;
 }
 
-/* What the units were given on the way here belongs to this variant too: stages of its prefixes. */
 static int commit_built(struct phase *p, struct seat *s, const json_t *answer)
 {
     struct pare_runner *r = p->r;
@@ -248,6 +247,8 @@ static int commit_built(struct phase *p, struct seat *s, const json_t *answer)
     PARE_TRY(store_exact(r, node->id, s->attempt, "size_bytes", "B", answer, p->err));
     PARE_TRY(store_exact(r, node->id, s->attempt, "macs", "1", answer, p->err));
     PARE_TRY(store_exact(r, node->id, s->attempt, "parameters", "1", answer, p->err));
+    if (node->parent != SIZE_MAX)
+        PARE_TRY(pare_store_inherit_units(r->store, node->id, r->nodes[node->parent].id, p->err));
     PARE_TRY(store_unit_values(r, node->id, json_object_get(answer, "unit_values"), p->err));
     PARE_TRY(pare_store_artifact(r->store, node->id, pare_message_text(answer, "sha256"),
                                  node->path, integer_of(answer, "bytes"), "pare", p->err));

@@ -20,12 +20,12 @@ bad() { # PATTERN DESCRIPTION STAGE [MODEL [DATA]]
     write "$tmp/x.yaml" "$3" "${4:-}" "${5:-}"
     fails_with 2 "$1" "$2" "$pare" run "$tmp/x.yaml" --db "$tmp/x.db"
 }
-bad 'x.yaml:7:33: error: .*bitz.*' "unknown parameter" '{id: q, plugin: quantize, with: {bitz: 4}}'
+bad 'x.yaml:7:38: error: .*bitz.*' "unknown parameter" '{id: q, plugin: quantize, with: {bitz: 4}}'
 bad 'did you mean .bits.' "with a suggestion" '{id: q, plugin: quantize, with: {bitz: 4}}'
-bad 'x.yaml:7:19: error: .*quantise' "misspelt plugin" '{id: q, plugin: quantise}'
-bad 'x.yaml:7:39: error' "parameter out of range" '{id: q, plugin: quantize, with: {bits: 99}}'
-bad 'x.yaml:7:39: error' "wrong type" '{id: q, plugin: quantize, with: {bits: many}}'
-bad 'x.yaml:7:12: error: duplicate' "duplicate key" '{id: q, id: r, plugin: quantize}'
+bad 'x.yaml:7:21: error: .*quantise' "misspelt plugin" '{id: q, plugin: quantise}'
+bad 'x.yaml:7:44: error' "parameter out of range" '{id: q, plugin: quantize, with: {bits: 99}}'
+bad 'x.yaml:7:44: error' "wrong type" '{id: q, plugin: quantize, with: {bits: many}}'
+bad 'x.yaml:7:13: error: duplicate' "duplicate key" '{id: q, id: r, plugin: quantize}'
 bad 'x.yaml:7:[0-9]+: error' "a selector that matches nothing" '{id: q, plugin: quantize, on: ["layer.99.**"]}'
 bad 'nowhere' "missing model" '{id: q, plugin: quantize}' "$tmp/nowhere"
 bad 'nowhere' "missing data" '{id: q, plugin: quantize}' "" "$tmp/nowhere"
