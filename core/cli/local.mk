@@ -7,7 +7,9 @@ libcli_la_SOURCES = \
 	core/cli/cmd_apply.c \
 	core/cli/cmd_bench.c \
 	core/cli/cmd_db.c \
+	core/cli/cmd_diff.c \
 	core/cli/cmd_eval.c \
+	core/cli/cmd_export.c \
 	core/cli/cmd_front.c \
 	core/cli/cmd_help.c \
 	core/cli/cmd_init.c \
@@ -17,9 +19,11 @@ libcli_la_SOURCES = \
 	core/cli/cmd_pick.c \
 	core/cli/cmd_plan.c \
 	core/cli/cmd_plugins.c \
+	core/cli/cmd_predict.c \
 	core/cli/cmd_query.c \
 	core/cli/cmd_run.c \
 	core/cli/cmd_schema.c \
+	core/cli/cmd_show.c \
 	core/cli/cmd_tag.c \
 	core/cli/cmd_worker.c \
 	core/cli/command.h \

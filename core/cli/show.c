@@ -195,6 +195,15 @@ json_t *pare_rows_json(const struct pare_rows *rows)
     return list;
 }
 
+void pare_cli_drop_table(struct pare_table *t)
+{
+    free(t->names);
+    free(t->numeric);
+    free(t->cells);
+    pare_pool_free(&t->pool);
+    *t = (struct pare_table){0};
+}
+
 bool pare_cli_json(json_t *value)
 {
     int rc = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
@@ -420,7 +429,8 @@ void pare_show_metric(const struct pare_metric *metric, double value, char *out)
         }
         break;
     case PARE_METRIC_COUNT:
-        pare_show_count(value, out);
+        out[0] = '-';
+        pare_show_count(fabs(value), out + (value < 0));
         break;
     }
 }
