@@ -14,6 +14,7 @@ const struct pare_command *const pare_commands[] = {
     &pare_command_pick,
     &pare_command_show,
     &pare_command_diff,
+    &pare_command_why,
     &pare_command_query,
     &pare_command_export,
     &pare_command_eval,

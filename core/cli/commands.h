@@ -14,6 +14,7 @@ extern const struct pare_command pare_command_front;
 extern const struct pare_command pare_command_pick;
 extern const struct pare_command pare_command_show;
 extern const struct pare_command pare_command_diff;
+extern const struct pare_command pare_command_why;
 extern const struct pare_command pare_command_query;
 extern const struct pare_command pare_command_export;
 extern const struct pare_command pare_command_eval;

@@ -25,10 +25,12 @@ libcli_la_SOURCES = \
 	core/cli/cmd_schema.c \
 	core/cli/cmd_show.c \
 	core/cli/cmd_tag.c \
+	core/cli/cmd_why.c \
 	core/cli/cmd_worker.c \
 	core/cli/command.h \
 	core/cli/commands.c core/cli/commands.h \
 	core/cli/show.c core/cli/show.h \
+	core/cli/show_cost.c core/cli/show_cost.h \
 	core/cli/show_plot.c core/cli/show_plot.h \
 	core/cli/show_profile.c core/cli/show_profile.h \
 	core/cli/table.c core/cli/table.h
