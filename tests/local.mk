@@ -12,3 +12,19 @@ tests_unit_test_base_LDADD = $(TEST_LIBS)
 tests_unit_test_model_SOURCES = tests/unit/test_model.c
 tests_unit_test_model_LDADD = $(TEST_LIBS)
 endif
+
+# End-to-end tests: shell scripts in TAP. Under sanitizers only the first pipeline runs, as a whole.
+e2e_runs = \
+	tests/e2e/run-bad-plugins.sh \
+	tests/e2e/run-disk.sh \
+	tests/e2e/run-examples.sh \
+	tests/e2e/run-input.sh \
+	tests/e2e/run-resume.sh
+EXTRA_DIST += tests/e2e/lib.sh
+dist_check_SCRIPTS += $(e2e_runs)
+if SANITIZE
+TESTS += tests/e2e/run-examples.sh
+AM_TESTS_ENVIRONMENT += PARE_E2E_FIRST_ONLY=1; export PARE_E2E_FIRST_ONLY;
+else
+TESTS += $(e2e_runs)
+endif

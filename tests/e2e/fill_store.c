@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fill a database with a small, always equal set of figures, so that the commands that read can be
- * tested without running a pipeline. Usage: fill_store DATABASE [PIPELINE-PATH MODEL-PATH] */
+ * tested without running a pipeline. With a model, two variants are built for real: one with a
+ * branch dropped, one with int8 weights besides. Usage: fill_store DATABASE [PIPELINE MODEL] */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/stat.h"
 #include "base/str.h"
 #include "db/store.h"
+#include "model/model.h"
 
 enum { SAMPLES = 2000, CONFIRM = 500, CLASSES = 4, ROUNDS = 12, VISITS = 9 };
 
@@ -217,18 +219,92 @@ static void add_session(struct pare_store *s)
     need(pare_store_session_end(s, id, &err));
 }
 
+/* int8 with a power of two as each row's scale, which half precision holds exactly. */
+static void quantize(struct pare_graph *graph)
+{
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        struct pare_node *node = &graph->nodes[i];
+        if (node->op != PARE_OP_LINEAR)
+            continue;
+        uint32_t rows = node->weight->rows, cols = node->weight->cols;
+        float *values = pare_alloc((size_t)rows * cols, sizeof *values);
+        int16_t *codes = pare_alloc((size_t)rows * cols, sizeof *codes);
+        float *scales = pare_alloc(rows, sizeof *scales);
+        struct pare_weight *coded;
+        pare_weight_decode(node->weight, 0, rows, values);
+        for (uint32_t r = 0; r < rows; r++) {
+            float most = 0;
+            for (uint32_t c = 0; c < cols; c++)
+                most = fmaxf(most, fabsf(values[(size_t)r * cols + c]));
+            scales[r] = exp2f(ceilf(log2f(fmaxf(most, 1e-4f) / 127)));
+            for (uint32_t c = 0; c < cols; c++)
+                codes[(size_t)r * cols + c] =
+                    (int16_t)lrintf(values[(size_t)r * cols + c] / scales[r]);
+        }
+        const struct pare_integers integers = {.struct_size = sizeof integers,
+                                               .bits = 8,
+                                               .zero_kind = PARE_ZERO_NONE,
+                                               .codes = codes,
+                                               .scales = scales};
+        need(pare_weight_with_integers(node->weight, &integers, &coded, &err));
+        pare_weight_unref(node->weight);
+        node->weight = coded;
+        free(values);
+        free(codes);
+        free(scales);
+    }
+}
+
+static void add_artifact(struct pare_store *s, const char *database, const struct pare_model *model,
+                         const char *label, bool coded)
+{
+    struct pare_graph *graph;
+    struct pare_model *built;
+    char hash[PARE_HASH_HEX], *folder, *file, *name = NULL;
+    size_t i = 0, size;
+    struct pare_str path = {0};
+    while (strcmp(variants[i].label, label) != 0)
+        i++;
+    need(pare_graph_copy(model->graph, &graph, &err));
+    need(pare_graph_drop_branch(graph, "layer.1.ffn", NULL, NULL, &err));
+    if (coded)
+        quantize(graph);
+    need(pare_graph_infer(graph, &err));
+    need(pare_model_with_graph(model, graph, &built, &err));
+    pare_str_printf(&path, "%s.d/%s.safetensors", database, coded ? "b" : "a");
+    folder = pare_path_folder(path.data);
+    need(pare_make_folders(folder, &err));
+    need(pare_model_write(built, path.data, NULL, &err));
+    need(pare_hash_file(path.data, hash, &err));
+    need(pare_file_read(path.data, (size_t)1 << 30, &file, &size, &err));
+    name = strrchr(folder, '/');
+    struct pare_str relative = {0};
+    pare_str_printf(&relative, "%s/%s", name ? name + 1 : folder, pare_path_name(path.data));
+    need(pare_store_artifact(s, ids[i], hash, relative.data, (int64_t)size, "safetensors", &err));
+    pare_str_free(&relative);
+    pare_str_free(&path);
+    free(file);
+    free(folder);
+    pare_model_free(built);
+}
+
 int main(int argc, char **argv)
 {
     struct pare_store *s;
     struct pare_str source = {0};
     char model[PARE_HASH_HEX];
+    struct pare_model *untouched = NULL;
     if (argc != 2 && argc != 4) {
-        fputs("usage: fill_store DATABASE [PIPELINE-PATH MODEL-PATH]\n", stderr);
+        fputs("usage: fill_store DATABASE [PIPELINE MODEL]\n", stderr);
         return 2;
     }
     for (size_t k = 0; k < SAMPLES; k++)
         target[k] = (int32_t)(k % CLASSES);
     key("model", "tiny", model);
+    if (argc == 4) {
+        need(pare_model_open(argv[3], &untouched, &err));
+        memcpy(model, untouched->hash, sizeof model);
+    }
     pare_str_printf(&source, "pare: 1\nname: tiny\nmodel: %s\n", argc == 4 ? argv[3] : "model");
     need(pare_store_open(argv[1], PARE_STORE_WRITE, &s, &err));
     need(pare_store_begin(s, &err));
@@ -242,6 +318,11 @@ int main(int argc, char **argv)
                                               460800}};
     need(pare_store_unit_values(s, ids[1], units, 2, &err));
     need(pare_store_end(s, PARE_OK, &err));
+    if (untouched) {
+        add_artifact(s, argv[1], untouched, "drop1", false);
+        add_artifact(s, argv[1], untouched, "drop1+q8", true);
+    }
+    pare_model_free(untouched);
     need(pare_store_tag(s, ids[5], "good", &err));
     need(pare_store_note(s, ids[5], "the one to ship", &err));
     pare_str_free(&source);

@@ -46,7 +46,7 @@ fails_with() {
     shift 3
     "$@" >"$tmp/out" 2>"$tmp/err"
     got=$?
-    [ "$got" -eq "$code" ] && grep -Eq -- "$pattern" "$tmp/err"
+    echo "$got" | grep -Eqx -- "$code" && grep -Eq -- "$pattern" "$tmp/err"
     status=$?
     [ "$status" -eq 0 ] || echo "exit $got (wanted $code), pattern $pattern" >>"$tmp/err"
     result $status "$what"

@@ -20,7 +20,8 @@ is "what the stages did per unit is there" 1 \
 is "attempts are closed" 0 "$(sql "$db" "select count(*) from attempts where state = 'running'")"
 ok "running again does nothing" "$pare" run "$pipelines/first.yaml" --db "$db" --set data.evaluate.samples=300 \
     --set data.calibrate.samples=32 --rounds 6
-ok "and says so" grep -q '0 built, 0 evaluated, 0 timed' "$tmp/err"
+cp "$tmp/err" "$tmp/said"
+ok "and says so" grep -q '0 built, 0 evaluated, 0 timed' "$tmp/said"
 ok "front" "$pare" front --db "$db"
 ok "pick" "$pare" pick --db "$db" --where 'top1 >= baseline - 0.5'
 ok "db check" "$pare" db check --db "$db"

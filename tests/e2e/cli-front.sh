@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The commands that read figures: what they print of a database whose content is known.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+LC_ALL=C NO_COLOR=1
+export LC_ALL NO_COLOR
+db=$tmp/tiny.db
+ok "a database with known figures" "$PARE_TOP_BUILD/tests/e2e/fill_store" "$db"
+PARE_DB=$db
+export PARE_DB
+
+# ---- front
+cat >"$tmp/want" <<'TXT'
+tiny: 9 variants, 1 failed, 1 impossible | test[0:2000] n=2000 | edge: batch 1, 1 thread | host nuc, session 1, 12 rounds
+      p  variant     top1  vs baseline       latency ms           speed-up              size  ratio
+*  0.80  drop2+q8  0.8915  -0.0085 +-0.0043  0.491 [0.489,0.493]  2.05x [2.04,2.07]   610 kB   4.9x
+*  1.00  drop1+q8  0.8975  -0.0025 +-0.0026  0.559 [0.557,0.562]  1.80x [1.80,1.80]   700 kB   4.3x
+*  0.99  q8        0.8995  -0.0005 +-0.0017  0.629 [0.627,0.632]  1.60x [1.59,1.61]   800 kB   3.8x
+=  base  baseline  0.9000                    1.006 [1.002,1.010]  1.00x              3.00 MB   1.0x
+TXT
+"$pare" front >"$tmp/front"
+is "front: the table" "$(cat "$tmp/want")" "$(head -n 6 "$tmp/front")"
+is "front: what is hidden, and the knee" \
+    "hidden: 2 out, 1 infeasible (top1), 2 unmeasured (--all)        knee: drop1+q8" \
+    "$(sed -n 7p "$tmp/front")"
+ok "front: what limits the decision" grep -q '^limits the decision: accuracy' "$tmp/front"
+is "front: the next command" "next: pare why drop2+q8 | pare pick" "$(tail -n 1 "$tmp/front")"
+is "front: the same twice" "$(cat "$tmp/front")" "$("$pare" front tiny --host nuc --shape edge)"
+"$pare" front --all >"$tmp/all"
+ok "front --all: why not" grep -q 'infeasible  breaks top1 >= baseline - 0.01' "$tmp/all"
+ok "front --all: failures" grep -q 'failed: layer-drop crashed' "$tmp/all"
+LC_ALL=C.UTF-8 "$pare" front | grep -q '^●  0.80  drop2+q8'
+result $? "front: marks in UTF-8"
+"$pare" front --format csv --all >"$tmp/csv"
+is "front --format csv: a row each" 10 "$(wc -l <"$tmp/csv" | tr -d ' ')"
+is "front --format csv: columns" "pipeline,label,status,p_front,p_feasible,knee,is_knee" \
+    "$(head -n 1 "$tmp/csv" | cut -d, -f1-7)"
+ok "front --format json" sh -c '"$1" front --format json | grep -q "\"speedup_lo\": 2.03"' sh "$pare"
+ok "front --format markdown" sh -c '"$1" front --format markdown | grep -q "^| tiny"' sh "$pare"
+"$pare" front --plot >"$tmp/plot"
+ok "front --plot: legend" grep -q 'A drop2+q8  B drop1+q8  C q8  = baseline' "$tmp/plot"
+is "front --plot: 16 rows and an axis" 17 "$(grep -c '^ *[0-9. ]* [|+]' "$tmp/plot")"
+ok "front --plot: ASCII only" sh -c '! LC_ALL=C grep -q "[^ -~]" "$1"' sh "$tmp/plot"
+
+# ---- pick
+"$pare" pick >"$tmp/pick"
+ok "pick: by latency within the limit" grep -q '^pick: drop2+q8 ' "$tmp/pick"
+ok "pick: the rule" grep -q '^by latency_ms, then size_bytes, top1 where top1 >= baseline - 0.01$' "$tmp/pick"
+ok "pick: the margin" grep -q 'limit top1 >= baseline - 0.01: 0.0015 to spare (limit 0.8900)' "$tmp/pick"
+ok "pick: the runner-up" grep -q '^runner-up: drop1+q8; the pick against it: latency_ms 0.879x' "$tmp/pick"
+hash=$("$pare" pick -q)
+is "pick -q: a hash alone" 64 "${#hash}"
+is "pick -q: of the pick" drop2+q8 "$(sql "$db" "select label from variants where variant = '$hash'")"
+"$pare" pick --max top1 >"$tmp/pick"
+ok "pick --max: within the tolerance the next metric decides" grep -q '^pick: q8 ' "$tmp/pick"
+"$pare" pick --where 'top1 >= baseline - 0.005' >"$tmp/pick"
+ok "pick --where replaces the limit on the same side" grep -q '^pick: drop1+q8 ' "$tmp/pick"
+ok "pick: confirmed on held-back samples" \
+    grep -q '^confirmed on test\[2000:2500\]: top1 0.8960' "$tmp/pick"
+fails_with 4 'nearest miss: q4: size_bytes is 450 kB, the limit 100 kB' "pick: nothing is feasible" \
+    "$pare" pick --where 'size_bytes <= 100 kB'
+ok "pick --format json" sh -c '"$1" pick --format json | grep -q "\"runner_up\": \"drop1+q8\""' sh "$pare"
+
+# ---- list
+is "list: lowest latency first" "drop2+q8 drop1+q8 q8 drop1 baseline p2:4 q4 drop7 drop8" \
+    "$("$pare" list --sort latency_ms --columns label --format csv | sed 1d | tr -d '\r' | tr '\n' ' ' | sed 's/ $//')"
+is "list --where" "p2:4 q4" \
+    "$("$pare" list --where 'speedup < 1' --columns label --format csv | sed 1d | tr -d '\r' | tr '\n' ' ' | sed 's/ $//')"
+is "list --alone: one stage each" "baseline drop1 drop7 drop8 p2:4 q4 q8" \
+    "$("$pare" list --alone --columns label --format csv | sed 1d | tr -d '\r' | tr '\n' ' ' | sed 's/ $//')"
+ok "list --failed: the reason" sh -c '"$1" list --failed | grep -q "drop7 *failed *layer-drop crashed"' sh "$pare"
+is "list --limit" 2 "$("$pare" list -n 2 --format csv | sed 1d | wc -l | tr -d ' ')"
+
+# ---- query
+is "query: SQL" "9" "$(sql "$db" 'select count(*) from variants')"
+is "query: from stdin" "9" "$(echo 'select count(*) from variants' | "$pare" query - --format csv | tr -d '\r' | tail -n 1)"
+is "query: a named one with an argument" "layer.0.attn.query layer.1.attn.query" \
+    "$("$pare" query @unit-bits label=q8 --format csv | sed 1d | cut -d, -f3 | tr '\n' ' ' | sed 's/ $//')"
+ok "query --list" sh -c '"$1" query --list | grep -q "^plugin-effects "' sh "$pare"
+fails_with 2 'a query can only read' "query: writing is refused" "$pare" query 'delete from variant'
+fails_with 2 'did you mean .@failed.' "query: an unknown name" "$pare" query @faild
+fails_with 2 'no parameter :x' "query: an argument nothing asks for" "$pare" query 'select 1' x=2
+
+# ---- why, show, diff
+"$pare" why q4 >"$tmp/why"
+ok "why: where it stands" grep -q '^q4: infeasible.*breaks top1 >= baseline - 0.01' "$tmp/why"
+ok "why: the limit" grep -q 'top1 is 0.8595, the limit 0.8900: broken' "$tmp/why"
+ok "why: against the baseline" grep -q 'top1 -0.0405 \[-0.0492, -0.0317\]: worse' "$tmp/why"
+ok "why: what its stage does" grep -q 'smaller, slower, less accurate' "$tmp/why"
+"$pare" why p2:4 >"$tmp/why"
+ok "why: the rival" grep -q '^against drop1+q8, which beats it most often:' "$tmp/why"
+ok "why: in times, paired" grep -Eq 'latency_ms 2\.00[0-9]x \[.*\]: worse' "$tmp/why"
+ok "why --format json" sh -c '"$1" why p2:4 --format json | grep -q "\"rival\": \"drop1+q8\""' sh "$pare"
+"$pare" show good >"$tmp/show"
+ok "show: by a tag" grep -q '^drop1+q8  [0-9a-f]\{64\}$' "$tmp/show"
+ok "show: its notes" grep -q 'the one to ship' "$tmp/show"
+ok "show: of a failure, the log" sh -c '"$1" show drop7 | grep -q "^dropping layer 7"' sh "$pare"
+ok "show --yaml: its stages" sh -c '"$1" show drop1+q8 --yaml | grep -q "\"plugin\": \"layer-drop\", \"with\": {\"count\": 1}"' sh "$pare"
+"$pare" diff q8 drop1+q8 >"$tmp/diff"
+ok "diff: parameters" grep -q '^drop.count  *1 *$' "$tmp/diff"
+ok "diff: figures, paired" grep -Eq '^top1 .* -0.0020 +-0.0044 +\+0.0004 +paired +no' "$tmp/diff"
+
+# ---- tags and notes
+ok "tag" "$pare" tag q8 shipped
+is "tag: is a name" q8 "$("$pare" query 'select v.label from variants v join variant x on x.hash = v.variant join tag t using(variant_id) where tag = :t' t=shipped --format csv | tr -d '\r' | tail -n 1)"
+ok "tag --delete" "$pare" tag --delete shipped
+fails_with 2 'shipped' "tag --delete: twice" "$pare" tag --delete shipped
+ok "note" "$pare" note q8 'second best'
+ok "note: is shown" sh -c '"$1" show q8 | grep -q "second best"' sh "$pare"
+
+# ---- db
+ok "db check" "$pare" db check
+ok "db backup" "$pare" db backup "$tmp/copy.db"
+is "db backup: holds the same" 9 "$(sql "$tmp/copy.db" 'select count(*) from variants')"
+fails_with 2 'is there already' "db backup: does not overwrite" "$pare" db backup "$tmp/copy.db"
+done_testing

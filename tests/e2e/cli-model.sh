@@ -1,0 +1,100 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The commands that work on models: units, random models, export, eval, bench, predict, why.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+LC_ALL=C OMP_NUM_THREADS=1
+export LC_ALL OMP_NUM_THREADS
+vit=$PARE_TOP_SRC/share/models/fashion-vit
+data=$PARE_TOP_SRC/share/data/fashion-mnist
+# One member of a JSON object that is printed a line each.
+member() { sed -n "s/^  \"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}$/\1/p"; }
+
+# ---- units
+"$pare" model "$vit" >"$tmp/units"
+is "model: linears" 50 "$(grep -c ' linear ' "$tmp/units")"
+ok "model: totals" grep -q 'vit, 8 layers, image 1 x 28 x 28, 10 classes | 754k parameters, 3.02 MB, 40.8M MACs' "$tmp/units"
+is "model --select" 6 "$("$pare" model "$vit" --select 'layer.0.**' --format csv | sed 1d | wc -l | tr -d ' ')"
+is "model --kind" 24 "$("$pare" model "$vit" --kind head --format csv | sed 1d | wc -l | tr -d ' ')"
+fails_with 2 "no unit matches 'layer.9" "model: a selector that matches nothing" "$pare" model "$vit" --select 'layer.9.**'
+
+# ---- a random model
+ok "model new" "$pare" model new --family vit --shape 28,7,1,32,3,2,64 --seed 5 -o "$tmp/m"
+ok "model new: the same from the same seed" sh -c \
+    '"$1" model new --family vit --shape 28,7,1,32,3,2,64 --seed 5 -o "$2/n" && cmp "$2/m/model.safetensors" "$2/n/model.safetensors"' \
+    sh "$pare" "$tmp"
+fails_with 2 'is there already' "model new: does not overwrite" \
+    "$pare" model new --family vit --shape 28,7,1,32,3,2,64 -o "$tmp/m"
+is "model new: can be opened" 18 "$("$pare" model "$tmp/m" --format csv | grep -c ',linear,')"
+
+# ---- a database with built variants of it
+PARE_DB=$tmp/tiny.db
+export PARE_DB
+ok "a database with built variants" "$PARE_TOP_BUILD/tests/e2e/fill_store" "$PARE_DB" "$tmp/tiny.yaml" "$tmp/m"
+is "model: a variant by name" "int8" "$("$pare" model good --select classifier --format csv | sed -n '2s/\r$//p' | cut -d, -f8)"
+"$pare" why drop1+q8 >"$tmp/why"
+ok "why: layers" grep -Eq '^layer\.1 .* > ' "$tmp/why"
+ok "why: operations with their kernels" grep -Eq '^layer\.\*\.ffn\.up .* int8' "$tmp/why"
+ok "why: reasons" grep -q '^  - products: ' "$tmp/why"
+ok "why --no-profile" sh -c '"$1" why drop1+q8 --no-profile | grep -q "not known: --no-profile"' sh "$pare"
+
+# ---- export
+ok "export" "$pare" export "$("$pare" query "select variant from variants where label = 'drop1+q8'" --format csv | sed -n '2s/\r$//p')" -o "$tmp/x/y"
+is "export: nothing but the file" "model.safetensors" "$(ls "$tmp/x/y")"
+is "export: nothing beside it" "y" "$(ls "$tmp/x")"
+for word in drop1+q8 layer-drop speedup_lo exported_at; do
+    grep -aq "$word" "$tmp/x/y/model.safetensors"
+    result $? "export: the file tells of $word"
+done
+is "export: the same model" "$("$pare" model good | tail -n 2 | head -n 1 | sed 's/.*|//')" \
+    "$("$pare" model "$tmp/x/y" | tail -n 2 | head -n 1 | sed 's/.*|//')"
+sum=$(cksum <"$tmp/x/y/model.safetensors")
+fails_with 2 'is there already' "export: does not overwrite" "$pare" export good -o "$tmp/x/y"
+is "export: the old one is untouched" "$sum" "$(cksum <"$tmp/x/y/model.safetensors")"
+ok "export --force" "$pare" export drop1 -o "$tmp/x/y" --force
+is "export --force: leaves no rest" "y" "$(ls "$tmp/x")"
+fails_with 2 'layer.1' "export --hf: what it cannot hold is named" "$pare" export good --hf --decode -o "$tmp/x/hf"
+ok "export --hf: the baseline" "$pare" export baseline --hf -o "$tmp/x/hf"
+is "export --hf: a folder for transformers" "config.json model.safetensors preprocessor_config.json" \
+    "$(ls "$tmp/x/hf" | tr '\n' ' ' | sed 's/ $//')"
+
+# ---- eval, predict, bench on the shipped model
+"$pare" eval "$vit" --data "$data" --split test --samples 500 --format json >"$tmp/eval" 2>"$tmp/err"
+result $? "eval --format json"
+is "eval: n" 500 "$(member n <"$tmp/eval")"
+top1=$(member top1 <"$tmp/eval")
+awk "BEGIN { exit !($top1 > 0.8 && $top1 < 1) }"
+result $? "eval: a plausible top1 ($top1)"
+one=$("$pare" eval "$vit" --data "$data" --split test --samples 64 --threads 1 --format json | member nll)
+two=$("$pare" eval "$vit" --data "$data" --split test --samples 64 --threads 2 --format json | member nll)
+is "eval: the same on one and two threads" "$one" "$two"
+fails_with 2 'tset' "eval: an unknown split" "$pare" eval "$vit" --data "$data" --split tset
+fails_with 2 'nowhere' "eval: missing data" "$pare" eval "$vit" --data "$tmp/nowhere"
+"$pare" predict "$vit" "$data/test-images-idx3-ubyte.gz:0" --top 3 --format csv >"$tmp/predict" 2>"$tmp/err"
+result $? "predict: a sample of an IDX file"
+is "predict: K rows" 4 "$(wc -l <"$tmp/predict" | tr -d ' ')"
+is "predict: probabilities fall" ok "$(sed 1d "$tmp/predict" | awk -F, 'NR > 1 && $4 > p { bad = 1 } { p = $4 } END { print bad ? "bad" : "ok" }')"
+fails_with 2 'nothere.jpg' "predict: a missing image" "$pare" predict "$vit" "$tmp/nothere.jpg"
+echo "no image" >"$tmp/broken.png"
+fails_with 2 'broken.png' "predict: a broken image" "$pare" predict "$vit" "$tmp/broken.png"
+"$pare" bench "$tmp/m" --visits 6 --format json >"$tmp/bench" 2>"$tmp/err"
+result $? "bench --format json"
+awk "BEGIN { lo = $(member latency_ms_lo <"$tmp/bench"); x = $(member latency_ms <"$tmp/bench"); hi = $(member latency_ms_hi <"$tmp/bench"); exit !(0 < lo && lo <= x && x <= hi) }"
+result $? "bench: an interval around the median"
+is "bench --layers: a row per operation" "$("$pare" bench "$tmp/m" --layers --format csv | cut -d, -f1 | grep -c '^layer.0')" 11
+
+# ---- pipelines
+"$pare" init "$vit" "$data" >"$tmp/new.yaml" 2>"$tmp/err"
+result $? "init"
+ok "init: can be planned" "$pare" plan "$tmp/new.yaml" --db "$tmp/none.db"
+is "plan: makes no database" "" "$(ls "$tmp" | grep none.db)"
+ok "plan: states" sh -c 'grep -q "^baseline  *new" "$1"' sh "$tmp/out"
+ok "schema" sh -c '"$1" schema -o "$2/.pare/schema.json" && grep -q quantize "$2/.pare/schema.json"' sh "$pare" "$tmp"
+is "plugins: all kinds" "allocate score transform" "$("$pare" plugins --format csv | sed 1d | cut -d, -f2 | sort -u | tr '\n' ' ' | sed 's/ $//')"
+ok "plugins: one, in full" sh -c '"$1" plugins quantize | grep -q "^bits  *integer  *2 to 8"' sh "$pare"
+
+# ---- the manual and the completions name every command
+for command in $("$pare" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+    grep -Eq "^\.(It|Ss) (Nm pare )?(Cm )?$command\b" "$PARE_TOP_SRC/docs/pare.1"
+    result $? "manual: $command"
+done
+done_testing
