@@ -44,3 +44,12 @@ pare_LDADD = libcli.la libhost.la libcore.la
 check_PROGRAMS += tests/e2e/fill_store
 tests_e2e_fill_store_SOURCES = tests/e2e/fill_store.c
 tests_e2e_fill_store_LDADD = libhost.la libcore.la
+
+cli_e2e = tests/e2e/cli-front.sh tests/e2e/cli-input.sh tests/e2e/cli-model.sh
+dist_check_SCRIPTS += $(cli_e2e)
+TESTS += $(cli_e2e)
+
+man_MANS += docs/pare.1
+EXTRA_DIST += docs/pare.1
+bashcompdir = $(datadir)/bash-completion/completions
+dist_bashcomp_DATA = share/completions/pare.bash

@@ -224,6 +224,25 @@ static void decoding(json_t *reasons, const struct sums *s)
     say(reasons, &text);
 }
 
+/* What a kind of kernel does besides multiplying, by a word in its name. */
+static const char *overhead(const char *kernel)
+{
+    static const struct {
+        const char *word, *what;
+    } known[] = {
+        {"decode", "its weights are decoded to a wider form first"},
+        {"weight-only", "its weights are widened to f32 on the way"},
+        {"dynamic", "its inputs are rounded to int8 on the way"},
+        {":", "picking the inputs that its kept weights need costs more than the zeros save"},
+        {"sparse", "scattered weights cannot use the vector units fully"},
+    };
+    for (size_t i = 0; i < PARE_COUNT(known); i++) {
+        if (strstr(kernel, known[i].word))
+            return known[i].what;
+    }
+    return "its shape is below what the kernel needs to pay";
+}
+
 /* Products that take longer per multiply-accumulate than the baseline's. */
 static void slow_products(json_t *reasons, const struct pare_costs *c, const struct sums *s)
 {
@@ -239,9 +258,7 @@ static void slow_products(json_t *reasons, const struct pare_costs *c, const str
         if (x->macs < x->base_macs)
             pare_str_printf(&text, "; %.2fx fewer MACs, but %.2fx the time",
                             (double)x->base_macs / (double)x->macs, x->ns / x->base_ns);
-        else
-            pare_str_append(&text, "; the product is too small or its inputs cost too much to "
-                                   "convert for this kernel to pay");
+        pare_str_printf(&text, "; %s", overhead(x->kernel));
         say(reasons, &text);
     }
 }

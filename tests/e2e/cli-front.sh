@@ -42,6 +42,13 @@ ok "front --plot: legend" grep -q 'A drop2+q8  B drop1+q8  C q8  = baseline' "$t
 is "front --plot: 16 rows and an axis" 17 "$(grep -c '^ *[0-9. ]* [|+]' "$tmp/plot")"
 ok "front --plot: ASCII only" sh -c '! LC_ALL=C grep -q "[^ -~]" "$1"' sh "$tmp/plot"
 
+is "the front that was stored" "drop1+q8 sure, drop2+q8 front, q8 sure" \
+    "$("$pare" query "select group_concat(label || ' ' || status, ', ') from (select * from front where status in ('sure', 'front') order by label)" --format csv | sed -n '2s/\r$//p' | tr -d '"')"
+is "... with its rule" "top1 >= baseline - 0.01" \
+    "$(sql "$db" "select distinct rule->>'$.constraints[0]' from front")"
+is "... and why the others are not on it" "breaks top1 >= baseline - 0.01" \
+    "$(sql "$db" "select why from front where label = 'q4'")"
+
 # ---- pick
 "$pare" pick >"$tmp/pick"
 ok "pick: by latency within the limit" grep -q '^pick: drop2+q8 ' "$tmp/pick"

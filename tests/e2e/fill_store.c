@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "db/store.h"
 #include "model/model.h"
+#include "pipeline/choose.h"
 
 enum { SAMPLES = 2000, CONFIRM = 500, CLASSES = 4, ROUNDS = 12, VISITS = 9 };
 
@@ -288,6 +289,15 @@ static void add_artifact(struct pare_store *s, const char *database, const struc
     pare_model_free(built);
 }
 
+static void add_front(struct pare_store *s)
+{
+    const struct pare_choice_query query = {.pipeline = "tiny"};
+    struct pare_choice choice;
+    need(pare_choice_make(s, &query, &choice, &err));
+    need(pare_choice_store(s, &choice, NULL, &err));
+    pare_choice_free(&choice);
+}
+
 int main(int argc, char **argv)
 {
     struct pare_store *s;
@@ -318,6 +328,7 @@ int main(int argc, char **argv)
                                               460800}};
     need(pare_store_unit_values(s, ids[1], units, 2, &err));
     need(pare_store_end(s, PARE_OK, &err));
+    add_front(s);
     if (untouched) {
         add_artifact(s, argv[1], untouched, "drop1", false);
         add_artifact(s, argv[1], untouched, "drop1+q8", true);
