@@ -260,6 +260,14 @@ static bool tell_data(struct job *j)
 static int tell_infeasible(const struct job *j)
 {
     size_t miss = j->choice.front.nearest_miss;
+    size_t missing = j->choice.front.items[j->choice.trials.baseline].missing;
+    if (j->choice.front.items[j->choice.trials.baseline].status == PARE_FRONT_UNMEASURED) {
+        fprintf(stderr,
+                "pare: there is nothing to pick from yet: %s of the baseline is not known\n",
+                missing == SIZE_MAX ? "a figure" : metric(j, missing)->name);
+        fputs("  hint: `pare run FILE` goes on where it stopped\n", stderr);
+        return PARE_EXIT_INFEASIBLE;
+    }
     fprintf(stderr, "pare: no variant on the front meets the constraints\n");
     if (miss != SIZE_MAX) {
         size_t b = pare_choice_broken(&j->choice, miss);

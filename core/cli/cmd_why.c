@@ -33,15 +33,14 @@ static double figure(const struct job *j, size_t i, size_t m)
 static int load(struct job *j, struct pare_error *err)
 {
     struct pare_rows place = {0};
-    const struct pare_argument arg = {"hash", j->ref.hash};
+    char id[32];
     int rc;
+    snprintf(id, sizeof id, "%lld", (long long)j->ref.pipeline_id);
+    const struct pare_argument arg = {"id", id};
     PARE_TRY(pare_rows_load(j->store,
-                            "SELECT v.pipeline FROM variants v JOIN pipeline p ON p.name = "
-                            "v.pipeline WHERE v.variant = :hash ORDER BY p.pipeline_id <> "
-                            "(SELECT max(m.pipeline_id) FROM member m WHERE m.label = v.label), "
-                            "p.planned_at DESC LIMIT 1",
+                            "SELECT name FROM pipeline WHERE pipeline_id = CAST(:id AS INTEGER)",
                             &arg, 1, &place, err));
-    const char *pipeline = pare_rows_text(&place, 0, "pipeline");
+    const char *pipeline = pare_rows_text(&place, 0, "name");
     if (!pipeline) {
         rc = pare_error_set(err, PARE_NOT_FOUND, "'%s' is in no pipeline's plan now", j->ref.label);
         pare_error_hint(err, "`pare show %s` tells what is known of it", j->ref.label);
@@ -148,6 +147,8 @@ static void print_standing(const struct job *j)
         printf(", on the front in %.1f %% and within the limits in %.1f %% of the draws",
                100 * item->p_front, 100 * item->p_feasible);
     printf("%s%s\n", why[0] ? ": " : "", why);
+    if (strcmp(j->choice.trials.items[j->at].state, "failed") == 0)
+        printf("  `pare show %s` prints its log\n", j->ref.label);
 }
 
 static void print_limits(const struct job *j)
@@ -170,13 +171,16 @@ static void print_limits(const struct job *j)
 /* Comparisons in every objective: what it is, against another. */
 static void print_against(const struct job *j, size_t other, const char *how)
 {
-    printf("against %s%s:\n", j->choice.trials.items[other].label, how);
+    bool any = false;
     for (size_t m = 0; m < j->choice.n_known; m++) {
         struct pare_comparison d;
         char text[160];
         if (!j->choice.input.metrics[m].objective ||
             pare_front_compare(&j->choice.input, m, j->at, other, 0.95, &d, NULL) != PARE_OK)
             continue;
+        if (!any)
+            printf("against %s%s:\n", j->choice.trials.items[other].label, how);
+        any = true;
         pare_show_comparison(&j->choice.known[m], &d, text);
         bool exact = j->choice.input.metrics[m].kind == PARE_FIGURE_EXACT;
         double worse = (d.ratio ? d.difference.value - 1 : d.difference.value) *
@@ -258,7 +262,7 @@ static int tell_people(struct job *j, struct pare_error *err)
         pare_rows_print(&j->stages, PARE_FORMAT_TABLE, stdout);
     }
     int rc = print_units(j, err);
-    if (rc == PARE_OK && j->at != base)
+    if (rc == PARE_OK && j->at != base && strcmp(j->choice.trials.items[j->at].state, "ok") == 0)
         print_profile(j);
     return rc;
 }

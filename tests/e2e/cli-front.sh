@@ -42,7 +42,7 @@ ok "front --plot: legend" grep -q 'A drop2+q8  B drop1+q8  C q8  = baseline' "$t
 is "front --plot: 16 rows and an axis" 17 "$(grep -c '^ *[0-9. ]* [|+]' "$tmp/plot")"
 ok "front --plot: ASCII only" sh -c '! LC_ALL=C grep -q "[^ -~]" "$1"' sh "$tmp/plot"
 
-is "the front that was stored" "drop1+q8 sure, drop2+q8 front, q8 sure" \
+is "the front that was stored" "baseline front, drop1+q8 sure, drop2+q8 front, q8 sure" \
     "$("$pare" query "select group_concat(label || ' ' || status, ', ') from (select * from front where status in ('sure', 'front') order by label)" --format csv | sed -n '2s/\r$//p' | tr -d '"')"
 is "... with its rule" "top1 >= baseline - 0.01" \
     "$(sql "$db" "select distinct rule->>'$.constraints[0]' from front")"
@@ -87,6 +87,13 @@ ok "query --list" sh -c '"$1" query --list | grep -q "^plugin-effects "' sh "$pa
 fails_with 2 'a query can only read' "query: writing is refused" "$pare" query 'delete from variant'
 fails_with 2 'did you mean .@failed.' "query: an unknown name" "$pare" query @faild
 fails_with 2 'no parameter :x' "query: an argument nothing asks for" "$pare" query 'select 1' x=2
+
+if command -v timeout >/dev/null; then
+    fails_with 130 'interrupt' "query: Ctrl-C stops it" timeout --preserve-status -s INT 1 "$pare" query \
+        'with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c'
+else
+    skip "query: Ctrl-C stops it" "there is no timeout"
+fi
 
 # ---- why, show, diff
 "$pare" why q4 >"$tmp/why"
