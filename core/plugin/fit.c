@@ -247,7 +247,12 @@ int pare_fit_consumer(struct pare_stage *stage, const char *path, unsigned kind,
     }
     pare_weight_decode(weight, 0, rows, w);
     const double *h = s.values[0].gram;
+    double ridge = 0;
+    for (uint32_t i = 0; i < k; i++)
+        ridge += RIDGE / k * h[(size_t)kept[i] * cols + kept[i]];
     for (uint32_t i = 0; i < k; i++) {
+        for (uint32_t r = 0; r < rows; r++) /* the damping pulls towards the old weights */
+            rhs[(size_t)i * rows + r] = ridge * (double)w[(size_t)r * cols + kept[i]];
         for (uint32_t j = 0; j < k; j++)
             hss[(size_t)i * k + j] = h[(size_t)kept[i] * cols + kept[j]];
         for (uint32_t c = 0; c < cols; c++) {

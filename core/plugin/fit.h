@@ -12,7 +12,8 @@ int pare_fit_branch(struct pare_stage *stage, const char *branch, float **mean, 
                     struct pare_error *err);
 
 /* The consumer's weight over the kept heads or channels that best reproduces its output:
- * W' = (W H)_S inv(H_SS), rows x kept columns, with 1 % damping. `keep` has one entry per unit. */
+ * W' = ((W H)_S + d W_S) inv(H_SS + d I), rows x kept columns, d = 1 % of the mean of H_SS's
+ * diagonal. `keep` has one entry per unit. */
 int pare_fit_consumer(struct pare_stage *stage, const char *branch, unsigned kind,
                       const uint8_t *keep, uint32_t n, float **out, struct pare_error *err);
 

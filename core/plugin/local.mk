@@ -16,3 +16,166 @@ libhost_la_SOURCES += \
 	core/plugin/statistics.c \
 	core/plugin/step.h
 libhost_la_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_PLUGIN_DIR='"$(plugindir)"'
+
+# Plugins that misbehave, for tests: modules in tests/plugins/.libs, never installed. Their flags are
+# those of the real ones.
+if HAVE_CHECK
+host_module_flags = $(PARE_SANITIZE) -module -avoid-version -shared -rpath /nowhere
+host_modules =
+check_LTLIBRARIES += $(host_modules)
+
+host_modules += tests/plugins/given-score.la
+tests_plugins_given_score_la_SOURCES = tests/plugins/given-score.c
+tests_plugins_given_score_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_given_score_la_CFLAGS = $(plugin_cflags)
+tests_plugins_given_score_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-crash.la
+tests_plugins_bad_crash_la_SOURCES = tests/plugins/bad-crash.c
+tests_plugins_bad_crash_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_crash_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_crash_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-stall.la
+tests_plugins_bad_stall_la_SOURCES = tests/plugins/bad-stall.c
+tests_plugins_bad_stall_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_stall_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_stall_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-memory.la
+tests_plugins_bad_memory_la_SOURCES = tests/plugins/bad-memory.c
+tests_plugins_bad_memory_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_memory_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_memory_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-nan.la
+tests_plugins_bad_nan_la_SOURCES = tests/plugins/bad-nan.c
+tests_plugins_bad_nan_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_nan_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_nan_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-fpstate.la
+tests_plugins_bad_fpstate_la_SOURCES = tests/plugins/bad-fpstate.c
+tests_plugins_bad_fpstate_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_fpstate_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_fpstate_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-fpload.la
+tests_plugins_bad_fpload_la_SOURCES = tests/plugins/bad-fpload.c
+tests_plugins_bad_fpload_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_fpload_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_fpload_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-silent.la
+tests_plugins_bad_silent_la_SOURCES = tests/plugins/bad-silent.c
+tests_plugins_bad_silent_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_silent_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_silent_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-refusal.la
+tests_plugins_bad_refusal_la_SOURCES = tests/plugins/bad-refusal.c
+tests_plugins_bad_refusal_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_refusal_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_refusal_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-stdout.la
+tests_plugins_bad_stdout_la_SOURCES = tests/plugins/bad-stdout.c
+tests_plugins_bad_stdout_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_stdout_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_stdout_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-noentry.la
+tests_plugins_bad_noentry_la_SOURCES = tests/plugins/bad-noentry.c
+tests_plugins_bad_noentry_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_noentry_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_noentry_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-score.la
+tests_plugins_bad_score_la_SOURCES = tests/plugins/bad-score.c
+tests_plugins_bad_score_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_score_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_score_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-fastmath.la
+tests_plugins_bad_fastmath_la_SOURCES = tests/plugins/bad-fastmath.c
+tests_plugins_bad_fastmath_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_fastmath_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_fastmath_la_LDFLAGS = $(host_module_flags) -XCClinker -ffast-math
+
+host_modules += tests/plugins/old-plugin.la
+tests_plugins_old_plugin_la_SOURCES = tests/plugins/old-plugin.c
+tests_plugins_old_plugin_la_CPPFLAGS = -Itests/plugins/old $(plugin_cppflags)
+tests_plugins_old_plugin_la_CFLAGS = $(plugin_cflags)
+tests_plugins_old_plugin_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-abi.la
+tests_plugins_bad_abi_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_abi_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-abi -DWRONG=ABI
+tests_plugins_bad_abi_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_abi_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-minor.la
+tests_plugins_bad_minor_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_minor_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-minor -DWRONG=MINOR
+tests_plugins_bad_minor_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_minor_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-null.la
+tests_plugins_bad_null_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_null_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-null -DWRONG=NOTHING
+tests_plugins_bad_null_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_null_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-size.la
+tests_plugins_bad_size_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_size_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-size -DWRONG=SIZE
+tests_plugins_bad_size_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_size_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-name.la
+tests_plugins_bad_name_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_name_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-name -DWRONG=NAME
+tests_plugins_bad_name_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_name_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-entry.la
+tests_plugins_bad_entry_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_entry_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-entry -DWRONG=ENTRY
+tests_plugins_bad_entry_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_entry_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-default.la
+tests_plugins_bad_default_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_default_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-default -DWRONG=DEFAULT
+tests_plugins_bad_default_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_default_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-twice.la
+tests_plugins_bad_twice_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_twice_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-twice -DWRONG=TWICE
+tests_plugins_bad_twice_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_twice_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-bounds.la
+tests_plugins_bad_bounds_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_bounds_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-bounds -DWRONG=BOUNDS
+tests_plugins_bad_bounds_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_bounds_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-count.la
+tests_plugins_bad_count_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_count_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-count -DWRONG=COUNT
+tests_plugins_bad_count_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_count_la_LDFLAGS = $(host_module_flags)
+
+# The header as it was before the descriptor's last field.
+tests/plugins/old/pare/plugin.h: $(top_srcdir)/core/include/pare/plugin.h
+	$(AM_V_GEN)mkdir -p $(@D) && sed '/^    int (\*check)(/d' $(top_srcdir)/core/include/pare/plugin.h >$@.new && mv $@.new $@
+tests/plugins/old_plugin_la-old-plugin.lo: tests/plugins/old/pare/plugin.h
+CLEANFILES += tests/plugins/old/pare/plugin.h
+
+check_PROGRAMS += tests/unit/test_plugin_host
+TESTS += tests/unit/test_plugin_host
+tests_unit_test_plugin_host_SOURCES = tests/unit/test_plugin_host.c
+tests_unit_test_plugin_host_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
+endif

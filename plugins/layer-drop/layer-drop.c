@@ -15,13 +15,17 @@ struct stage {
     uint32_t n, kind;
 };
 
+/* With choose: each every branch is asked for itself; one that was decided per block answers for
+ * its block. */
 static int candidates(struct stage *s)
 {
-    const char *what;
-    int rc = s->host->get_text(s->ctx, NULL, "unit", &what);
-    if (rc != PARE_OK)
+    const char *what, *how;
+    int rc;
+    if ((rc = s->host->get_text(s->ctx, NULL, "unit", &what)) != PARE_OK ||
+        (rc = s->host->get_text(s->ctx, NULL, "choose", &how)) != PARE_OK)
         return rc;
-    s->kind = strcmp(what, "block") == 0 ? PARE_UNIT_BLOCK : PARE_UNIT_BRANCH;
+    int blocks = strcmp(what, "block") == 0 && strcmp(how, "each") != 0;
+    s->kind = blocks ? PARE_UNIT_BLOCK : PARE_UNIT_BRANCH;
     uint32_t all = s->model->count(s->ctx, s->kind);
     s->units = s->host->alloc(s->ctx, all + 1u, sizeof *s->units);
     s->drop = s->host->alloc(s->ctx, all + 1u, 1);
@@ -156,13 +160,19 @@ static int apply(struct pare_ctx *ctx, const struct pare_host *host)
 
 static int check(struct pare_ctx *ctx, const struct pare_host *host)
 {
-    const char *how;
+    const char *how, *what;
     const int64_t *layers;
     uint32_t n;
     int rc;
     if ((rc = host->get_text(ctx, NULL, "choose", &how)) != PARE_OK ||
+        (rc = host->get_text(ctx, NULL, "unit", &what)) != PARE_OK ||
         (rc = host->get_ints(ctx, NULL, "layers", &layers, &n)) != PARE_OK)
         return rc;
+    if (strcmp(how, "each") == 0 && (strcmp(what, "attention") == 0 || strcmp(what, "ffn") == 0))
+        return host->error(ctx, PARE_INVALID,
+                           "choose: each takes its units from 'on', as role:attention, not from "
+                           "unit: %s",
+                           what);
     if ((strcmp(how, "layers") == 0) != (n != 0))
         return host->error(ctx, PARE_INVALID, "'layers' and choose: layers go together");
     return PARE_OK;

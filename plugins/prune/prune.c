@@ -54,6 +54,12 @@ static int weight_scores(struct stage *s, const struct pare_unit *unit, double *
     return PARE_OK;
 }
 
+/* How many of n go; 0.29 of 100 are 29, whatever the product rounds to. */
+static size_t share_of(double sparsity, size_t n)
+{
+    return (size_t)(sparsity * (double)n + 1e-9);
+}
+
 /* Drop the `drop` lowest of `n` scores; among equals the earlier. `work` has room for n. */
 static void keep_highest(struct stage *s, const double *score, size_t n, size_t drop, double *work,
                          uint8_t *keep)
@@ -93,6 +99,14 @@ static void keep_pattern(const struct stage *s, const struct pare_unit *unit, co
     }
 }
 
+/* A matrix of which nothing goes stays as it is: a mask of ones would only cost bytes. */
+static int set_mask(struct stage *s, const struct pare_unit *unit, const uint8_t *keep)
+{
+    if (!memchr(keep, 0, (size_t)unit->rows * unit->cols))
+        return PARE_OK;
+    return s->weight->set_structure(s->ctx, unit, s->n, s->m, keep);
+}
+
 static int prune_unit(struct stage *s, const struct pare_unit *unit, const double *score,
                       double *work, uint8_t *keep)
 {
@@ -106,11 +120,29 @@ static int prune_unit(struct stage *s, const struct pare_unit *unit, const doubl
     } else if (s->scope == SCOPE_ROW) {
         for (uint32_t r = 0; r < unit->rows; r++)
             keep_highest(s, score + (size_t)r * unit->cols, unit->cols,
-                         (size_t)(sparsity * unit->cols), work, keep + (size_t)r * unit->cols);
+                         share_of(sparsity, unit->cols), work, keep + (size_t)r * unit->cols);
     } else {
-        keep_highest(s, score, n, (size_t)(sparsity * (double)n), work, keep);
+        keep_highest(s, score, n, share_of(sparsity, n), work, keep);
     }
-    return s->weight->set_structure(s->ctx, unit, s->n, s->m, keep);
+    return set_mask(s, unit, keep);
+}
+
+/* Competing over the model leaves no room for a sparsity per unit. */
+static int model_sparsity(struct stage *s, uint32_t kind, double *sparsity)
+{
+    uint32_t n = s->model->count(s->ctx, kind);
+    double x;
+    *sparsity = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        int rc = s->host->get_real(s->ctx, s->model->unit(s->ctx, kind, i), "sparsity",
+                                   i ? &x : sparsity);
+        if (rc != PARE_OK)
+            return rc;
+        if (i && x != *sparsity)
+            return s->host->error(s->ctx, PARE_INVALID,
+                                  "scope: model goes with one sparsity, not one per unit");
+    }
+    return PARE_OK;
 }
 
 /* One threshold for the whole model: gather all scores first. */
@@ -125,7 +157,7 @@ static int prune_model(struct stage *s, uint32_t units, size_t total)
     int rc;
     if (!score || !work || !keep)
         return PARE_NOMEM;
-    if ((rc = host->get_real(s->ctx, NULL, "sparsity", &sparsity)) != PARE_OK)
+    if ((rc = model_sparsity(s, PARE_UNIT_LINEAR, &sparsity)) != PARE_OK)
         return rc;
     for (uint32_t i = 0; i < units; i++) {
         const struct pare_unit *unit = s->model->unit(s->ctx, PARE_UNIT_LINEAR, i);
@@ -133,11 +165,11 @@ static int prune_model(struct stage *s, uint32_t units, size_t total)
             return rc;
         at += (size_t)unit->rows * unit->cols;
     }
-    keep_highest(s, score, total, (size_t)(sparsity * (double)total), work, keep);
+    keep_highest(s, score, total, share_of(sparsity, total), work, keep);
     at = 0;
     for (uint32_t i = 0; i < units; i++) {
         const struct pare_unit *unit = s->model->unit(s->ctx, PARE_UNIT_LINEAR, i);
-        if ((rc = s->weight->set_structure(s->ctx, unit, 0, 0, keep + at)) != PARE_OK)
+        if ((rc = set_mask(s, unit, keep + at)) != PARE_OK)
             return rc;
         at += (size_t)unit->rows * unit->cols;
     }
@@ -236,15 +268,18 @@ static uint32_t branch_units(struct stage *s, uint32_t kind, uint32_t first)
     return n;
 }
 
-static int keep_units(struct stage *s, uint32_t kind, uint32_t first, uint32_t n, uint8_t *keep)
+static int keep_units(struct stage *s, uint32_t kind, uint32_t first, uint32_t n,
+                      const double *score, uint8_t *keep)
 {
     int64_t refit;
     uint32_t kept = 0, best = 0;
     int rc = s->host->get_int(s->ctx, NULL, "refit", &refit);
     if (rc != PARE_OK)
         return rc;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         kept += keep[i];
+        best = score[i] > score[best] ? i : best;
+    }
     if (kept == 0)
         keep[best] = 1; /* a branch without any is layer-drop's business */
     if (kept == n)
@@ -269,19 +304,20 @@ static int prune_slices(struct stage *s, uint32_t kind)
             PARE_OK)
             return rc;
     }
-    if ((rc = s->host->get_real(s->ctx, NULL, "sparsity", &sparsity)) != PARE_OK)
-        return rc;
-    if (s->scope == SCOPE_MODEL && all)
-        keep_highest(s, score, all, (size_t)(sparsity * all), work, keep);
+    if (s->scope == SCOPE_MODEL) {
+        if ((rc = model_sparsity(s, kind, &sparsity)) != PARE_OK)
+            return rc;
+        keep_highest(s, score, all, share_of(sparsity, all), work, keep);
+    }
     for (uint32_t i = 0, n; i < all; i += n) {
         n = branch_units(s, kind, i);
         if (s->scope != SCOPE_MODEL) {
             const struct pare_unit *unit = s->model->unit(s->ctx, kind, i);
             if ((rc = s->host->get_real(s->ctx, unit, "sparsity", &sparsity)) != PARE_OK)
                 return rc;
-            keep_highest(s, score + i, n, (size_t)(sparsity * n + 1e-9), work, keep + i);
+            keep_highest(s, score + i, n, share_of(sparsity, n), work, keep + i);
         }
-        if ((rc = keep_units(s, kind, i, n, keep + i)) != PARE_OK)
+        if ((rc = keep_units(s, kind, i, n, score + i, keep + i)) != PARE_OK)
             return rc;
     }
     return PARE_OK;

@@ -1,0 +1,819 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/plugin_test.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "plugin/fpstate.h"
+
+/* Where libtool leaves the misbehaving plugins. */
+static const char *module(const char *id)
+{
+    static char path[2 * 4096];
+    const char *top = getenv("PARE_TOP_BUILD");
+    snprintf(path, sizeof path, "%s/tests/plugins/.libs/%s.so", top ? top : ".", id);
+    return path;
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    struct pare_error err = {0};
+    char *data;
+    size_t size;
+    ck_assert_ok(pare_file_read(from, (size_t)64 << 20, &data, &size, &err), err);
+    ck_assert_ok(pare_file_write(to, data, size, &err), err);
+    free(data);
+}
+
+/* ---- loading
+ * ------------------------------------------------------------------------------------- */
+
+/* Each is refused with one clear message, and the process goes on as it was. */
+static const struct {
+    const char *id, *why;
+} unloadable[] = {
+    {"bad-noentry", "it has no pare_plugin_v1"},
+    {"bad-abi", "was built for ABI 99.1, this program has 0.1"},
+    {"bad-minor", "was built for ABI 0.2, this program has 0.1"},
+    {"bad-null", "returned no descriptor"},
+    {"bad-size", "impossible size"},
+    {"bad-name", "its id is not made of"},
+    {"bad-entry", "either apply or apply_unit"},
+    {"bad-default", "default is not one of its values"},
+    {"bad-twice", "two parameters have the same name"},
+    {"bad-bounds", "bounds are not numbers"},
+    {"bad-count", "parameter table is out of range"},
+#if defined(__x86_64__)
+    {"bad-fpload", "changes the floating-point state when it is loaded"},
+#endif
+};
+
+START_TEST(refused_when_loaded)
+{
+    struct world w;
+    const struct pare_plugin_file *file;
+    world_begin(&w, 1, 1);
+    pare_flush_denormals(); /* as in a worker: what changes it has to be seen all the same */
+    unsigned before = pare_fp_control();
+    int rc = pare_catalog_find(w.catalog, module(unloadable[_i].id), NULL, &file, &w.err);
+    ck_assert_msg(rc == PARE_INVALID, "%s: %d", unloadable[_i].id, rc);
+    ck_assert_msg(strstr(w.err.what, unloadable[_i].why) != NULL, "%s", w.err.what);
+    ck_assert_msg(strstr(w.err.what, unloadable[_i].id) != NULL, "%s", w.err.what);
+    ck_assert_uint_eq(pare_fp_control(), before);
+    ck_assert_int_eq(world_plugin(&w, "uniform")->desc.kind, PARE_ALLOCATE);
+    world_close(&w);
+}
+END_TEST
+
+/* Compilers before GCC 13 link a constructor with -ffast-math: then it is refused. Otherwise it is
+ * harmless. Either way the process computes as before. */
+START_TEST(fast_math)
+{
+    struct world w;
+    const struct pare_plugin_file *file;
+    volatile double tiny = 1e-308;
+    world_begin(&w, 1, 1);
+    int rc = pare_catalog_find(w.catalog, module("bad-fastmath"), NULL, &file, &w.err);
+    ck_assert(rc == PARE_OK || strstr(w.err.hint, "-ffast-math"));
+    ck_assert_uint_eq(pare_fp_control(), PARE_FP_DEFAULT);
+    ck_assert(tiny / 4 > 0);
+    world_close(&w);
+}
+END_TEST
+
+/* What goes wrong only at work loads. */
+START_TEST(loads)
+{
+    static const char *const ids[] = {"bad-crash",   "bad-stall",  "bad-memory", "bad-nan",
+                                      "bad-fpstate", "bad-silent", "bad-score",  "old-plugin"};
+    struct world w;
+    const struct pare_plugin_file *file, *again;
+    world_begin(&w, 1, 1);
+    ck_assert_ok(pare_catalog_find(w.catalog, module(ids[_i]), NULL, &file, &w.err), w.err);
+    ck_assert_str_eq(file->desc.id, ids[_i]);
+    ck_assert_uint_eq(strlen(file->sha256), 64);
+    ck_assert_int_eq(file->path[0], '/');
+    ck_assert_ok(pare_catalog_find(w.catalog, ids[_i], NULL, &again, &w.err), w.err);
+    ck_assert_ptr_eq(file, again);
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(older_plugin)
+{
+    struct world w;
+    world_open(&w, 1);
+    const struct pare_plugin_file *file = world_plugin(&w, "old-plugin");
+    ck_assert(file->desc.check == NULL);
+    ck_assert_uint_eq(file->desc.struct_size, sizeof file->desc);
+    const struct pare_plugin *(*entry)(void) = NULL;
+    (void)entry;
+    struct pare_graph *g = world_with(&w, w.model->graph, "old-plugin", "", "layer.3.ffn.up");
+    ck_assert_uint_eq(world_node(g, "layer.3.ffn.up")->activation_bits, 8);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+/* ---- at work
+ * ------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *id, *params, *why;
+    int status;
+} failing[] = {
+    {"bad-nan", "{}", "not finite", PARE_INVALID},
+    {"bad-nan", "{'where': 'bias'}", "sets a bias of", PARE_INVALID},
+    {"bad-nan", "{'where': 'scales'}", "does not fit half precision", PARE_INVALID},
+    {"bad-silent", "{}", "failed in apply and gave no reason", PARE_FAILED},
+    {"bad-refusal", "{}", "this model has 3 legs too many", PARE_UNSUPPORTED},
+#if defined(__x86_64__)
+    {"bad-fpstate", "{}", "changed the floating-point state in apply", PARE_FAILED},
+#endif
+};
+
+START_TEST(fails_at_work)
+{
+    struct world w;
+    world_open(&w, 8);
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        world_threads(&w, threads);
+        unsigned before = pare_fp_control();
+        struct pare_graph *g = world_copy(&w, w.model->graph);
+        int rc = world_apply(&w, g, failing[_i].id, failing[_i].params, NULL, NULL);
+        ck_assert_int_eq(rc, failing[_i].status);
+        ck_assert_msg(strstr(w.err.what, failing[_i].why) != NULL, "%s", w.err.what);
+        ck_assert_msg(strstr(w.err.what, failing[_i].id) || strstr(w.err.detail, failing[_i].id),
+                      "%s; %s", w.err.what, w.err.detail);
+        ck_assert_uint_eq(pare_fp_control(), before);
+        pare_graph_free(g);
+    }
+    /* and the next one works */
+    struct pare_graph *g = world_with(&w, w.model->graph, "quantize", "{}", NULL);
+    world_accuracy(&w, g);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+static const struct {
+    const char *what, *why;
+    int status;
+} scoring[] = {
+    {"nan", "a value that is not finite", PARE_FAILED},
+    {"missing", "without a value", PARE_FAILED},
+    {"outside", "sets row 8, column 0 of a table of 8 x 1", PARE_INVALID},
+    {"column", "sets row 0, column 1", PARE_INVALID},
+    {"changes", "may not change the model", PARE_INVALID},
+    {"chooses", "nothing is being allocated", PARE_INVALID},
+    {"undeclared", "without declaring it in 'needs'", PARE_INVALID},
+};
+
+START_TEST(fails_to_score)
+{
+    struct world w;
+    char params[160], before[PARE_HASH_HEX];
+    world_open(&w, 8);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    snprintf(params, sizeof params, "{'score': {'plugin': 'bad-score', 'params': {'what': '%s'}}}",
+             scoring[_i].what);
+    ck_assert_int_eq(world_apply(&w, g, "layer-drop", params, NULL, NULL), scoring[_i].status);
+    ck_assert_msg(strstr(w.err.what, scoring[_i].why) != NULL, "%s", w.err.what);
+    world_hash(&w, g, before);
+    ck_assert_str_eq(before, w.model->hash);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+/* In one process the host cannot keep a plugin from stdout; workers have theirs captured. */
+START_TEST(prints)
+{
+    struct world w;
+    char text[64] = "";
+    int ends[2], out = dup(STDOUT_FILENO);
+    world_open(&w, 1);
+    ck_assert_int_eq(pipe(ends), 0);
+    fflush(stdout);
+    dup2(ends[1], STDOUT_FILENO);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    int rc = world_apply(&w, g, "bad-stdout", "", NULL, NULL);
+    dup2(out, STDOUT_FILENO);
+    ck_assert_int_eq(rc, PARE_OK);
+    ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
+    ck_assert_str_eq(text, "hello from a plugin\n");
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+/* ---- services, called by plugins that live in the test
+ * --------------------------------------------------------------------------------------- */
+
+static const struct pare_param own_params[] = {
+    {.name = "whole",
+     .help = "x",
+     .type = PARE_INT,
+     .min = 0,
+     .max = 9,
+     .dflt = "3",
+     .varies = PARE_UNIT_LINEAR},
+    {.name = "real", .help = "x", .type = PARE_REAL, .min = 0, .max = 9, .dflt = "0.5"},
+    {.name = "flag", .help = "x", .type = PARE_BOOL, .dflt = "true"},
+    {.name = "word", .help = "x", .type = PARE_CHOICE, .dflt = "b", .choices = "a|b"},
+    {.name = "list", .help = "x", .type = PARE_INTS, .min = 0, .max = 99, .dflt = "[4, 5]"},
+    {.name = "call", .help = "x", .type = PARE_INT, .min = 0, .max = 99, .dflt = "0"},
+};
+
+static int apply_own(struct world *w, struct pare_graph *g,
+                     int (*apply)(struct pare_ctx *, const struct pare_host *), const char *params,
+                     const char *on)
+{
+    struct pare_plugin_file own = {
+        .desc = {PARE_PLUGIN_HEAD, .id = "own", .version = "1.0.0", .label = "x",
+                 .kind = PARE_TRANSFORM, PARE_PLUGIN_PARAMS(own_params), .apply = apply,
+                 .needs = PARE_NEEDS_GRAM | PARE_NEEDS_MOMENTS | PARE_NEEDS_DATA |
+                          PARE_NEEDS_COSINE | PARE_NEEDS_ACTIVITY}};
+    return world_apply_file(w, g, &own, params, on, NULL);
+}
+
+static int wrong_call(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    const struct pare_ext_model *model = host->extension(ctx, PARE_EXT_MODEL);
+    const struct pare_ext_weight *weight = host->extension(ctx, PARE_EXT_WEIGHT);
+    const struct pare_ext_surgery *surgery = host->extension(ctx, PARE_EXT_SURGERY);
+    const struct pare_ext_calibration *data = host->extension(ctx, PARE_EXT_CALIBRATION);
+    const struct pare_ext_probe *probe = host->extension(ctx, PARE_EXT_PROBE);
+    const struct pare_ext_scored *scored = host->extension(ctx, PARE_EXT_SCORED);
+    const struct pare_unit *linear = model->find(ctx, PARE_UNIT_LINEAR, "layer.1.ffn.up");
+    const struct pare_unit *patch = model->find(ctx, PARE_UNIT_LINEAR, "embed.patch");
+    const struct pare_unit *branch = model->find(ctx, PARE_UNIT_BRANCH, "layer.1.ffn");
+    struct pare_alter alter = {
+        .struct_size = sizeof alter, .what = PARE_ALTER_DROP, .unit = branch};
+    struct pare_integers integers = {.struct_size = sizeof integers, .bits = 8};
+    static float room[1 << 16];
+    static uint8_t keep[1 << 16];
+    const double *values;
+    const char *text;
+    const int64_t *list;
+    uint32_t n;
+    int64_t call, whole;
+    double x;
+    host->get_int(ctx, NULL, "call", &call);
+    switch (call) {
+    case 0:
+        return host->get_int(ctx, NULL, "no_such", &whole);
+    case 1:
+        return host->get_int(ctx, NULL, "real", &whole);
+    case 2:
+        return host->get_text(ctx, NULL, "whole", &text);
+    case 3:
+        return host->get_ints(ctx, NULL, "whole", &list, &n);
+    case 4:
+        return host->get_real(ctx, NULL, NULL, &x);
+    case 5:
+        return weight->read(ctx, linear, linear->rows, 1, room);
+    case 6:
+        return weight->read(ctx, linear, UINT32_MAX, UINT32_MAX, room);
+    case 7:
+        return weight->read(ctx, branch, 0, 1, room);
+    case 8:
+        return weight->read(ctx, NULL, 0, 1, room);
+    case 9:
+        return weight->set_values(ctx, linear, NULL);
+    case 10:
+        return weight->set_integers(ctx, linear, &integers);
+    case 11:
+        return weight->set_integers(ctx, linear, NULL);
+    case 12:
+        return weight->set_activations(ctx, linear, 4);
+    case 13:
+        memset(keep, 1, sizeof keep);
+        return weight->set_structure(ctx, linear, 2, 4, keep);
+    case 14:
+        return weight->set_structure(ctx, linear, 2, 64, keep);
+    case 15:
+        return weight->set_structure(ctx, linear, 0, 0, NULL);
+    case 16:
+        return weight->set_bias(ctx, linear, NULL);
+    case 17:
+        return surgery->drop(ctx, linear, PARE_REPLACE_NOTHING);
+    case 18:
+        return surgery->drop(ctx, branch, 9);
+    case 19:
+        return surgery->drop(ctx, NULL, PARE_REPLACE_NOTHING);
+    case 20:
+        surgery->drop(ctx, branch, PARE_REPLACE_NOTHING); /* gone: its linear is stale */
+        return weight->read(ctx, linear, 0, 1, room);
+    case 21:
+        surgery->drop(ctx, branch, PARE_REPLACE_NOTHING);
+        return surgery->drop(ctx, branch, PARE_REPLACE_NOTHING);
+    case 22:
+        return surgery->keep(ctx, PARE_UNIT_CHANNEL, "layer.1.ffn", keep, 7, 0);
+    case 23:
+        return surgery->keep(ctx, PARE_UNIT_CHANNEL, "layer.99.ffn", keep, 288, 1);
+    case 24:
+        memset(keep, 0, sizeof keep);
+        return surgery->keep(ctx, PARE_UNIT_CHANNEL, "layer.1.ffn", keep, 288, 1);
+    case 25:
+        return surgery->keep(ctx, PARE_UNIT_LINEAR, "layer.1.ffn", keep, 288, 0);
+    case 26:
+        return surgery->merge_tokens(ctx, branch, 2);
+    case 27:
+        return surgery->merge_tokens(ctx, NULL, 2);
+    case 28:
+        return data->gram(ctx, patch, &values);
+    case 29:
+        return data->gram(ctx, NULL, &values);
+    case 30:
+        return data->cosine(ctx, linear, &x);
+    case 31:
+        return data->cosine(ctx, NULL, &x);
+    case 32:
+        return data->activity(ctx, branch, &x);
+    case 33:
+        return data->activity(ctx, NULL, &x);
+    case 34:
+        return probe->run(ctx, &alter, 1, 77, PARE_REFERENCE_STAGE, &x, NULL);
+    case 35:
+        return probe->run(ctx, &alter, 1, PARE_DISTANCE_KL, 5, &x, NULL);
+    case 36:
+        alter.struct_size = 4;
+        return probe->run(ctx, &alter, 1, PARE_DISTANCE_KL, 0, &x, NULL);
+    case 37:
+        alter.what = 12;
+        return probe->run(ctx, &alter, 1, PARE_DISTANCE_KL, 0, &x, NULL);
+    case 38:
+        alter.unit = NULL;
+        return probe->run(ctx, &alter, 1, PARE_DISTANCE_KL, 0, &x, NULL);
+    case 39:
+        alter.what = PARE_ALTER_SCALE, alter.factor = (double)NAN;
+        return probe->run(ctx, &alter, 1, PARE_DISTANCE_KL, 0, &x, NULL);
+    case 40:
+        return probe->run(ctx, NULL, 1, PARE_DISTANCE_KL, 0, &x, NULL);
+    case 41:
+        return scored->importance(ctx, "word", PARE_UNIT_BLOCK, &values);
+    default:
+        return host->alloc(ctx, SIZE_MAX / 2, 3) ? PARE_OK : PARE_NOMEM;
+    }
+}
+
+enum { WRONG_CALLS = 43 };
+
+/* A wrong call is an error with a message, whatever the plugin does next. */
+START_TEST(wrong_calls)
+{
+    struct world w;
+    char params[32];
+    world_open(&w, 8);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    snprintf(params, sizeof params, "{'call': %d}", _i);
+    int rc = apply_own(&w, g, wrong_call, params, NULL);
+    ck_assert_msg(rc != PARE_OK, "call %d was taken", _i);
+    ck_assert_msg(!strstr(w.err.what, "gave no reason"), "call %d: %s", _i, w.err.what);
+    ck_assert_msg(!strstr(w.err.what, "out of memory") == (_i != 42), "call %d: %s", _i,
+                  w.err.what);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+static int reads_parameters(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    const struct pare_ext_model *model = host->extension(ctx, PARE_EXT_MODEL);
+    int64_t whole = 0, flag = 0;
+    double real = 0, as_real = 0;
+    const char *word = NULL;
+    const int64_t *list = NULL;
+    uint32_t n = 0;
+    ck_assert_int_eq(host->get_int(ctx, NULL, "whole", &whole), PARE_OK);
+    ck_assert_int_eq(host->get_real(ctx, NULL, "whole", &as_real), PARE_OK);
+    ck_assert_int_eq(host->get_int(ctx, NULL, "flag", &flag), PARE_OK);
+    ck_assert_int_eq(host->get_real(ctx, NULL, "real", &real), PARE_OK);
+    ck_assert_int_eq(host->get_text(ctx, NULL, "word", &word), PARE_OK);
+    ck_assert_int_eq(host->get_ints(ctx, NULL, "list", &list, &n), PARE_OK);
+    ck_assert(whole == 3 && as_real == 3 && flag == 1 && real == .5 && n == 2 && list[1] == 5);
+    ck_assert_str_eq(word, "b");
+    ck_assert_ptr_null(host->extension(ctx, "pare.no-such/1"));
+    ck_assert_uint_eq(model->count(ctx, PARE_UNIT_LINEAR), 6); /* selected */
+    ck_assert_uint_eq(model->count(ctx, 12345), 0);
+    ck_assert_ptr_null(model->unit(ctx, PARE_UNIT_LINEAR, 6));
+    ck_assert_ptr_nonnull(model->find(ctx, PARE_UNIT_LINEAR, "classifier")); /* not selected */
+    ck_assert_ptr_null(model->find(ctx, PARE_UNIT_LINEAR, "nowhere"));
+    ck_assert_uint_eq(model->blocks(ctx), 8);
+    float *zeros = host->alloc(ctx, 100, sizeof *zeros);
+    ck_assert_uint_eq((uintptr_t)zeros % 64, 0);
+    for (int i = 0; i < 100; i++)
+        ck_assert(zeros[i] == 0);
+    return PARE_OK;
+}
+
+START_TEST(parameters_and_units)
+{
+    struct world w;
+    world_open(&w, 8);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    ck_assert_int_eq(apply_own(&w, g, reads_parameters, "", "layer.2.**"), PARE_OK);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+static const struct golden *golden_now;
+
+/* gram is X X'/N, so that GPTQ's H is twice it; the digest lists diag H. */
+static int reads_statistics(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    static const double diagonal[] = {1.086946, 1.146298, 1.226416, 1.332076,
+                                      1.494452, 1.645428, 2.721606, 2.175693};
+    const struct pare_ext_model *model = host->extension(ctx, PARE_EXT_MODEL);
+    const struct pare_ext_calibration *data = host->extension(ctx, PARE_EXT_CALIBRATION);
+    const struct pare_unit *down = model->find(ctx, PARE_UNIT_LINEAR, "layer.0.ffn.down");
+    const double *gram, *mean, *mean_abs, *square, *most;
+    const struct golden *t = golden_now;
+    ck_assert_uint_eq(data->samples(ctx), 1);
+    ck_assert_int_eq(data->gram(ctx, down, &gram), PARE_OK);
+    for (int i = 0; i < GOLDEN; i++) {
+        ck_assert_double_eq_tol(2 * gram[i * GOLDEN + i], diagonal[i], 1e-6);
+        for (int j = 0; j < GOLDEN; j++)
+            ck_assert_double_eq_tol(2 * gram[i * GOLDEN + j], t->h[i][j], 1e-6);
+    }
+    ck_assert_int_eq(data->moments(ctx, down, &mean, &mean_abs, &square, &most), PARE_OK);
+    for (int i = 0; i < GOLDEN; i++) {
+        double sum = 0, sum_abs = 0, max = 0;
+        for (int s = 0; s < GOLDEN_TOKENS; s++) {
+            sum += t->x[i][s] / GOLDEN_TOKENS;
+            sum_abs += fabs(t->x[i][s]) / GOLDEN_TOKENS;
+            max = fmax(max, fabs(t->x[i][s]));
+        }
+        ck_assert_double_eq_tol(mean[i], sum, 1e-6);
+        ck_assert_double_eq_tol(mean_abs[i], sum_abs, 1e-6);
+        ck_assert_double_eq_tol(square[i], t->h[i][i] / 2, 1e-6);
+        ck_assert_double_eq_tol(most[i], max, 1e-6);
+    }
+    double activity;
+    const struct pare_unit *channel = model->unit(ctx, PARE_UNIT_CHANNEL, 6);
+    ck_assert_int_eq(data->activity(ctx, channel, &activity), PARE_OK);
+    ck_assert_double_eq_tol(activity, diagonal[6] / 2, 1e-6);
+    return data->moments(ctx, down, NULL, NULL, NULL, NULL);
+}
+
+START_TEST(statistics)
+{
+    struct golden t;
+    golden_open(&t);
+    golden_now = &t;
+    ck_assert_int_eq(apply_own(&t.w, t.graph, reads_statistics, "", NULL), PARE_OK);
+    golden_close(&t);
+}
+END_TEST
+
+static int add_index(void *user, size_t index)
+{
+    ((int *)user)[index] += (int)index + 1;
+    return 0;
+}
+
+static int stop_at_seven(void *user, size_t index)
+{
+    (void)user;
+    return index == 7 ? 42 : 0;
+}
+
+static double random_numbers[3];
+
+static int uses_algebra(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    const struct pare_ext_linalg *la = host->extension(ctx, PARE_EXT_LINALG);
+    const struct pare_ext_parallel *parallel = host->extension(ctx, PARE_EXT_PARALLEL);
+    const struct pare_ext_random *random = host->extension(ctx, PARE_EXT_RANDOM);
+    const double a[9] = {4, 1, .5, 1, 3, .2, .5, .2, 2};
+    double u[9], b[6] = {1, 0, 0, 1, 0, 0}, q[9], values[3];
+    double order[] = {5, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9};
+    const double sorted[] = {1, 1, 2, 3, 4, 5, 5, 5, 5, 6, 7, 8, 9, 9, 9};
+    int counts[1000] = {0};
+    /* inv(A) = U'U, so U A U' = I */
+    memcpy(u, a, sizeof u);
+    ck_assert_int_eq(la->cholesky_inverse(ctx, 3, u, 0), PARE_OK);
+    ck_assert(u[3] == 0 && u[6] == 0 && u[7] == 0);
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            double x = 0;
+            for (int k = 0; k < 9; k++)
+                x += u[i * 3 + k / 3] * a[k] * u[j * 3 + k % 3];
+            ck_assert_double_eq_tol(x, i == j, 1e-12);
+        }
+    }
+    ck_assert_int_eq(la->solve(ctx, 3, a, .1, 2, b), PARE_OK); /* (A + 0.3 I) X = first columns */
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 2; j++) {
+            double x = .3 * b[i * 2 + j];
+            for (int k = 0; k < 3; k++)
+                x += a[i * 3 + k] * b[k * 2 + j];
+            ck_assert_double_eq_tol(x, i == j, 1e-12);
+        }
+    }
+    memcpy(q, a, sizeof q);
+    ck_assert_int_eq(la->eigen(ctx, 3, q, values), PARE_OK);
+    ck_assert(values[0] <= values[1] && values[1] <= values[2]);
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            double x = 0;
+            for (int k = 0; k < 3; k++)
+                x += a[i * 3 + k] * q[k * 3 + j];
+            ck_assert_double_eq_tol(x, values[j] * q[i * 3 + j], 1e-12);
+        }
+    }
+    for (size_t k = 0; k < PARE_COUNT(sorted); k++)
+        ck_assert(la->select(order, PARE_COUNT(order), k) == sorted[k]);
+    ck_assert(isnan(la->select(order, 0, 0)));
+    ck_assert_int_eq(la->solve(ctx, 0, a, 0, 0, b), PARE_OK);
+    ck_assert_int_eq(parallel->run(ctx, 1000, add_index, counts), 0);
+    for (int i = 0; i < 1000; i++)
+        ck_assert_int_eq(counts[i], i + 1);
+    ck_assert_int_eq(parallel->run(ctx, 1000, stop_at_seven, NULL), 42);
+    random_numbers[0] = random->unit(ctx);
+    random_numbers[1] = random->normal(ctx);
+    random_numbers[2] = (double)random->below(ctx, 1000);
+    ck_assert(random_numbers[0] >= 0 && random_numbers[0] < 1 && random_numbers[2] < 1000);
+    const double singular[4] = {1, 2, 2, 1};
+    memcpy(u, singular, sizeof singular);
+    return la->cholesky_inverse(ctx, 2, u, 0);
+}
+
+START_TEST(algebra)
+{
+    struct golden t;
+    double first[3];
+    golden_open(&t);
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        world_threads(&t.w, threads);
+        ck_assert_int_eq(apply_own(&t.w, t.graph, uses_algebra, "", NULL), PARE_FAILED);
+        ck_assert_ptr_nonnull(strstr(t.w.err.what, "not positive definite"));
+        if (threads == 1)
+            memcpy(first, random_numbers, sizeof first);
+        ck_assert_mem_eq(first, random_numbers, sizeof first); /* the seed, not the threads */
+    }
+    t.w.env.seed++;
+    apply_own(&t.w, t.graph, uses_algebra, "", NULL);
+    ck_assert_mem_ne(first, random_numbers, sizeof first);
+    golden_close(&t);
+}
+END_TEST
+
+static bool always(void *user)
+{
+    (void)user;
+    return true;
+}
+
+static unsigned logged;
+static void count_log(void *user, int level, const char *text)
+{
+    (void)user, (void)level;
+    logged += strstr(text, "greedy") || text[0] ? 1 : 0;
+}
+
+static int is_cancelled(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    host->log(ctx, PARE_LOG_INFO, "working %d", 1);
+    return host->progress(ctx, .5) ? host->error(ctx, PARE_CANCELLED, "interrupted") : PARE_OK;
+}
+
+START_TEST(cancelled)
+{
+    struct world w;
+    world_open(&w, 16);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    w.env.log = count_log;
+    ck_assert_int_eq(apply_own(&w, g, is_cancelled, "", NULL), PARE_OK);
+    ck_assert_uint_eq(logged, 1);
+    w.env.cancelled = always;
+    ck_assert_int_eq(apply_own(&w, g, is_cancelled, "", NULL), PARE_CANCELLED);
+    ck_assert_int_eq(world_apply(&w, g, "quantize", "", NULL, NULL), PARE_CANCELLED);
+    ck_assert_int_eq(world_apply(&w, g, "prune", "", NULL, NULL), PARE_CANCELLED);
+    ck_assert_int_eq(world_apply(&w, g, "layer-drop", "{'score': 'output-change'}", NULL, NULL),
+                     PARE_CANCELLED);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+/* Only transforms are stages; two settings decided one after the other hold together. */
+START_TEST(stages)
+{
+    struct world w;
+    struct recorded r = {0};
+    world_open(&w, 8);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    ck_assert_int_eq(world_apply(&w, g, "cosine", "", NULL, NULL), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(w.err.what, "is no transform"));
+    ck_assert_int_eq(world_apply(&w, g, "quantize",
+                                 "{'bits': {'allocate': {'plugin': 'uniform', 'params': {'value': "
+                                 "4}}, 'per': 'stream'}}",
+                                 NULL, NULL),
+                     PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(w.err.what, "does not vary over"));
+    w.env.record = world_record;
+    w.env.user = &r;
+    ck_assert_int_eq(
+        world_apply(&w, g, "quantize",
+                    "{'bits': {'allocate': {'plugin': 'two-level', 'params': {'high': 8, 'low': 4, "
+                    "'high_share': 0.5}}, 'score': 'zd', 'per': 'block'},"
+                    " 'group_size': {'allocate': {'plugin': 'greedy', 'params': {'count': 1, "
+                    "'from': 0, 'to': 32}}, 'per': 'block'}}",
+                    "layer.**", NULL),
+        PARE_OK);
+    unsigned high = 0, grouped = 0;
+    for (uint32_t b = 0; b < 8; b++) {
+        char path[64];
+        snprintf(path, sizeof path, "layer.%u.ffn.up", b);
+        high += recorded_value(&r, path, "bits") == 8;
+        grouped += recorded_value(&r, path, "group_size") == 32;
+        ck_assert_uint_eq(world_node(g, path)->weight->bits,
+                          (unsigned)recorded_value(&r, path, "bits"));
+    }
+    ck_assert_uint_eq(high, 4);
+    ck_assert_uint_eq(grouped, 1);
+    for (size_t i = 0; i < r.n; i++)
+        ck_assert(r.items[i].bytes_before > r.items[i].bytes_after && r.items[i].bytes_after > 0);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+/* ---- the catalogue
+ * ------------------------------------------------------------------------------- */
+
+struct reported {
+    unsigned n;
+    char last[512];
+};
+
+static void note_bad(void *user, const char *path, const struct pare_error *why)
+{
+    struct reported *r = user;
+    r->n++;
+    snprintf(r->last, sizeof r->last, "%s: %.200s %.200s", path, why->what, why->detail);
+}
+
+START_TEST(search_order)
+{
+    struct pare_error err = {0};
+    struct pare_catalog *c;
+    const struct pare_plugin_file *file, *const *list;
+    struct reported bad = {0};
+    char a[4200], b[4200], path[8500], from[4200];
+    size_t n;
+    const char *folder = pare_test_folder();
+    snprintf(a, sizeof a, "%s/a", folder);
+    snprintf(b, sizeof b, "%s/b", folder);
+    ck_assert(mkdir(a, 0700) == 0 && mkdir(b, 0700) == 0);
+    snprintf(from, sizeof from, "%s", module("old-plugin"));
+    snprintf(path, sizeof path, "%s/old-plugin.so", a);
+    copy_file(from, path);
+    snprintf(path, sizeof path, "%s/old-plugin.so", b);
+    copy_file(from, path);
+    snprintf(path, sizeof path, "%s/broken.so", b);
+    ck_assert_ok(pare_file_write(path, "not ELF", 7, &err), err);
+    snprintf(path, sizeof path, "%s/renamed.so", b);
+    copy_file(module("bad-crash"), path);
+    snprintf(path, sizeof path, "%s:%s", a, b);
+    setenv("PARE_PLUGIN_PATH", path, 1);
+    setenv("HOME", folder, 1);
+    ck_assert_ok(pare_catalog_new(&c, &err), err);
+    ck_assert_ok(pare_catalog_find(c, "old-plugin", NULL, &file, &err), err);
+    snprintf(path, sizeof path, "%s/old-plugin.so", a);
+    ck_assert_str_eq(file->path, path);
+    /* the second file of the id is named with the first, and left out */
+    ck_assert_ok(pare_catalog_all(c, note_bad, &bad, &list, &n, &err), err);
+    ck_assert_uint_eq(bad.n, 2);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert(i == 0 || strcmp(list[i - 1]->desc.id, list[i]->desc.id) < 0);
+        if (!strcmp(list[i]->desc.id, "old-plugin"))
+            ck_assert_str_eq(list[i]->path, path);
+    }
+    snprintf(path, sizeof path, "%s/old-plugin.so", b);
+    ck_assert_int_eq(pare_catalog_find(c, path, NULL, &file, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "two files are the plugin 'old-plugin'"));
+    ck_assert(strstr(err.detail, a) && strstr(err.detail, b));
+    ck_assert_int_eq(pare_catalog_find(c, "broken", NULL, &file, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "cannot load"));
+    /* a file is asked for by its id */
+    ck_assert_int_eq(pare_catalog_find(c, "renamed", NULL, &file, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "is the plugin 'bad-crash', not 'renamed'"));
+    pare_catalog_free(c);
+    ck_assert_ok(pare_remove_tree(folder, &err), err);
+}
+END_TEST
+
+START_TEST(names)
+{
+    struct pare_error err = {0};
+    struct pare_catalog *c;
+    struct world w;
+    const struct pare_plugin_file *file;
+    char path[8500];
+    world_begin(&w, 1, 1);
+    ck_assert_int_eq(pare_catalog_find(w.catalog, "quantise", NULL, &file, &err), PARE_NOT_FOUND);
+    ck_assert_str_eq(err.what, "no plugin is called 'quantise'");
+    ck_assert_str_eq(err.hint, "did you mean 'quantize'?");
+    ck_assert_ptr_nonnull(strstr(err.detail, "/plugins"));
+    ck_assert_int_eq(pare_catalog_find(w.catalog, "", NULL, &file, &err), PARE_NOT_FOUND);
+    ck_assert_int_eq(pare_catalog_find(w.catalog, "..", NULL, &file, &err), PARE_NOT_FOUND);
+    world_close(&w);
+
+    const char *folder = pare_test_folder();
+    snprintf(path, sizeof path, "%s/x", folder);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/x/old-plugin.so", folder);
+    copy_file(module("old-plugin"), path);
+    /* relative and empty entries of the path would mean the current folder: not searched */
+    ck_assert_int_eq(chdir(folder), 0);
+    setenv("PARE_PLUGIN_PATH", "x::./x:", 1);
+    setenv("HOME", "x", 1);
+    ck_assert_ok(pare_catalog_new(&c, &err), err);
+    ck_assert_int_eq(pare_catalog_find(c, "old-plugin", NULL, &file, &err), PARE_NOT_FOUND);
+    /* a name with a slash is a file, from the given folder, or from here */
+    ck_assert_ok(pare_catalog_find(c, "./x/old-plugin.so", folder, &file, &err), err);
+    ck_assert_str_eq(file->desc.id, "old-plugin");
+    ck_assert_ok(pare_catalog_find(c, "x/old-plugin.so", NULL, &file, &err), err);
+    ck_assert_int_eq(pare_catalog_find(c, "./none.so", folder, &file, &err), PARE_NOT_FOUND);
+    ck_assert_int_eq(pare_catalog_find(c, "./x", folder, &file, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "is not a regular file"));
+    ck_assert_int_eq(mkfifo("pipe.so", 0600), 0);
+    ck_assert_int_eq(pare_catalog_find(c, "./pipe.so", folder, &file, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "is not a regular file"));
+    pare_catalog_free(c);
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_ok(pare_remove_tree(folder, &err), err);
+}
+END_TEST
+
+/* The template compiles as its own Makefile says, loads, and does what it says. */
+START_TEST(template)
+{
+    struct world w;
+    char command[4 * 4096], path[4200];
+    const struct pare_plugin_file *file;
+    const char *folder = pare_test_folder();
+    world_open(&w, 16);
+    snprintf(command, sizeof command,
+             "cp %s/Makefile %s/plugin.c %s && make -s -C %s CFLAGS='-O1 -Werror' "
+             "PARE_CFLAGS=-I%s >%s/log 2>&1",
+             pare_test_source("share/template"), pare_test_source("share/template"), folder, folder,
+             pare_test_source("core/include"), folder);
+    ck_assert_msg(system(command) == 0, "%s", command);
+    snprintf(path, sizeof path, "%s/org.example.drop-small.so", folder);
+    ck_assert_ok(pare_catalog_find(w.catalog, path, NULL, &file, &w.err), w.err);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    ck_assert_int_eq(world_apply_file(&w, g, file, "{'threshold': 0}", NULL, NULL), PARE_OK);
+    ck_assert_ptr_eq(world_node(g, "layer.0.ffn.up")->weight,
+                     world_node(w.model->graph, "layer.0.ffn.up")->weight);
+    ck_assert_int_eq(world_apply_file(&w, g, file, "{'threshold': 0.2}", NULL, NULL), PARE_OK);
+    const struct pare_weight *after = world_node(g, "layer.0.ffn.up")->weight;
+    float *x = world_weight(w.model->graph, "layer.0.ffn.up"),
+          *y = world_weight(g, "layer.0.ffn.up");
+    for (uint32_t r = 0; r < after->rows; r++) {
+        float most = 0;
+        for (uint32_t c = 0; c < after->cols; c++)
+            most = fmaxf(most, fabsf(x[r * after->cols + c]));
+        for (uint32_t c = 0; c < after->cols; c++) {
+            float was = x[r * after->cols + c];
+            ck_assert(y[r * after->cols + c] == (fabs((double)was) >= .2 * (double)most ? was : 0));
+        }
+    }
+    free(x);
+    free(y);
+    pare_graph_free(g);
+    world_close(&w);
+    ck_assert_ok(pare_remove_tree(folder, &w.err), w.err);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("plugin host");
+    TCase *tc = pare_test_case(s, "loading");
+    tcase_add_loop_test(tc, refused_when_loaded, 0, PARE_COUNT(unloadable));
+    tcase_add_test(tc, fast_math);
+    tcase_add_loop_test(tc, loads, 0, 8);
+    tcase_add_test(tc, older_plugin);
+    tc = pare_test_case(s, "at work");
+    tcase_add_loop_test(tc, fails_at_work, 0, PARE_COUNT(failing));
+    tcase_add_loop_test(tc, fails_to_score, 0, PARE_COUNT(scoring));
+    tcase_add_test(tc, prints);
+    tc = pare_test_case(s, "services");
+    tcase_add_loop_test(tc, wrong_calls, 0, WRONG_CALLS);
+    tcase_add_test(tc, parameters_and_units);
+    tcase_add_test(tc, statistics);
+    tcase_add_test(tc, algebra);
+    tcase_add_test(tc, cancelled);
+    tcase_add_test(tc, stages);
+    tc = pare_test_case(s, "catalogue");
+    tcase_add_test(tc, search_order);
+    tcase_add_test(tc, names);
+    tcase_add_test(tc, template);
+    return pare_test_main(&s, 1);
+}
