@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "base/mem.h"
 
+/* clang-format off */
 const struct pare_command *const pare_commands[] = {
     &pare_command_help,
     &pare_command_init,
@@ -29,4 +30,5 @@ const struct pare_command *const pare_commands[] = {
     &pare_command_db,
     &pare_command_worker,
 };
+/* clang-format on */
 const size_t pare_n_commands = PARE_COUNT(pare_commands);
