@@ -19,9 +19,10 @@ struct pare_data_spec {
     uint64_t seed;
 };
 
-/* Samples of a data set, ready for one model: images as its preprocessing makes them. Reading is thread
- * safe once opened. A split is a sub-folder, else a file prefix, else what dataset.yaml in the folder
- * says. Formats: IDX (plain or gzipped), .npy pairs, a folder of images (JPEG, PNG) per class. */
+/* Samples of a data set, ready for one model: images as its preprocessing makes them. Reading is
+ * thread safe once opened. A split is a sub-folder, else a file prefix, else what dataset.yaml in
+ * the folder says. Formats: IDX (plain or gzipped), .npy pairs, a folder of images (JPEG, PNG) per
+ * class. */
 struct pare_dataset;
 
 int pare_dataset_open(const struct pare_data_spec *spec, const struct pare_model *model,
@@ -30,13 +31,15 @@ void pare_dataset_close(struct pare_dataset *data);
 
 uint32_t pare_dataset_size(const struct pare_dataset *data);
 bool pare_dataset_has_labels(const struct pare_dataset *data);
-uint32_t pare_dataset_classes(const struct pare_dataset *data); /* highest label + 1; 0 without labels */
+uint32_t
+pare_dataset_classes(const struct pare_dataset *data); /* highest label + 1; 0 without labels */
 /* SHA-256 over the samples chosen, in order, as they are stored, and their labels. */
 const char *pare_dataset_hash(const struct pare_dataset *data);
 /* Name of the split that was taken. */
 const char *pare_dataset_split(const struct pare_dataset *data);
 
-/* Read n samples from `first`: images gets n * channels * height * width floats, labels (may be NULL) n. */
+/* Read n samples from `first`: images gets n * channels * height * width floats, labels (may be
+ * NULL) n. */
 int pare_dataset_read(struct pare_dataset *data, uint32_t first, uint32_t n, float *images,
                       uint32_t *labels, struct pare_error *err);
 
@@ -49,6 +52,7 @@ int pare_dataset_splits(const char *folder, struct pare_split *out, size_t room,
                         struct pare_error *err);
 
 /* One image file (JPEG or PNG), as the model wants it: channels * height * width floats. */
-int pare_image_load(const char *path, const struct pare_model *model, float *out, struct pare_error *err);
+int pare_image_load(const char *path, const struct pare_model *model, float *out,
+                    struct pare_error *err);
 
 #endif

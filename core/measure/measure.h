@@ -5,40 +5,42 @@
 #include "engine/plan.h"
 #include "measure/dataset.h"
 
-/* What a classifier does on a data set; arrays have one entry per sample, freed by pare_outcomes_free(). */
+/* What a classifier does on a data set; arrays have one entry per sample, freed by
+ * pare_outcomes_free(). */
 struct pare_outcomes {
     uint32_t n;
     uint32_t *target;    /* UINT32_MAX: no label */
     uint32_t *predicted; /* the class with the highest logit; of equals the first */
     float *nll;          /* negative log likelihood of the target, nats; NaN without labels */
     uint32_t correct;
-    char first_logits[PARE_HASH_HEX]; /* hash of the first sample's logits: what a timed run must repeat */
+    char first_logits[PARE_HASH_HEX]; /* hash of the first sample's logits: what a timed run must
+                                         repeat */
 };
 
-/* Run all samples. `progress` (may be NULL) is called now and then with the samples done; nonzero stops with
- * PARE_CANCELLED. */
+/* Run all samples. `progress` (may be NULL) is called now and then with the samples done; nonzero
+ * stops with PARE_CANCELLED. */
 int pare_evaluate(const struct pare_graph *graph, struct pare_dataset *data, uint32_t batch,
                   uint32_t threads, int (*progress)(void *user, uint32_t done), void *user,
                   struct pare_outcomes *out, struct pare_error *err);
 void pare_outcomes_free(struct pare_outcomes *outcomes);
 
-/* A model ready to be timed in one shape. Inputs are samples of `data`, or random numbers when it is NULL;
- * every bench of one session cycles through the same inputs. */
+/* A model ready to be timed in one shape. Inputs are samples of `data`, or random numbers when it
+ * is NULL; every bench of one session cycles through the same inputs. */
 struct pare_bench;
 int pare_bench_new(const struct pare_graph *graph, struct pare_dataset *data, uint32_t batch,
                    uint32_t threads, struct pare_bench **out, struct pare_error *err);
 void pare_bench_free(struct pare_bench *bench);
 
-/* One visit: warm-up of at least 3 inferences and 50 ms, then k = clamp(0.25 s / estimate, 5, 200) inferences
- * timed one by one (above 0.2 s an inference: one warm-up, one timed). */
+/* One visit: warm-up of at least 3 inferences and 50 ms, then k = clamp(0.25 s / estimate, 5, 200)
+ * inferences timed one by one (above 0.2 s an inference: one warm-up, one timed). */
 struct pare_visit {
     uint32_t n;
     uint32_t ns[200]; /* each inference, saturating */
     uint32_t min_ns, p50_ns, p90_ns, max_ns;
-    long nivcsw;       /* involuntary context switches during the timed part */
-    double steal;      /* share of the time that the hypervisor took, of all CPUs */
+    long nivcsw;  /* involuntary context switches during the timed part */
+    double steal; /* share of the time that the hypervisor took, of all CPUs */
     double load1;
-    double mhz; /* 0: not known */
+    double mhz;                       /* 0: not known */
     char first_logits[PARE_HASH_HEX]; /* of the first input, batch 1's worth */
 };
 int pare_bench_visit(struct pare_bench *bench, struct pare_visit *out, struct pare_error *err);
@@ -48,7 +50,8 @@ struct pare_plan *pare_bench_plan(struct pare_bench *bench);
 /* Peak resident memory of this process so far, in bytes. */
 uint64_t pare_peak_rss(void);
 
-/* What is known of this machine, as a JSON object: hostname, cpu, cores, memory, kernel, isa, governor,
+/* What is known of this machine, as a JSON object: hostname, cpu, cores, memory, kernel, isa,
+ * governor,
  * ..., and `id`, a hash of what stays the same between boots. New reference. */
 json_t *pare_host_facts(void);
 

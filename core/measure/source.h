@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_MEASURE_SOURCE_H
+#define PARE_MEASURE_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+
+/* Where the samples of a split lie: arrays of images and labels, or a folder of images per class.
+ * Zero-initialise; strings are released with pare_place_free(). */
+struct pare_place {
+    char *split;
+    char *images; /* an IDX or .npy file, or a folder with a folder per class */
+    char *labels; /* or NULL */
+};
+
+/* Find a split of a folder: a sub-folder, a file prefix, or an entry of dataset.yaml; NULL: the
+ * only one. A folder that itself holds a folder per class is one split, "all". PARE_NOT_FOUND names
+ * the splits that are there. */
+int pare_place_find(const char *folder, const char *split, struct pare_place *out,
+                    struct pare_error *err);
+void pare_place_free(struct pare_place *place);
+
+/* A folder of images per class. Zero-initialise. */
+struct pare_image_files {
+    const char **paths; /* n of them: class by class, each sorted by name */
+    uint32_t *classes;  /* n: index of the class */
+    const char **names; /* of the classes, sorted */
+    uint32_t n, n_classes;
+    struct pare_pool pool;
+};
+
+/* List the images (.jpg, .jpeg, .png) of each sub-folder, sub-folders sorted byte by byte; hidden
+ * files are passed over. PARE_INVALID: no images. Released with pare_image_files_free(). */
+int pare_image_files_list(const char *folder, struct pare_image_files *out, struct pare_error *err);
+void pare_image_files_free(struct pare_image_files *files);
+
+/* Whether some sub-folder holds an image. */
+bool pare_has_image_files(const char *folder);
+
+/* The names in a folder, hidden ones left out, sorted byte by byte; they live in `pool`. */
+int pare_folder_list(const char *folder, struct pare_pool *pool, const char ***out, size_t *n,
+                     struct pare_error *err);
+
+#endif
