@@ -24,7 +24,8 @@ EXTRA_DIST += tests/e2e/lib.sh
 dist_check_SCRIPTS += $(e2e_runs)
 if SANITIZE
 TESTS += tests/e2e/run-examples.sh
-AM_TESTS_ENVIRONMENT += PARE_E2E_FIRST_ONLY=1; export PARE_E2E_FIRST_ONLY;
+first_only = 1
 else
 TESTS += $(e2e_runs)
+first_only =
 endif

@@ -52,6 +52,9 @@ static char *pipeline_text(const struct pare_cli *cli, long long samples)
         }
         pare_str_append(&s, "}}");
     }
+    /* nothing will be measured, but a pipeline says what it is for */
+    pare_str_append(&s, "\nmeasure: {latency: {edge: {batch: 1, threads: 1}}}\n"
+                        "select: {objectives: {latency_ms: {}, size_bytes: {}}}");
     pare_str_append(&s, "\nstages:\n  - id: apply\n    plugin: ");
     append_json(&s, cli->args[1]);
     if (on) {

@@ -10,12 +10,16 @@ libhost_la_SOURCES += \
 	core/pipeline/plan.c core/pipeline/plan.h core/pipeline/plan_parts.h \
 	core/pipeline/plan_describe.c core/pipeline/plan_finish.c core/pipeline/plan_json.c \
 	core/pipeline/plan_ways.c \
+	core/pipeline/run.c core/pipeline/run.h core/pipeline/run_parts.h \
+	core/pipeline/run_build.c core/pipeline/run_data.c core/pipeline/run_plan.c \
+	core/pipeline/run_time.c core/pipeline/run_view.c \
 	core/pipeline/schema.c core/pipeline/schema.h \
 	core/pipeline/spec.c core/pipeline/spec.h core/pipeline/spec_parts.h \
 	core/pipeline/spec_env.c core/pipeline/spec_env.h \
 	core/pipeline/spec_select.c core/pipeline/spec_stages.c \
 	core/pipeline/values.c core/pipeline/values.h core/pipeline/values_parts.h \
 	core/pipeline/values_settings.c core/pipeline/values_units.c \
+	core/pipeline/worker.c core/pipeline/worker.h \
 	core/pipeline/yaml.c core/pipeline/yaml_set.c core/pipeline/yaml.h \
 	core/select/constraint.c core/select/constraint.h
 
