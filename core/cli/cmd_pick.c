@@ -150,7 +150,7 @@ static void print_figures(const struct job *j, size_t i)
                 snprintf(against, sizeof against, "%+.4f [%+.4f, %+.4f] to the baseline",
                          d.difference.value, d.difference.lo, d.difference.hi);
         }
-        printf("  %-16s %10s   %s\n", metric(j, m)->name, value, against);
+        printf("  %-18s %10s   %s\n", metric(j, m)->name, value, against);
     }
 }
 

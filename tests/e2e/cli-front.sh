@@ -114,6 +114,17 @@ ok "show --yaml: its stages" sh -c '"$1" show drop1+q8 --yaml | grep -q "\"plugi
 ok "diff: parameters" grep -q '^drop.count  *1 *$' "$tmp/diff"
 ok "diff: figures, paired" grep -Eq '^top1 .* -0.0020 +-0.0044 +\+0.0004 +paired +no' "$tmp/diff"
 
+# ---- a second shape
+ok "a database with two shapes" "$PARE_TOP_BUILD/tests/e2e/fill_store" --two-shapes "$tmp/two.db"
+"$pare" front --shape server --db "$tmp/two.db" >"$tmp/front"
+ok "front --shape" grep -q '| server: batch 8, 2 threads | host nuc, session 2, 12 rounds$' "$tmp/front"
+ok "front --shape: its latencies" grep -q '^\*  1.00  q8 .* 0.336 \[' "$tmp/front"
+"$pare" pick --min latency_ms.server --db "$tmp/two.db" >"$tmp/pick"
+ok "pick --min of another shape" grep -q '^pick: q8 ' "$tmp/pick"
+ok "pick: figures of both shapes" grep -q '^  latency_ms.server  *0.33[0-9] ms ' "$tmp/pick"
+"$pare" pick --where 'latency_ms.server <= 0.2 * baseline' --db "$tmp/two.db" >"$tmp/pick"
+ok "pick --where on another shape" grep -q '^pick: q8 ' "$tmp/pick"
+
 # ---- tags and notes
 ok "tag" "$pare" tag q8 shipped
 is "tag: is a name" q8 "$("$pare" query 'select v.label from variants v join variant x on x.hash = v.variant join tag t using(variant_id) where tag = :t' t=shipped --format csv | tr -d '\r' | tail -n 1)"

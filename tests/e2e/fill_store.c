@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fill a database with a small, always equal set of figures, so that the commands that read can be
  * tested without running a pipeline. With a model, two variants are built for real: one with a
- * branch dropped, one with int8 weights besides. Usage: fill_store DATABASE [PIPELINE MODEL] */
+ * branch dropped, one with int8 weights besides. Usage: fill_store [--two-shapes] DATABASE
+ * [PIPELINE MODEL] */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,9 @@ static const struct sample_variant {
 };
 #define N PARE_COUNT(variants)
 
+static const struct pare_store_shape shapes[] = {{"edge", "{\"batch\":1,\"threads\":1}"},
+                                                 {"server", "{\"batch\":8,\"threads\":2}"}};
+static size_t n_shapes = 1;
 static struct pare_error err;
 static int64_t ids[N], host, data, held_back, pipeline, plugins[3];
 static int32_t target[SAMPLES], predicted[SAMPLES];
@@ -88,7 +92,6 @@ static void add_plan(struct pare_store *s, const char *path, const char *source,
     static const struct pare_store_objective objectives[] = {
         {"top1", 1, 0.002, false}, {"latency_ms", -1, 0.01, true}, {"size_bytes", -1, 0, false}};
     static const char *const constraints[] = {"top1 >= baseline - 0.01"};
-    static const struct pare_store_shape shapes[] = {{"edge", "{\"batch\":1,\"threads\":1}"}};
     static const char *const names[] = {"layer-drop", "prune", "quantize"};
     struct pare_store_host h = {.name = "nuc", .cpu = "test", .cores = 2};
     need(pare_store_host(s, &h, &host, &err));
@@ -107,7 +110,7 @@ static void add_plan(struct pare_store *s, const char *path, const char *source,
                                     .constraints = constraints,
                                     .n_constraints = PARE_COUNT(constraints),
                                     .shapes = shapes,
-                                    .n_shapes = PARE_COUNT(shapes)};
+                                    .n_shapes = n_shapes};
     need(pare_store_pipeline(s, &p, &pipeline, &err));
     for (size_t i = 0; i < N; i++)
         add_variant(s, i, model);
@@ -184,13 +187,14 @@ static void add_results(struct pare_store *s)
     }
 }
 
-static void add_session(struct pare_store *s)
+/* On the server q8 is the fastest: the shapes differ in whom they favour. */
+static void add_session(struct pare_store *s, size_t shape)
 {
     struct pare_store_session session = {.pipeline_id = pipeline,
                                          .host_id = host,
                                          .seed = 7,
-                                         .shape = "edge",
-                                         .definition = "{\"batch\":1,\"threads\":1}",
+                                         .shape = shapes[shape].name,
+                                         .definition = shapes[shape].definition,
                                          .program = "test",
                                          .isa = "avx2"};
     int64_t id;
@@ -202,9 +206,11 @@ static void add_session(struct pare_store *s)
         for (size_t i = 0; i < N; i++) {
             if (variants[i].speed == 0)
                 continue;
+            double speed = variants[i].speed;
+            if (shape == 1)
+                speed = strcmp(variants[i].label, "q8") == 0 ? 3 : speed / 4;
             for (size_t k = 0; k < VISITS; k++)
-                ns[n][k] = (uint32_t)(1e6 / variants[i].speed *
-                                          (1 + 0.002 * (double)((r * 5 + i * 3) % 7)) +
+                ns[n][k] = (uint32_t)(1e6 / speed * (1 + 0.002 * (double)((r * 5 + i * 3) % 7)) +
                                       100.0 * (double)k);
             visits[n] = (struct pare_store_visit){.variant_id = ids[i],
                                                   .slot = n,
@@ -304,8 +310,13 @@ int main(int argc, char **argv)
     struct pare_str source = {0};
     char model[PARE_HASH_HEX];
     struct pare_model *untouched = NULL;
+    if (argc > 1 && strcmp(argv[1], "--two-shapes") == 0) {
+        n_shapes = 2;
+        argv++;
+        argc--;
+    }
     if (argc != 2 && argc != 4) {
-        fputs("usage: fill_store DATABASE [PIPELINE MODEL]\n", stderr);
+        fputs("usage: fill_store [--two-shapes] DATABASE [PIPELINE MODEL]\n", stderr);
         return 2;
     }
     for (size_t k = 0; k < SAMPLES; k++)
@@ -320,7 +331,8 @@ int main(int argc, char **argv)
     need(pare_store_begin(s, &err));
     add_plan(s, argc == 4 ? argv[2] : "tiny.yaml", source.data, model);
     add_results(s);
-    add_session(s);
+    for (size_t shape = 0; shape < n_shapes; shape++)
+        add_session(s, shape);
     struct pare_store_unit_value units[2] = {{"quant", "layer.0.attn.query", "attention.query",
                                               "bits", NULL, 8, 0.25, 36864, 9216, 460800, 460800},
                                              {"quant", "layer.1.attn.query", "attention.query",
