@@ -308,7 +308,10 @@ static int locate(struct pare_runner *r, struct pare_error *err)
         r->nodes[i].path = pare_str_take(&s);
         if (!r->nodes[i].path)
             return pare_error_nomem(err, 0);
-        if (pare_file_exists(r->nodes[i].path))
+        /* a file alone is not enough: its maker may have outlived the run that was to record it */
+        struct pare_store_tries tries;
+        PARE_TRY(pare_store_tries(r->store, r->nodes[i].id, PARE_PHASE_BUILD, 0, &tries, err));
+        if (tries.done && pare_file_exists(r->nodes[i].path))
             r->nodes[i].state = PARE_DONE;
     }
     for (size_t v = 0; v < r->plan->n_variants; v++) {
