@@ -178,9 +178,9 @@ int pare_fit_cosine(struct pare_stage *stage, const struct pare_unit *unit, doub
     const struct pare_graph *g = stage->entry;
     struct pare_branch b;
     struct pair p = {0};
-    bool first = true;
+    bool first = true, rated = unit->kind == PARE_UNIT_BRANCH || unit->kind == PARE_UNIT_BLOCK;
     int rc = PARE_OK;
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
+    for (uint32_t i = 0; rated && i < g->n_nodes; i++) {
         if (!pare_branch_at(g, i, &b))
             continue;
         bool mine = unit->kind == PARE_UNIT_BRANCH ? strcmp(b.path, unit->path) == 0

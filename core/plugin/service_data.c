@@ -75,7 +75,7 @@ static int columns_of(struct pare_ctx *ctx, const struct pare_graph *g,
                       const struct pare_unit *unit, int32_t *consumer, uint32_t *first, uint32_t *n)
 {
     struct pare_branch b;
-    bool head = unit->kind == PARE_UNIT_HEAD;
+    bool head = unit && unit->kind == PARE_UNIT_HEAD;
     if (!unit)
         return pare_ctx_fail(ctx, PARE_INVALID, "the activity of no unit is asked for");
     if (!unit->within || (!head && unit->kind != PARE_UNIT_CHANNEL) ||

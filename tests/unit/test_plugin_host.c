@@ -664,7 +664,7 @@ START_TEST(search_order)
     struct pare_catalog *c;
     const struct pare_plugin_file *file, *const *list;
     struct reported bad = {0};
-    char a[4200], b[4200], path[8500], from[4200];
+    char a[4200], b[4200], path[8500], from[8500];
     size_t n;
     const char *folder = pare_test_folder();
     snprintf(a, sizeof a, "%s/a", folder);
