@@ -236,7 +236,9 @@ static int print_units(const struct job *j, struct pare_error *err)
         "group_concat(DISTINCT value) AS \"values\", avg(score) AS mean_score, "
         "sum(bytes_before) AS bytes_before, sum(bytes_after) AS bytes_after, "
         "sum(macs_before) AS macs_before, sum(macs_after) AS macs_after FROM unit_values "
-        "WHERE variant = :hash AND pipeline = :pipeline GROUP BY stage, name, layer "
+        "WHERE variant = :hash AND pipeline = :pipeline AND (stage, name) IN (SELECT stage, name "
+        "FROM unit_values WHERE variant = :hash AND pipeline = :pipeline GROUP BY stage, name "
+        "HAVING count(DISTINCT value) > 1 OR count(score) > 0) GROUP BY stage, name, layer "
         "ORDER BY stage, name, CAST(substr(unit, 7) AS INTEGER)",
         args, 2, &rows, err);
     if (rc == PARE_OK && rows.n) {

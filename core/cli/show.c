@@ -143,7 +143,11 @@ void pare_rows_cell(const struct pare_rows *rows, size_t row, size_t column,
         }
         break;
     case PARE_VALUE_REAL:
-        snprintf(text, sizeof text, fabs(c->real) < 100 ? "%.4f" : "%.6g", c->real);
+        snprintf(text, sizeof text,
+                 fabs(c->real) < 100                                 ? "%.4f"
+                 : c->real == floor(c->real) && fabs(c->real) < 9e15 ? "%.0f"
+                                                                     : "%.6g",
+                 c->real);
         if (fabs(c->real) < 0.00005 && c->real != 0)
             snprintf(text, sizeof text, "%.4g", c->real);
         pare_table_number(to, c->real, people ? text : NULL);
@@ -206,7 +210,8 @@ void pare_cli_drop_table(struct pare_table *t)
 
 bool pare_cli_json(json_t *value)
 {
-    int rc = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    int rc =
+        json_dumpf(value, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
     putchar('\n');
     json_decref(value);
     return rc == 0 && fflush(stdout) == 0;
@@ -228,6 +233,8 @@ bool pare_cli_record(json_t *object, enum pare_format format)
             pare_table_integer(&t, json_integer_value(value));
         else if (json_is_real(value))
             pare_table_number(&t, json_real_value(value), format == PARE_FORMAT_CSV ? NULL : text);
+        else if (format == PARE_FORMAT_TABLE && json_string_length(value) == 64)
+            pare_table_printf(&t, "%.7s", json_string_value(value)); /* hashes in short */
         else
             pare_table_text(&t, json_string_value(value));
     }
