@@ -216,11 +216,11 @@ static void decoding(json_t *reasons, const struct sums *s)
     struct pare_str text = {0};
     if (!s->n_decoded)
         return;
-    pare_str_printf(&text,
-                    "%u products have no kernel of their own and decode their weights first (%s): "
-                    "%.0f %% of its time; small on disk, not fast",
-                    s->n_decoded, s->decoded_kernel ? s->decoded_kernel : "?",
-                    100 * s->decoded / s->now);
+    pare_str_printf(
+        &text,
+        "%u products have no kernel for their encoding and run in another form (%s): they "
+        "are %.0f %% of its time; small on disk, not faster for it",
+        s->n_decoded, s->decoded_kernel ? s->decoded_kernel : "?", 100 * s->decoded / s->now);
     say(reasons, &text);
 }
 
@@ -233,7 +233,7 @@ static const char *overhead(const char *kernel)
         {"decode", "its weights are decoded to a wider form first"},
         {"weight-only", "its weights are widened to f32 on the way"},
         {"dynamic", "its inputs are rounded to int8 on the way"},
-        {":", "picking the inputs that its kept weights need costs more than the zeros save"},
+        {":", "picking the inputs that its kept weights need eats up what the zeros save"},
         {"sparse", "scattered weights cannot use the vector units fully"},
     };
     for (size_t i = 0; i < PARE_COUNT(known); i++) {
@@ -243,23 +243,43 @@ static const char *overhead(const char *kernel)
     return "its shape is below what the kernel needs to pay";
 }
 
-/* Products that take longer per multiply-accumulate than the baseline's. */
+/* Whether a product takes longer per multiply-accumulate than the baseline's, and is worth telling.
+ */
+static bool is_slow(const struct pare_cost *x, const struct sums *s)
+{
+    return x->product && x->base_product && x->kernel && x->ns >= SHARE_WORTH * s->now &&
+           per_kmac(x->ns, x->macs) > SLOWER_PER_MAC * per_kmac(x->base_ns, x->base_macs);
+}
+
+/* One sentence for all slow products of one kernel, told at the first of them. */
 static void slow_products(json_t *reasons, const struct pare_costs *c, const struct sums *s)
 {
     for (size_t i = 0; i < c->n; i++) {
-        const struct pare_cost *x = &c->items[i];
-        double now = per_kmac(x->ns, x->macs), was = per_kmac(x->base_ns, x->base_macs);
-        struct pare_str text = {0};
-        if (!x->product || !x->base_product || !(now > SLOWER_PER_MAC * was) ||
-            x->ns < SHARE_WORTH * s->now)
-            continue;
-        pare_str_printf(&text, "%s (%s): %.1f ns per 1000 MACs against %.1f", x->part, x->kernel,
-                        now, was);
-        if (x->macs < x->base_macs)
-            pare_str_printf(&text, "; %.2fx fewer MACs, but %.2fx the time",
-                            (double)x->base_macs / (double)x->macs, x->ns / x->base_ns);
-        pare_str_printf(&text, "; %s", overhead(x->kernel));
-        say(reasons, &text);
+        struct pare_cost all = {.kernel = c->items[i].kernel};
+        struct pare_str text = {0}, names = {0};
+        bool first = is_slow(&c->items[i], s);
+        for (size_t k = 0; k < c->n && first; k++) {
+            const struct pare_cost *x = &c->items[k];
+            if (!is_slow(x, s) || strcmp(x->kernel, all.kernel) != 0)
+                continue;
+            first = k >= i;
+            pare_str_printf(&names, "%s%s", names.len ? ", " : "", x->part);
+            all.ns += x->ns;
+            all.base_ns += x->base_ns;
+            all.macs += x->macs;
+            all.base_macs += x->base_macs;
+        }
+        if (first) {
+            pare_str_printf(&text, "%s (%s): %.1f ns per 1000 MACs against %.1f",
+                            names.data ? names.data : "?", all.kernel, per_kmac(all.ns, all.macs),
+                            per_kmac(all.base_ns, all.base_macs));
+            if (all.macs < all.base_macs)
+                pare_str_printf(&text, "; %.2fx fewer MACs, but %.2fx the time",
+                                (double)all.base_macs / (double)all.macs, all.ns / all.base_ns);
+            pare_str_printf(&text, "; %s", overhead(all.kernel));
+            say(reasons, &text);
+        }
+        pare_str_free(&names);
     }
 }
 
