@@ -14,7 +14,7 @@ echo
 $run front fashion-vit --plot
 echo
 echo "each transform alone:"
-$run query @alone pipeline=fashion-vit
+$run list --alone
 echo
 $run pick
 echo

@@ -164,9 +164,10 @@ int pare_store_blocked(struct pare_store *store, int64_t variant_id, enum pare_p
                        int64_t host_id, const char *reason, struct pare_error *err);
 
 struct pare_store_tries {
-    bool done;        /* one ended well (an evaluation: on this data) */
-    size_t failed;    /* not forgiven; a lost one was cut with its run and does not count */
-    size_t refused;   /* of those, a plugin's own refusals */
+    bool done;     /* one ended well (an evaluation: on this data) */
+    size_t failed; /* not forgiven; a lost one was cut with its run and does not count */
+    size_t
+        refused; /* of those, refusals and values that are not finite: the same again next time */
     char reason[256]; /* of the last one that failed, "" when none */
 };
 int pare_store_tries(struct pare_store *store, int64_t variant_id, enum pare_phase phase,

@@ -98,7 +98,7 @@ int pare_store_tries(struct pare_store *store, int64_t variant_id, enum pare_pha
     int rc = pare__store_prepare(
         store, &stmt, err,
         "SELECT total(state = 'ok'), total(state = 'failed' AND NOT forgiven), "
-        "total(cause = 'refused' AND NOT forgiven), "
+        "total(cause IN ('refused', 'numbers') AND NOT forgiven), "
         "max(CASE WHEN state = 'failed' THEN attempt_id END), reason "
         "FROM attempt WHERE variant_id = ? AND phase = ? AND (data_id IS NULL OR data_id IS ?)",
         "itk", variant_id, phase_names[phase], data_id);

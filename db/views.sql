@@ -294,7 +294,7 @@ FROM (
         (SELECT count(*) FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
             AND a.state = 'failed' AND NOT a.forgiven) AS tries,
         (SELECT count(*) FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
-            AND a.cause = 'refused' AND NOT a.forgiven) AS refusals,
+            AND a.cause IN ('refused', 'numbers') AND NOT a.forgiven) AS refusals,
         (SELECT a.reason FROM attempt a WHERE a.variant_id = m.variant_id AND a.phase = q.phase
             ORDER BY a.attempt_id DESC LIMIT 1) AS reason
     FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id

@@ -53,7 +53,7 @@ static void print_summary(const struct pare_cli *cli, const struct pare_pipeline
         fprintf(stderr, ", %zu failed, %zu blocked", s->failed, s->blocked);
     fprintf(stderr, "\ndatabase: %s\n", database);
     if (s->first_failure[0])
-        fprintf(stderr, "failed: %s\n  `pare query @failures` or `pare list --failed` show all\n",
+        fprintf(stderr, "failed: %s\n  `pare query @failed` or `pare list --failed` show all\n",
                 s->first_failure);
     fputs("next: pare front | pare pick\n", stderr);
 }

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -277,7 +278,7 @@ int main(int argc, char **argv)
     int rc = parse(&cli, argc - 1, argv + 1);
     if (rc < 0)
         rc = cli.command->run(&cli);
-    if (fflush(stdout) != 0 && rc == PARE_EXIT_OK) {
+    if (fflush(stdout) != 0 && rc == PARE_EXIT_OK && errno != EPIPE) { /* `| head` has enough */
         perror("pare: standard output");
         rc = PARE_EXIT_FAILED;
     }

@@ -236,6 +236,18 @@ static int store_unit_values(struct pare_runner *r, int64_t variant, const json_
     return rc;
 }
 
+/* By a path from the database's folder, so that both can be moved together. */
+static int store_file(struct pare_runner *r, const struct pare_run_node *node, const json_t *answer,
+                      struct pare_error *err)
+{
+    char *path = pare_path_join(pare_path_name(r->folder), pare_path_name(node->path));
+    int rc = path ? pare_store_artifact(r->store, node->id, pare_message_text(answer, "sha256"),
+                                        path, integer_of(answer, "bytes"), "pare", err)
+                  : pare_error_nomem(err, 0);
+    free(path);
+    return rc;
+}
+
 static int commit_built(struct phase *p, struct seat *s, const json_t *answer)
 {
     struct pare_runner *r = p->r;
@@ -250,8 +262,7 @@ static int commit_built(struct phase *p, struct seat *s, const json_t *answer)
     if (node->parent != SIZE_MAX)
         PARE_TRY(pare_store_inherit_units(r->store, node->id, r->nodes[node->parent].id, p->err));
     PARE_TRY(store_unit_values(r, node->id, json_object_get(answer, "unit_values"), p->err));
-    PARE_TRY(pare_store_artifact(r->store, node->id, pare_message_text(answer, "sha256"),
-                                 node->path, integer_of(answer, "bytes"), "pare", p->err));
+    PARE_TRY(store_file(r, node, answer, p->err));
     if (integer_of(answer, "macs_naive") > 0) {
         struct pare_store_measurement share = {
             .metric = "probe_share",

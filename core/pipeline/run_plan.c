@@ -211,7 +211,7 @@ static int store_pipeline(struct pare_runner *r, struct pare_error *err)
     struct pare_store_objective *objectives = pare_calloc(p->n_objectives, sizeof *objectives);
     struct pare_store_shape *shapes = pare_calloc(p->n_shapes, sizeof *shapes);
     char(*definitions)[64] = pare_calloc(p->n_shapes, sizeof *definitions);
-    char *source = NULL;
+    char *source = NULL, *path = realpath(p->path, NULL); /* models are named relative to it */
     size_t size;
     int rc;
     if (!objectives || !shapes || !definitions) {
@@ -232,7 +232,7 @@ static int store_pipeline(struct pare_runner *r, struct pare_error *err)
             (struct pare_store_shape){.name = p->shapes[i].name, .definition = definitions[i]};
     }
     struct pare_store_pipeline row = {.name = p->name,
-                                      .path = p->path,
+                                      .path = path ? path : p->path,
                                       .source = source,
                                       .seed = (int64_t)p->seed,
                                       .data_id = r->evaluate.id,
@@ -246,6 +246,7 @@ static int store_pipeline(struct pare_runner *r, struct pare_error *err)
     PARE_TRY(pare_store_pipeline(r->store, &row, &r->pipeline_id, err));
 out:
     free(source);
+    free(path);
     free(objectives);
     free(shapes);
     free(definitions);

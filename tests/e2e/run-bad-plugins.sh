@@ -10,7 +10,7 @@ if [ ! -f "$bad/bad-crash.so" ]; then
     exit 0
 fi
 
-pipeline() { # NAME
+pipeline() { # NAME [STALL]
     cat <<YAML
 pare: 1
 name: $1
@@ -21,12 +21,12 @@ data:
 stages:
   - {id: bad, plugin: $bad/$1.so, optional: true}
   - {id: quant, plugin: quantize, optional: true, with: {bits: 8}}
-limits: {time: 60s, stall: 3s, memory: 1500MB}
+limits: {time: 60s, stall: ${2:-30s}, memory: 1500MB}
 YAML
 }
 
-check() { # PLUGIN CAUSE PATTERN TRIES
-    pipeline "$1" >"$tmp/$1.yaml"
+check() { # PLUGIN CAUSE PATTERN TRIES [STALL]
+    pipeline "$1" "${5:-}" >"$tmp/$1.yaml"
     "$pare" run "$tmp/$1.yaml" --db "$tmp/$1.db" --no-latency >"$tmp/out" 2>"$tmp/err"
     is "$1: the run goes on, with exit 3" 3 $?
     is "$1: the others are there" 2 "$(sql "$tmp/$1.db" "select count(top1) from variants where state = 'ok'")"
@@ -37,7 +37,7 @@ check() { # PLUGIN CAUSE PATTERN TRIES
 }
 
 check bad-crash crash signal 3
-check bad-stall stall 'sign of life' 3
+check bad-stall stall 'sign of life' 3 2s
 check bad-memory memory memory 3
 check bad-nan numbers finite 1
 check bad-fpstate refused floating-point 1
