@@ -107,8 +107,6 @@ START_TEST(older_plugin)
     const struct pare_plugin_file *file = world_plugin(&w, "old-plugin");
     ck_assert(file->desc.check == NULL);
     ck_assert_uint_eq(file->desc.struct_size, sizeof file->desc);
-    const struct pare_plugin *(*entry)(void) = NULL;
-    (void)entry;
     struct pare_graph *g = world_with(&w, w.model->graph, "old-plugin", "", "layer.3.ffn.up");
     ck_assert_uint_eq(world_node(g, "layer.3.ffn.up")->activation_bits, 8);
     pare_graph_free(g);
@@ -572,7 +570,7 @@ static unsigned logged;
 static void count_log(void *user, int level, const char *text)
 {
     (void)user, (void)level;
-    logged += strstr(text, "greedy") || text[0] ? 1 : 0;
+    logged += strcmp(text, "working 1") == 0;
 }
 
 static int is_cancelled(struct pare_ctx *ctx, const struct pare_host *host)
