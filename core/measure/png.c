@@ -77,8 +77,7 @@ static int decode(struct job *job, const char *name, struct pare_error *err)
         png_set_expand_gray_1_2_4_to_8(job->png);
     if (depth == 16)
         png_set_strip_16(job->png);
-    if (type & PNG_COLOR_MASK_ALPHA)
-        png_set_strip_alpha(job->png);
+    png_set_strip_alpha(job->png); /* the palette's, too */
     png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
     uint32_t channels = type == PNG_COLOR_TYPE_PALETTE || (type & PNG_COLOR_MASK_COLOR) ? 3 : 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pillow's resize for 8 bits (src/libImaging/Resample.c and Geometry.c), so that what a model sees
- * here is what it saw when it was trained. */
+/* Pillow's resize for 8 bits (src/libImaging/Resample.c and Geometry.c of Pillow 13), so that what
+ * a model sees here is what it saw when it was trained. */
 #include "measure/image.h"
 
 #include <math.h>
@@ -158,11 +158,19 @@ static void nearest(const struct pare_image *in, struct pare_image *out)
     }
 }
 
+/* Whether the rows go first: each pass rounds to 8 bits, so the order shows. Before version 13
+ * Pillow always took the columns first, which differs by a level here and there in tall images. */
+static bool rows_first(const struct pare_image *in, uint32_t width, uint32_t height)
+{
+    const int64_t less_high = (int64_t)in->height - height, less_wide = (int64_t)in->width - width;
+    return less_high > 0 && less_high > 2 * less_wide;
+}
+
 int pare_image_resize(const struct pare_image *in, uint32_t width, uint32_t height,
                       uint32_t resample, struct pare_image *out, struct pare_error *err)
 {
     struct axis x = {0}, y = {0};
-    struct pare_image wide = {0}, made = {0};
+    struct pare_image half = {0}, made = {0};
     int rc;
     if (resample >= PARE_COUNT(filters))
         return pare_error_set(err, PARE_UNSUPPORTED, "resample %u is not supported", resample);
@@ -172,15 +180,20 @@ int pare_image_resize(const struct pare_image *in, uint32_t width, uint32_t heig
     } else if (!filters[resample].at) {
         nearest(in, &made);
     } else {
-        if (width != in->width) {
-            PARE_TRY(axis_new(&filters[resample], in->width, width, &x, err));
-            if (height != in->height)
-                PARE_TRY(pare_image_new(width, in->height, in->channels, &wide, err));
-            across(in, &x, height != in->height ? &wide : &made);
-        }
-        if (height != in->height) {
-            PARE_TRY(axis_new(&filters[resample], in->height, height, &y, err));
-            down(wide.pixels ? &wide : in, &y, &made);
+        PARE_TRY(axis_new(&filters[resample], in->width, width, &x, err));
+        PARE_TRY(axis_new(&filters[resample], in->height, height, &y, err));
+        if (height == in->height) {
+            across(in, &x, &made);
+        } else if (width == in->width) {
+            down(in, &y, &made);
+        } else if (rows_first(in, width, height)) {
+            PARE_TRY(pare_image_new(in->width, height, in->channels, &half, err));
+            down(in, &y, &half);
+            across(&half, &x, &made);
+        } else {
+            PARE_TRY(pare_image_new(width, in->height, in->channels, &half, err));
+            across(in, &x, &half);
+            down(&half, &y, &made);
         }
     }
     *out = made;
@@ -188,7 +201,7 @@ int pare_image_resize(const struct pare_image *in, uint32_t width, uint32_t heig
 out:
     axis_free(&x);
     axis_free(&y);
-    free(wide.pixels);
+    free(half.pixels);
     free(made.pixels);
     return rc;
 }
