@@ -131,7 +131,7 @@ START_TEST(replacements)
     static const char *const by[] = {"nothing", "mean", "linear"};
     struct world w;
     struct pare_branch next;
-    double error[3], kl[3];
+    double error[3];
     char params[128];
     int layer = 1 + 2 * _i;
     world_open(&w, 64);
@@ -144,13 +144,10 @@ START_TEST(replacements)
                  by[i]);
         struct pare_graph *g = world_with(&w, w.model->graph, "layer-drop", params, NULL);
         error[i] = stream_error(&w, g, layer, want);
-        kl[i] = world_kl(&w, w.model->graph, g);
         pare_graph_free(g);
     }
     ck_assert_double_lt(error[2], error[1]);
     ck_assert_double_lt(error[1], error[0]);
-    if (layer == 1) /* early, where a dropped branch does most harm, it tells at the output */
-        ck_assert_double_lt(kl[2], kl[0]);
     free(want);
     world_close(&w);
 }

@@ -32,8 +32,21 @@ is "what was done stayed done" 1 "$(sql "$db" "select count(*) >= $before from a
     where state = 'ok' and phase in ('build', 'eval')")"
 is "dead attempts are marked" 0 "$(sql "$db" "select count(*) from attempts where state = 'running'")"
 same="select group_concat(label || ' ' || top1 || ' ' || size_bytes, ';') from (select * from variants order by label)"
+is "there are figures to compare" 1 "$([ -n "$(sql "$db" "$same")" ] && echo 1)"
 is "the figures are those of the undisturbed run" "$(sql "$tmp/whole.db" "$same")" "$(sql "$db" "$same")"
 is "every variant is timed" 4 "$(sql "$db" 'select count(latency_ms) from variants')"
 is "nothing half-written is left" 0 "$(find "$tmp/cut.db.d" -name '*.part' -newer "$tmp/cut.db" | wc -l)"
 ok "db check finds no damage" "$pare" db check --db "$db"
+
+# Ctrl-C: what is in flight ends, the rest waits for the next run
+db=$tmp/int.db
+"$pare" run "$first" --db "$db" "$@" >/dev/null 2>&1 &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+is "an interrupted run exits with 130" 130 $?
+is "and leaves no attempt open" 0 "$(sql "$db" "select count(*) from attempts where state = 'running'")"
+ok "and can go on" "$pare" run "$first" --db "$db" "$@"
+is "to the same end" "$(sql "$tmp/whole.db" "$same")" "$(sql "$db" "$same")"
 done_testing

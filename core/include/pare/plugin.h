@@ -223,8 +223,8 @@ struct pare_ext_surgery {
 };
 
 /* Statistics over the calibration samples of what the stage's plugins declared in `needs`; tokens
- * that stand for several are weighted by their size. Arrays are the host's, valid until the call
- * returns. */
+ * that stand for several are weighted by their size. Arrays are the host's, valid until the next
+ * such call. */
 #define PARE_EXT_CALIBRATION "pare.calibration/1"
 struct pare_ext_calibration {
     uint32_t struct_size;
@@ -292,7 +292,7 @@ struct pare_ext_parallel {
     int (*run)(struct pare_ctx *ctx, size_t n, int (*body)(void *user, size_t index), void *user);
 };
 
-/* Numbers from the pipeline's seed, the stage and the plugin's id. */
+/* Numbers from the pipeline's seed and the plugin's id. */
 #define PARE_EXT_RANDOM "pare.random/1"
 struct pare_ext_random {
     uint32_t struct_size;
