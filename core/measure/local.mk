@@ -48,10 +48,55 @@ measure_fixtures = \
 	tests/fixtures/make_logits.py
 EXTRA_DIST += $(measure_fixtures) tests/unit/fashion_logits.h
 
+data_corpus = \
+	tests/fuzz/corpus/data/cmyk.jpg \
+	tests/fuzz/corpus/data/dataset.yaml \
+	tests/fuzz/corpus/data/grey16.png \
+	tests/fuzz/corpus/data/images.idx \
+	tests/fuzz/corpus/data/images.idx.gz \
+	tests/fuzz/corpus/data/interlaced.png \
+	tests/fuzz/corpus/data/labels-i64.npy \
+	tests/fuzz/corpus/data/labels.idx \
+	tests/fuzz/corpus/data/nchw-f32.npy \
+	tests/fuzz/corpus/data/nhwc.npy \
+	tests/fuzz/corpus/data/palette-clear.png \
+	tests/fuzz/corpus/data/progressive.jpg \
+	tests/fuzz/corpus/data/rgb.png \
+	tests/fuzz/corpus/data/turned6.jpg
+EXTRA_DIST += $(data_corpus)
+
+# What runs a model in other people's programs: nothing but pare_rt_* is visible.
+lib_LTLIBRARIES += libpare.la
+libpare_la_SOURCES = core/runtime/runtime.c
+libpare_la_LIBADD = libcore.la
+libpare_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -export-symbols-regex '^pare_rt_'
+runtimeincludedir = $(includedir)/pare
+dist_runtimeinclude_HEADERS = core/include/pare/runtime.h
+examplesdir = $(pkgdatadir)/examples
+dist_examples_DATA = share/examples/classify.c
+
 if HAVE_CHECK
-measure_tests = tests/unit/test_measure
-check_PROGRAMS += $(measure_tests)
+measure_tests = tests/unit/test_measure tests/unit/test_runtime tests/fuzz/replay_data
+check_PROGRAMS += $(measure_tests) share/examples/classify
 TESTS += $(measure_tests)
 tests_unit_test_measure_SOURCES = tests/unit/test_measure.c
 tests_unit_test_measure_LDADD = $(TEST_LIBS)
+# The library as it is installed, and what writes models for it.
+tests_unit_test_runtime_SOURCES = tests/unit/test_runtime.c
+tests_unit_test_runtime_LDADD = libpare.la $(TEST_LIBS)
+share_examples_classify_SOURCES = share/examples/classify.c
+share_examples_classify_CPPFLAGS = -I$(top_srcdir)/core/include
+share_examples_classify_LDADD = libpare.la
+# The fuzz target over its corpus, with an ordinary main.
+tests_fuzz_replay_data_SOURCES = tests/fuzz/fuzz_data.c
+tests_fuzz_replay_data_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_REPLAY
+tests_fuzz_replay_data_LDADD = $(TEST_LIBS)
+endif
+
+if FUZZ
+noinst_PROGRAMS += tests/fuzz/fuzz_data
+tests_fuzz_fuzz_data_SOURCES = tests/fuzz/fuzz_data.c
+tests_fuzz_fuzz_data_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined
+tests_fuzz_fuzz_data_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer,address,undefined
+tests_fuzz_fuzz_data_LDADD = $(TEST_LIBS)
 endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bytes as an image, as an array of images or labels, and as dataset.yaml. With PARE_REPLAY it
+ * has an ordinary main that runs the files of the corpus (or those named), for compilers without a
+ * fuzzer. */
+#include <dirent.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "measure/image.h"
+#include "measure/measure.h"
+
+#define SIDE 8
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char folder[] = "/tmp/pare-fuzz-XXXXXX";
+
+static void clean_up(void)
+{
+    pare_remove_tree(folder, NULL);
+}
+
+static const char *put(const char *name, const uint8_t *data, size_t size)
+{
+    static char path[64];
+    static int made;
+    if (!made) {
+        if (!mkdtemp(folder))
+            abort();
+        atexit(clean_up);
+        made = 1;
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    if (!f || (size && fwrite(data, size, 1, f) != 1) || fclose(f) != 0)
+        abort();
+    return path;
+}
+
+/* Success and an object, or a failure with a message. */
+static void check(int rc, const void *object, const struct pare_error *err)
+{
+    if ((rc == PARE_OK) != (object != NULL) || (rc != PARE_OK && !err->what[0]))
+        abort();
+}
+
+static void as_image(const uint8_t *data, size_t size)
+{
+    static const struct pare_preprocess p = {.resize = true,
+                                             .resize_height = SIDE,
+                                             .resize_width = SIDE,
+                                             .resample = 3,
+                                             .rescale = true,
+                                             .factor = 1.0 / 255};
+    struct pare_image image = {0};
+    struct pare_error err = {0};
+    float out[3 * SIDE * SIDE];
+    int rc = pare_image_decode("fuzz", data, size, &image, &err);
+    check(rc, image.pixels, &err);
+    if (rc == PARE_OK && (uint64_t)image.width * image.height < 1u << 20 &&
+        pare_preprocess_image(&p, 3, SIDE, SIDE, &image, out, &err) != PARE_OK)
+        abort();
+    free(image.pixels);
+}
+
+static void as_data(const struct pare_data_spec *spec, struct pare_graph *graph)
+{
+    struct pare_model model = {
+        .graph = graph,
+        .preprocess = {.resize = true, .resize_height = SIDE, .resize_width = SIDE, .resample = 2}};
+    struct pare_dataset *set = NULL;
+    struct pare_error err = {0};
+    float out[SIDE * SIDE];
+    uint32_t label;
+    int rc = pare_dataset_open(spec, &model, &set, &err);
+    check(rc, set, &err);
+    for (uint32_t i = 0; set && i < pare_dataset_size(set) && i < 4; i++) {
+        if (pare_dataset_read(set, i, 1, out, &label, &err) != PARE_OK && !err.what[0])
+            abort();
+    }
+    pare_dataset_close(set);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct pare_graph *graph;
+    struct pare_split splits[8];
+    size_t n;
+    struct pare_error err = {0};
+    if (!graph && pare_graph_new(1, SIDE, SIDE, &graph, &err) != PARE_OK)
+        abort();
+    as_image(data, size);
+    const char *path = put("x", data, size);
+    as_data(&(struct pare_data_spec){.inputs = path, .shuffle = true}, graph);
+    as_data(&(struct pare_data_spec){.inputs = path, .labels = path}, graph);
+    put("dataset.yaml", data, size);
+    as_data(&(struct pare_data_spec){.from = folder, .split = "test"}, graph);
+    const int rc = pare_dataset_splits(folder, splits, 8, &n, &err);
+    check(rc, rc == PARE_OK ? splits : NULL, &err);
+    return 0;
+}
+
+#ifdef PARE_REPLAY
+static int replay(const char *path)
+{
+    char *data;
+    size_t size;
+    struct pare_error err;
+    if (pare_file_read(path, 4u << 20, &data, &size, &err) != PARE_OK) {
+        printf("not ok - %s: %s\n", path, err.what);
+        return 1;
+    }
+    LLVMFuzzerTestOneInput((const uint8_t *)data, size);
+    /* and cut off or damaged at up to a hundred places */
+    for (size_t at = 0; at < size; at += size / 100 + 1) {
+        char *part = malloc(at + 1);
+        if (!part)
+            abort();
+        memcpy(part, data, at);
+        LLVMFuzzerTestOneInput((const uint8_t *)part, at);
+        free(part);
+        data[at] = (char)~data[at];
+        LLVMFuzzerTestOneInput((const uint8_t *)data, size);
+        data[at] = (char)~data[at];
+    }
+    free(data);
+    printf("ok - %s\n", pare_path_name(path));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int failed = 0, n = 0;
+    if (argc > 1) {
+        for (int i = 1; i < argc; i++, n++)
+            failed += replay(argv[i]);
+    } else {
+        const char *top = getenv("PARE_TOP_SRC");
+        char *corpus = pare_path_join(top ? top : ".", "tests/fuzz/corpus/data");
+        DIR *dir = corpus ? opendir(corpus) : NULL;
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir)) != NULL) {
+            char *path = entry->d_name[0] == '.' ? NULL : pare_path_join(corpus, entry->d_name);
+            if (path) {
+                failed += replay(path);
+                n++;
+            }
+            free(path);
+        }
+        if (dir)
+            closedir(dir);
+        free(corpus);
+    }
+    printf("1..%d\n", n);
+    return failed || n == 0;
+}
+#endif
