@@ -29,8 +29,11 @@ pare_build() {
         return 1
     }
     mkdir -p "$folder"
-    [ -f "$folder/Makefile" ] || (cd "$folder" && ../configure -q "$@") || return 1
     echo "building in $folder"
+    [ -f "$folder/Makefile" ] || (cd "$folder" && ../configure "$@" >configure.log 2>&1) || {
+        tail -n 20 "$folder/configure.log"
+        return 1
+    }
     make -C "$folder" -j"$PARE_JOBS" -s >"$folder/build.log" 2>&1 || {
         tail -n 40 "$folder/build.log"
         return 1
