@@ -23,7 +23,7 @@ json_t *pare_run_data_json(const struct pare_data *data, uint64_t limit)
 {
     if (data->n_samples == 0)
         return json_null();
-    struct pare_data_spec spec = spec_of(data, limit);
+    struct pare_data_spec spec = spec_of(data, PARE_MIN(limit, (uint64_t)data->n_samples));
     return pare_data_spec_to_json(&spec);
 }
 
