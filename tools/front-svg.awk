@@ -40,7 +40,7 @@ END {
     for (i = 1; i <= n; i++)
         printf "<path d='M%.1f %.1fH%.1fM%.1f %.1fV%.1f' stroke='#bbb'/>\n", px(xl[i]), py(y[i]), px(xh[i]), px(x[i]), py(yl[i]), py(yh[i])
     for (i = 1; i <= n; i++) circle(i)
-    for (i = 1; i <= n; i++) if (status[i] == "sure" || status[i] == "front" || label[i] == "baseline")
-        printf "<text x='%.1f' y='%.1f' font-size='11'>%s</text>\n", px(x[i]) + 9, py(y[i]) - 7 - (i % 3) * 6, label[i]
+    for (i = 1; i <= n; i++) if (status[i] == "sure" || label[i] == "baseline")
+        printf "<text x='%.1f' y='%.1f' font-size='11'>%s</text>\n", px(x[i]) + 4, py(y[i]) + (k++ % 2 ? 26 : -14), label[i]
     print "</svg>"
 }
