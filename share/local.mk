@@ -4,7 +4,6 @@ vitdir = $(pkgdatadir)/share/models/fashion-vit
 dist_vit_DATA = share/models/fashion-vit/config.json \
 	share/models/fashion-vit/model.safetensors \
 	share/models/fashion-vit/README.md \
-	share/models/fashion-vit/README.md \
 	share/models/fashion-vit/preprocessor_config.json \
 	share/models/fashion-vit/train.py
 fashiondir = $(pkgdatadir)/share/data/fashion-mnist
