@@ -29,3 +29,19 @@ else
 TESTS += $(e2e_runs)
 first_only =
 endif
+
+# Models from strangers: the fuzz target, and the same over damaged models with an ordinary main.
+if HAVE_CHECK
+check_PROGRAMS += tests/fuzz/replay_model
+TESTS += tests/fuzz/replay_model
+tests_fuzz_replay_model_SOURCES = tests/fuzz/fuzz_model.c
+tests_fuzz_replay_model_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_REPLAY
+tests_fuzz_replay_model_LDADD = $(TEST_LIBS)
+endif
+if FUZZ
+noinst_PROGRAMS += tests/fuzz/fuzz_model
+tests_fuzz_fuzz_model_SOURCES = tests/fuzz/fuzz_model.c
+tests_fuzz_fuzz_model_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined
+tests_fuzz_fuzz_model_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer,address,undefined
+tests_fuzz_fuzz_model_LDADD = $(TEST_LIBS)
+endif
