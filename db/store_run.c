@@ -173,11 +173,12 @@ int pare_store_inherit_units(struct pare_store *store, int64_t variant_id, int64
     int rc = pare_store_begin(store, err);
     if (rc != PARE_OK)
         return rc;
-    PARE_TRY(pare__store_run(store, err,
-                             "INSERT OR IGNORE INTO unit_value SELECT ?, position, unit, name, role, "
-                             "value, score, bytes_before, bytes_after, macs_before, macs_after "
-                             "FROM unit_value WHERE variant_id = ?",
-                             "ii", variant_id, parent_id));
+    PARE_TRY(
+        pare__store_run(store, err,
+                        "INSERT OR IGNORE INTO unit_value SELECT ?, position, unit, name, role, "
+                        "value, score, bytes_before, bytes_after, macs_before, macs_after "
+                        "FROM unit_value WHERE variant_id = ?",
+                        "ii", variant_id, parent_id));
 out:
     return pare_store_end(store, rc, err);
 }

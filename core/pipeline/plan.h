@@ -12,8 +12,8 @@ struct pare_variant {
     char recipe[PARE_HASH_HEX]; /* what is done to which model */
     char build[PARE_HASH_HEX];  /* and with which plugin files, data, seed, host code: the id */
     size_t n_steps;
-    const struct pare_step *steps; /* none for the baseline */
-    const char *const *prefixes;   /* build key after each step; the last is `build` */
+    const struct pare_step *steps;     /* none for the baseline */
+    const char *const *prefixes;       /* build key after each step; the last is `build` */
     const char *const *prefix_recipes; /* and the recipe key */
     bool is_baseline;
     const char *skip; /* why this combination is impossible, or NULL */

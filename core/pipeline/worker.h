@@ -16,7 +16,6 @@
  * hint). Meanwhile: progress (share), log (level, text). */
 int pare_worker_main(void);
 
-
 /* Do one job in this process: for a debugger. `*answer` is a new reference. */
 int pare_worker_do(const json_t *job, json_t **answer, struct pare_error *err);
 

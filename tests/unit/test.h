@@ -24,8 +24,8 @@ static inline int pare_test_main(Suite **suites, size_t n)
     return failed ? 1 : 0;
 }
 
-/* A case of its own for each named group; the time-out is for tests that hang, also under sanitizers on a
- * machine that is busy. */
+/* A case of its own for each named group; the time-out is for tests that hang, also under
+ * sanitizers on a machine that is busy. */
 static inline TCase *pare_test_case(Suite *suite, const char *name)
 {
     TCase *tc = tcase_create(name);
