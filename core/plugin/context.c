@@ -44,6 +44,12 @@ void pare_ctx_end(struct pare_ctx *ctx)
     free(ctx->blocks);
 }
 
+int pare_ctx_pass(struct pare_ctx *ctx, int rc)
+{
+    ctx->reported = ctx->reported || rc != PARE_OK;
+    return rc;
+}
+
 int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...)
 {
     char text[sizeof ctx->err->what];

@@ -96,6 +96,8 @@ int pare_ctx_call(struct pare_ctx *ctx, const char *entry,
                   int (*call)(struct pare_ctx *ctx, void *user), void *user);
 /* Selected units of a kind, in execution order; NULL: no memory. */
 const struct pare_units *pare_ctx_units(struct pare_ctx *ctx, unsigned kind);
+/* Pass on a status whose message, if it is a failure, is already in ctx->err. */
+int pare_ctx_pass(struct pare_ctx *ctx, int rc);
 /* Set the message of a service that was used wrongly; returns the status. */
 int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...) PARE_PRINTF(3, 4);
 
@@ -105,9 +107,24 @@ int pare_stage_run_score(struct pare_stage *stage, const char *plugin, const jso
                          unsigned kind, const struct pare_units *rows, double *values,
                          struct pare_error *err);
 
+/* setting.c: the assignment of a parameter and its row that covers a unit; false: none. */
+bool pare_assignment_find(const struct pare_stage *stage, const char *param,
+                          const struct pare_unit *unit, const struct pare_assignment **out,
+                          size_t *row);
+
 /* setting.c: the value of a parameter for a unit, out of its canonical form. */
 int pare_setting_number(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
                         double *out);
+
+/* pass.c: a plan for the calibration samples that keeps every value (PARE_INVALID when there are
+ * none); whether to go on (PARE_CANCELLED: no); and one run of all samples, `*first` being the
+ * first of the batch that taps see. */
+#define PARE_PASS_BATCH 8
+int pare_pass_new(const struct pare_stage_env *env, const struct pare_graph *graph,
+                  struct pare_plan **out, struct pare_error *err);
+int pare_pass_go_on(const struct pare_stage_env *env, struct pare_error *err);
+int pare_pass_run(const struct pare_stage_env *env, const struct pare_graph *graph,
+                  struct pare_plan *plan, uint32_t *first, struct pare_error *err);
 
 /* statistics.c. `graph` is the stage's entry, or for propagate: compressed the current one. */
 int pare_statistics_get(struct pare_ctx *ctx, const struct pare_unit *linear, bool gram,

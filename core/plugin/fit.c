@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 8
 #define RIDGE 0.01 /* share of the mean of the diagonal */
 
 /* Sees two values of the same tokens: x when it is written, then y. */
@@ -61,32 +60,15 @@ static int pair_tap(void *user, uint32_t value, const float *data, const float *
 
 static int run_pair(struct pare_stage *stage, struct pair *p, struct pare_error *err)
 {
-    const struct pare_stage_env *env = stage->env;
-    const struct pare_graph *g = stage->entry;
-    struct pare_plan_options options = {
-        .batch = BATCH, .threads = env->threads, .isa = -1, .no_fusion = true};
     struct pare_plan *plan = NULL;
-    size_t pixels = (size_t)g->channels * g->height * g->width;
-    float *logits = pare_alloc((size_t)BATCH * g->values[g->output].width, sizeof *logits);
-    int rc = PARE_OK;
-    if (!logits) {
-        rc = pare_error_nomem(err, 0);
-        goto out;
-    }
-    if (!env->images || env->n == 0) {
-        rc = pare_error_set(err, PARE_INVALID, "this needs calibration data, and there is none");
-        pare_error_hint(err, "name some under data: calibrate:");
-        goto out;
-    }
-    PARE_TRY(pare_plan_new(g, &options, &plan, err));
+    uint32_t first;
+    int rc;
+    PARE_TRY(pare_pass_new(stage->env, stage->entry, &plan, err));
     PARE_TRY(pare_plan_tap(plan, p->x, pair_tap, p, err));
     PARE_TRY(pare_plan_tap(plan, p->y, pair_tap, p, err));
-    for (uint32_t at = 0; at < env->n; at += BATCH)
-        PARE_TRY(pare_plan_run(plan, env->images + at * pixels,
-                               PARE_MIN(env->n - at, (uint32_t)BATCH), logits, err));
+    PARE_TRY(pare_pass_run(stage->env, stage->entry, plan, &first, err));
 out:
     pare_plan_free(plan);
-    free(logits);
     return rc;
 }
 

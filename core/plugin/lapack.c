@@ -56,16 +56,10 @@ int pare_linalg_solve(uint32_t n, const double *a, double damp, uint32_t m, doub
     return rc;
 }
 
-static int report(struct pare_ctx *ctx, int rc)
-{
-    ctx->reported = ctx->reported || rc != PARE_OK;
-    return rc;
-}
-
 static int service_solve(struct pare_ctx *ctx, uint32_t n, const double *a, double damp, uint32_t m,
                          double *b)
 {
-    return report(ctx, pare_linalg_solve(n, a, damp, m, b, ctx->err));
+    return pare_ctx_pass(ctx, pare_linalg_solve(n, a, damp, m, b, ctx->err));
 }
 
 static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a, double damp)
@@ -74,7 +68,7 @@ static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a,
     lapack_int order = (lapack_int)n;
     int rc = PARE_OK, threads;
     if (!copy)
-        return report(ctx, pare_error_nomem(ctx->err, (size_t)n * n * sizeof *copy));
+        return pare_ctx_pass(ctx, pare_error_nomem(ctx->err, (size_t)n * n * sizeof *copy));
     threads = one_thread();
     if (n && (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
               LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
@@ -88,7 +82,7 @@ static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a,
     }
     omp_set_num_threads(threads);
     free(copy);
-    return report(ctx, rc);
+    return pare_ctx_pass(ctx, rc);
 }
 
 static int service_eigen(struct pare_ctx *ctx, uint32_t n, double *a, double *values)

@@ -7,6 +7,7 @@ libhost_la_SOURCES += \
 	core/plugin/fit.c core/plugin/fit.h \
 	core/plugin/fpstate.h \
 	core/plugin/lapack.c \
+	core/plugin/pass.c \
 	core/plugin/restart.c \
 	core/plugin/service_choice.c \
 	core/plugin/service_data.c \

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 8
 #define STORE_MAX ((size_t)512 << 20) /* bytes of stored activations */
 
 /* A point before node `at` of the entry graph where at most two values live (stream and sizes). */
@@ -123,23 +122,18 @@ out:
 
 static int store(struct pare_stage *stage, struct pare_error *err)
 {
-    const struct pare_stage_env *env = stage->env;
     const struct pare_graph *g = stage->entry;
-    struct pare_plan_options options = {
-        .batch = BATCH, .threads = env->threads, .isa = -1, .no_fusion = true};
     struct pare_restart *r = calloc(1, sizeof *r);
     struct pare_plan *plan = NULL;
     struct store_tap t = {.restart = r, .graph = g};
-    size_t pixels = (size_t)g->channels * g->height * g->width;
-    float *logits = pare_alloc((size_t)BATCH * g->values[g->output].width, sizeof *logits);
     bool *tapped = pare_calloc(g->n_values, sizeof *tapped);
     int rc;
-    if (!r || !logits || !tapped) {
+    if (!r || !tapped) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
     PARE_TRY(choose_points(stage, r, err));
-    PARE_TRY(pare_plan_new(g, &options, &plan, err));
+    PARE_TRY(pare_pass_new(stage->env, g, &plan, err));
     for (size_t p = 0; p < r->n; p++) {
         for (uint32_t i = 0; i < r->points[p].n; i++) {
             uint32_t value = r->points[p].values[i];
@@ -148,15 +142,12 @@ static int store(struct pare_stage *stage, struct pare_error *err)
             tapped[value] = true;
         }
     }
-    for (t.first = 0; t.first < env->n; t.first += BATCH)
-        PARE_TRY(pare_plan_run(plan, env->images + t.first * pixels,
-                               PARE_MIN(env->n - t.first, (uint32_t)BATCH), logits, err));
+    PARE_TRY(pare_pass_run(stage->env, g, plan, &t.first, err));
     stage->restart = r;
     r = NULL;
 out:
     pare_restart_free(r);
     pare_plan_free(plan);
-    free(logits);
     free(tapped);
     return rc;
 }
@@ -230,8 +221,6 @@ int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered,
                      float *hidden, struct pare_error *err)
 {
     struct pare_stage_env *env = stage->env;
-    struct pare_plan_options options = {
-        .batch = BATCH, .threads = env->threads, .isa = -1, .no_fusion = true};
     struct pare_plan *plan = NULL;
     uint32_t *live = pare_alloc(altered->n_values, sizeof *live);
     size_t pixels = (size_t)altered->channels * altered->height * altered->width;
@@ -242,28 +231,20 @@ int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered,
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    if (!env->images || env->n == 0) {
-        rc = pare_error_set(err, PARE_INVALID, "this needs calibration data, and there is none");
-        pare_error_hint(err, "name some under data: calibrate:");
-        goto out;
-    }
+    PARE_TRY(pare_pass_new(env, altered, &plan, err));
     if (!stage->restart)
         PARE_TRY(store(stage, err));
     const struct point *p = best_point(stage->restart, first_difference(stage->entry, altered));
     if (p && !point_serves(altered, p, live))
         p = NULL;
-    PARE_TRY(pare_plan_new(altered, &options, &plan, err));
     if (hidden)
         PARE_TRY(pare_plan_tap(plan, hidden_value(altered), hidden_tap, &t, err));
     env->macs_naive += macs_from(altered, 0) * env->n;
     env->macs_run += macs_from(altered, p ? p->at : 0) * env->n;
-    for (t.first = 0; t.first < env->n; t.first += BATCH) {
-        uint32_t n = PARE_MIN(env->n - t.first, (uint32_t)BATCH), n_given = 0;
+    for (t.first = 0; t.first < env->n; t.first += PARE_PASS_BATCH) {
+        uint32_t n = PARE_MIN(env->n - t.first, (uint32_t)PARE_PASS_BATCH), n_given = 0;
         struct pare_given given[2];
-        if (env->cancelled && env->cancelled(env->user)) {
-            rc = pare_error_set(err, PARE_CANCELLED, "interrupted");
-            goto out;
-        }
+        PARE_TRY(pare_pass_go_on(env, err));
         for (uint32_t i = 0; p && i < p->n; i++)
             given[n_given++] = (struct pare_given){
                 p->values[i], p->data[i] + t.first * value_floats(stage->entry, p->values[i])};

@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int pass(struct pare_ctx *ctx, int rc)
-{
-    ctx->reported = ctx->reported || rc != PARE_OK;
-    return rc;
-}
-
 /* Statistics cost a pass: a plugin gets those that it declared, so that a plan can tell the cost.
  */
 static int needs(struct pare_ctx *ctx, uint32_t need, const char *what)
@@ -67,7 +61,8 @@ static int calibration_cosine(struct pare_ctx *ctx, const struct pare_unit *unit
     int rc = needs(ctx, PARE_NEEDS_COSINE, "cosines");
     if (rc == PARE_OK && !unit)
         rc = pare_ctx_fail(ctx, PARE_INVALID, "a cosine of no unit is asked for");
-    return rc != PARE_OK ? rc : pass(ctx, pare_fit_cosine(ctx->stage, unit, out, ctx->err));
+    return rc != PARE_OK ? rc
+                         : pare_ctx_pass(ctx, pare_fit_cosine(ctx->stage, unit, out, ctx->err));
 }
 
 /* The consumer's input columns that a head or channel fills. */
@@ -186,9 +181,9 @@ static int alter_columns(struct pare_ctx *ctx, struct pare_graph *g, const struc
                                    .path = g->nodes[at].path};
         PARE_TRY(pare_statistics_get(ctx, &linear, false, &s));
     }
-    PARE_TRY(
-        pass(ctx, scale_columns(g, at, first, n, a->what == PARE_ALTER_SCALE ? (float)a->factor : 0,
-                                s ? s->mean : NULL, ctx->err)));
+    PARE_TRY(pare_ctx_pass(ctx, scale_columns(g, at, first, n,
+                                              a->what == PARE_ALTER_SCALE ? (float)a->factor : 0,
+                                              s ? s->mean : NULL, ctx->err)));
 out:
     return rc;
 }
@@ -205,8 +200,8 @@ static int alter_linear(struct pare_ctx *ctx, struct pare_graph *g, const struct
     if (a->what == PARE_ALTER_MEAN)
         PARE_TRY(pare_statistics_get(ctx, a->unit, false, &s));
     float factor = a->what == PARE_ALTER_SCALE ? (float)a->factor : 0;
-    PARE_TRY(pass(ctx, scale_columns(g, at, 0, g->nodes[at].weight->cols, factor,
-                                     s ? s->mean : NULL, ctx->err)));
+    PARE_TRY(pare_ctx_pass(ctx, scale_columns(g, at, 0, g->nodes[at].weight->cols, factor,
+                                              s ? s->mean : NULL, ctx->err)));
     for (uint32_t r = 0; a->what != PARE_ALTER_MEAN && r < g->nodes[at].weight->rows; r++)
         pare_blob_f32(g->nodes[at].bias)[r] *= factor;
 out:
@@ -235,7 +230,7 @@ static int alter_branch(struct pare_ctx *ctx, struct pare_graph *g, const struct
     PARE_TRY(pare_graph_drop_branch(g, path, mean, NULL, ctx->err));
 out:
     free(mean);
-    return pass(ctx, rc);
+    return pare_ctx_pass(ctx, rc);
 }
 
 static int alter(struct pare_ctx *ctx, struct pare_graph *g, const struct pare_alter *a)
@@ -277,21 +272,22 @@ static int probe_run(struct pare_ctx *ctx, const struct pare_alter *alters, uint
     PARE_TRY(needs(ctx, PARE_NEEDS_DATA, "probes"));
     if (reference > PARE_REFERENCE_BASELINE || !mean || (n && !alters))
         return pare_ctx_fail(ctx, PARE_INVALID, "a probe is not well formed");
-    PARE_TRY(pass(ctx, pare_graph_copy(entry, &g, ctx->err)));
+    PARE_TRY(pare_ctx_pass(ctx, pare_graph_copy(entry, &g, ctx->err)));
     for (uint32_t i = 0; i < n; i++) { /* elements are as long as the plugin's header says */
         const char *at = (const char *)alters + (size_t)i * alters->struct_size;
         PARE_TRY(alter(ctx, g, (const struct pare_alter *)(const void *)at));
     }
-    PARE_TRY(pass(ctx, pare_graph_infer(g, ctx->err)));
-    PARE_TRY(pass(ctx, pare_reference(stage, reference, &ref, ctx->err)));
+    PARE_TRY(pare_ctx_pass(ctx, pare_graph_infer(g, ctx->err)));
+    PARE_TRY(pare_ctx_pass(ctx, pare_reference(stage, reference, &ref, ctx->err)));
     out = pare_alloc(samples * (classes + pare_hidden_size(entry)), sizeof *out);
     if (!out) {
         rc = pare_ctx_fail(ctx, PARE_NOMEM, "out of memory");
         goto out;
     }
-    PARE_TRY(pass(ctx, pare_restart_run(stage, g, out, out + samples * classes, ctx->err)));
-    PARE_TRY(pass(ctx, pare_distance(stage, distance, ref, out, out + samples * classes, per_sample,
-                                     mean, ctx->err)));
+    PARE_TRY(
+        pare_ctx_pass(ctx, pare_restart_run(stage, g, out, out + samples * classes, ctx->err)));
+    PARE_TRY(pare_ctx_pass(ctx, pare_distance(stage, distance, ref, out, out + samples * classes,
+                                              per_sample, mean, ctx->err)));
 out:
     free(out);
     pare_graph_free(g);

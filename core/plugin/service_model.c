@@ -9,13 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A failure whose message is already in ctx->err. */
-static int pass(struct pare_ctx *ctx, int rc)
-{
-    ctx->reported = ctx->reported || rc != PARE_OK;
-    return rc;
-}
-
 /* ---- units
  * --------------------------------------------------------------------------------------- */
 
@@ -123,7 +116,7 @@ static int replace(struct pare_ctx *ctx, struct pare_node *node, int rc, struct 
         if (ctx->err && rc == PARE_INVALID)
             pare_error_detail(ctx->err, "set by plugin '%s' on %s", ctx->plugin->desc.id,
                               node->path);
-        return pass(ctx, rc);
+        return pare_ctx_pass(ctx, rc);
     }
     pare_weight_unref(node->weight);
     node->weight = w;
@@ -208,7 +201,8 @@ static int weight_set_bias(struct pare_ctx *ctx, const struct pare_unit *unit, c
             return pare_ctx_fail(ctx, PARE_INVALID, "plugin '%s' sets a bias of %s to %g",
                                  ctx->plugin->desc.id, node->path, (double)bias[r]);
     }
-    PARE_TRY(pass(ctx, pare_blob_copy(bias, node->weight->rows, sizeof *bias, &blob, ctx->err)));
+    PARE_TRY(pare_ctx_pass(
+        ctx, pare_blob_copy(bias, node->weight->rows, sizeof *bias, &blob, ctx->err)));
     pare_blob_unref(node->bias);
     node->bias = blob;
     ctx->stage->changes++;
@@ -264,7 +258,7 @@ static int drop_branch(struct pare_ctx *ctx, const char *path, uint32_t replace_
 out:
     free(mean);
     free(map);
-    return pass(ctx, rc);
+    return pare_ctx_pass(ctx, rc);
 }
 
 static int surgery_drop(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t replace_by)
@@ -310,7 +304,7 @@ static int surgery_keep(struct pare_ctx *ctx, uint32_t kind, const char *branch,
     ctx->stage->changes++;
 out:
     free(consumer);
-    return pass(ctx, rc);
+    return pare_ctx_pass(ctx, rc);
 }
 
 static int surgery_merge(struct pare_ctx *ctx, const struct pare_unit *stream, uint32_t r)
@@ -323,7 +317,8 @@ static int surgery_merge(struct pare_ctx *ctx, const struct pare_unit *stream, u
     if (stream->kind != PARE_UNIT_STREAM)
         return pare_ctx_fail(ctx, PARE_INVALID, "%s is no point of the stream", stream->path);
     ctx->stage->changes++;
-    return pass(ctx, pare_graph_merge_tokens(ctx->stage->graph, stream->path, r, ctx->err));
+    return pare_ctx_pass(ctx,
+                         pare_graph_merge_tokens(ctx->stage->graph, stream->path, r, ctx->err));
 }
 
 const struct pare_ext_surgery pare_service_surgery = {

@@ -39,8 +39,9 @@ static bool covers(const struct pare_unit *row, const struct pare_unit *unit)
            row->block == unit->block;
 }
 
-static bool by_allocator(const struct pare_stage *stage, const char *param,
-                         const struct pare_unit *unit, double *out)
+bool pare_assignment_find(const struct pare_stage *stage, const char *param,
+                          const struct pare_unit *unit, const struct pare_assignment **out,
+                          size_t *row)
 {
     for (size_t a = 0; unit && a < stage->n_assignments; a++) {
         const struct pare_assignment *s = &stage->assignments[a];
@@ -48,12 +49,24 @@ static bool by_allocator(const struct pare_stage *stage, const char *param,
             continue;
         for (size_t i = 0; i < s->units.n; i++) {
             if (covers(&s->units.items[i], unit)) {
-                *out = s->values[i];
+                *out = s;
+                *row = i;
                 return true;
             }
         }
     }
     return false;
+}
+
+static bool by_allocator(const struct pare_stage *stage, const char *param,
+                         const struct pare_unit *unit, double *out)
+{
+    const struct pare_assignment *a;
+    size_t row;
+    if (!pare_assignment_find(stage, param, unit, &a, &row))
+        return false;
+    *out = a->values[row];
+    return true;
 }
 
 /* A unit that neither rule nor row takes keeps what changes nothing, else the default. */

@@ -327,17 +327,10 @@ static void unit_cost(const struct pare_graph *g, const struct pare_unit *u, uin
 
 static double score_of(const struct pare_stage *stage, const char *param, const struct pare_unit *u)
 {
-    for (size_t a = 0; a < stage->n_assignments; a++) {
-        const struct pare_assignment *s = &stage->assignments[a];
-        for (size_t i = 0; s->scores && strcmp(s->param, param) == 0 && i < s->units.n; i++) {
-            const struct pare_unit *row = &s->units.items[i];
-            if (strcmp(row->path, u->path) == 0 ||
-                (u->within && strcmp(row->path, u->within) == 0) ||
-                (row->kind == PARE_UNIT_BLOCK && row->block == u->block))
-                return s->scores[i];
-        }
-    }
-    return NAN;
+    const struct pare_assignment *a;
+    size_t row;
+    return pare_assignment_find(stage, param, u, &a, &row) && a->scores ? a->scores[row]
+                                                                        : (double)NAN;
 }
 
 /* Report every number that varies over units, with what the unit cost before and costs now. */

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 8
-
 void pare_statistics_free(struct pare_statistics *s)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -92,39 +90,21 @@ int pare_statistics_collect(struct pare_stage *stage, const struct pare_graph *g
                             const uint32_t *values, size_t n, bool gram,
                             struct pare_statistics *out, struct pare_error *err)
 {
-    const struct pare_stage_env *env = stage->env;
-    struct pare_plan_options options = {
-        .batch = BATCH, .threads = env->threads, .isa = -1, .no_fusion = true};
     struct pare_plan *plan = NULL;
     struct pare_statistics s = {0};
-    size_t pixels = (size_t)graph->channels * graph->height * graph->width;
-    uint32_t classes = graph->values[graph->output].width;
-    float *logits = NULL;
+    uint32_t first;
     int rc;
-    if (!env->images || env->n == 0) {
-        rc = pare_error_set(err, PARE_INVALID, "this needs calibration data, and there is none");
-        pare_error_hint(err, "name some under data: calibrate:");
-        goto out;
-    }
+    PARE_TRY(pare_pass_new(stage->env, graph, &plan, err));
     s.values = pare_calloc(n, sizeof *s.values);
-    logits = pare_alloc((size_t)BATCH * classes, sizeof *logits);
-    if (!s.values || !logits) {
+    if (!s.values) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    PARE_TRY(pare_plan_new(graph, &options, &plan, err));
     for (; s.n < n; s.n++) {
         PARE_TRY(prepare(&s.values[s.n], values[s.n], graph->values[values[s.n]].width, gram, err));
         PARE_TRY(pare_plan_tap(plan, values[s.n], tap, &s, err));
     }
-    for (uint32_t at = 0; at < env->n; at += BATCH) {
-        if (env->cancelled && env->cancelled(env->user)) {
-            rc = pare_error_set(err, PARE_CANCELLED, "interrupted");
-            goto out;
-        }
-        PARE_TRY(pare_plan_run(plan, env->images + at * pixels,
-                               PARE_MIN(env->n - at, (uint32_t)BATCH), logits, err));
-    }
+    PARE_TRY(pare_pass_run(stage->env, graph, plan, &first, err));
     for (size_t i = 0; i < s.n; i++)
         finish(&s.values[i]);
     *out = s;
@@ -132,7 +112,6 @@ int pare_statistics_collect(struct pare_stage *stage, const struct pare_graph *g
 out:
     pare_statistics_free(&s);
     pare_plan_free(plan);
-    free(logits);
     return rc;
 }
 
