@@ -429,7 +429,8 @@ int pare_dataset_read(struct pare_dataset *data, uint32_t first, uint32_t n, flo
                               (uintmax_t)first + n);
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t sample = data->chosen[first + i];
-        PARE_TRY(read_sample(data, sample, images + i * size, err));
+        if (images)
+            PARE_TRY(read_sample(data, sample, images + i * size, err));
         if (labels)
             labels[i] = data->labels ? data->labels[sample] : UINT32_MAX;
     }

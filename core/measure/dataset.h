@@ -38,8 +38,8 @@ const char *pare_dataset_hash(const struct pare_dataset *data);
 /* Name of the split that was taken. */
 const char *pare_dataset_split(const struct pare_dataset *data);
 
-/* Read n samples from `first`: images gets n * channels * height * width floats, labels (may be
- * NULL) n. */
+/* Read n samples from `first`: images (may be NULL: of no interest) gets n * channels * height *
+ * width floats, labels (may be NULL) n. */
 int pare_dataset_read(struct pare_dataset *data, uint32_t first, uint32_t n, float *images,
                       uint32_t *labels, struct pare_error *err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accuracy: what a classifier answers, sample by sample. */
+#include "measure/activations.h"
 #include "measure/measure.h"
 
 #include <math.h>
@@ -54,46 +55,171 @@ static int take_outcomes(const float *logits, uint32_t classes, uint32_t first, 
     return PARE_OK;
 }
 
-int pare_evaluate(const struct pare_graph *graph, struct pare_dataset *data, uint32_t batch,
-                  uint32_t threads, int (*progress)(void *user, uint32_t done), void *user,
-                  struct pare_outcomes *out, struct pare_error *err)
+/* One batch at a time: from the images or a file of activations, through the plan, into outcomes
+ * and files. */
+struct pass {
+    struct pare_evaluation *e;
+    struct pare_plan *plan;
+    struct pare_activations from, *keep; /* keep: n_keep of them */
+    float *images, *logits, *given;
+    uint32_t n;    /* samples in all */
+    uint32_t done; /* before this batch */
+};
+
+static uint32_t sample_at(const struct pare_evaluation *e, uint32_t i)
 {
-    const uint32_t n = pare_dataset_size(data), classes = graph->values[graph->output].width;
-    const struct pare_plan_options options = {
-        .batch = PARE_MIN(batch, n), .threads = threads, .isa = -1};
-    const size_t pixels = (size_t)graph->channels * graph->height * graph->width;
+    return e->samples ? e->samples[i] : i;
+}
+
+/* Samples that follow each other in the data set are read at once. */
+static int read_batch(struct pass *p, uint32_t part, uint32_t *labels, struct pare_error *err)
+{
+    const struct pare_evaluation *e = p->e;
+    const size_t pixels = (size_t)e->graph->channels * e->graph->height * e->graph->width;
+    int rc = PARE_OK;
+    for (uint32_t i = 0, run; i < part; i += run) {
+        uint32_t first = sample_at(e, p->done + i);
+        for (run = 1; i + run < part && sample_at(e, p->done + i + run) == first + run;)
+            run++;
+        PARE_TRY(pare_dataset_read(e->data, first, run, e->started ? NULL : p->images + i * pixels,
+                                   labels + i, err));
+    }
+out:
+    return rc;
+}
+
+static int keep_tap(void *user, uint32_t value, const float *data, const float *sizes, uint32_t n,
+                    uint32_t tokens, uint32_t width)
+{
+    struct pass *p = user;
+    (void)sizes, (void)tokens, (void)width;
+    for (size_t i = 0; i < p->e->n_keep; i++)
+        pare_activations_write(&p->keep[i], value, p->done, n, data);
+    return PARE_OK;
+}
+
+static int run_batch(struct pass *p, uint32_t part, struct pare_error *err)
+{
+    const struct pare_evaluation *e = p->e;
+    struct pare_given given[PARE_POINT_VALUES];
+    float *to = p->given;
+    if (!e->started)
+        return pare_plan_run(p->plan, p->images, part, p->logits, err);
+    const struct pare_point *point = e->from->point;
+    for (uint32_t k = 0; k < point->n; k++) {
+        int rc = pare_activations_read(&p->from, k, p->done, part, to, err);
+        if (rc != PARE_OK)
+            return rc;
+        given[k] = (struct pare_given){point->values[k], to};
+        for (size_t i = 0; i < e->n_keep; i++) /* nobody writes it in this run: no tap tells */
+            pare_activations_write(&p->keep[i], point->values[k], p->done, part, to);
+        to += part * point->floats[k];
+    }
+    return pare_plan_run_from(p->plan, point->at, given, point->n, part, p->logits, err);
+}
+
+static int set_taps(struct pass *p, struct pare_error *err)
+{
+    const struct pare_evaluation *e = p->e;
+    bool *tapped = pare_calloc(e->graph->n_values, sizeof *tapped);
+    int rc = tapped ? PARE_OK : pare_error_nomem(err, 0);
+    for (size_t i = 0; i < e->n_keep && rc == PARE_OK; i++) {
+        const struct pare_point *point = e->keep[i].point;
+        if (!p->keep[i].file || (e->started && point->at <= e->from->point->at))
+            continue;
+        for (uint32_t k = 0; k < point->n && rc == PARE_OK; k++) {
+            if (!tapped[point->values[k]])
+                rc = pare_plan_tap(p->plan, point->values[k], keep_tap, p, err);
+            tapped[point->values[k]] = true;
+        }
+    }
+    free(tapped);
+    return rc;
+}
+
+/* A run that starts in the middle is not fused, which costs little; every other one is. */
+static int prepare(struct pass *p, struct pare_error *err)
+{
+    struct pare_evaluation *e = p->e;
+    const struct pare_graph *g = e->graph;
+    const size_t pixels = (size_t)g->channels * g->height * g->width;
+    int rc = PARE_OK;
+    e->started = e->from && pare_activations_open(&p->from, e->from, p->n);
+    for (size_t i = 0; i < e->n_keep; i++) {
+        e->kept[i] = false;
+        pare_activations_create(&p->keep[i], &e->keep[i], p->n);
+    }
+    const struct pare_plan_options options = {.batch = PARE_MAX(1u, PARE_MIN(e->batch, p->n)),
+                                              .threads = e->threads,
+                                              .isa = -1,
+                                              .no_fusion = e->started};
+    PARE_TRY(pare_plan_new(g, &options, &p->plan, err));
+    PARE_TRY(set_taps(p, err));
+    size_t in = e->started ? pare_point_floats(e->from->point) : pixels;
+    float *input = pare_alloc(options.batch, in * sizeof *input);
+    p->images = e->started ? NULL : input;
+    p->given = e->started ? input : NULL;
+    p->logits = pare_alloc(options.batch, g->values[g->output].width * sizeof *p->logits);
+    if (!input || !p->logits)
+        rc = pare_error_nomem(err, (uint64_t)options.batch * in * sizeof *input);
+out:
+    return rc;
+}
+
+int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out, struct pare_error *err)
+{
+    const uint32_t n = e->samples ? e->n_samples : pare_dataset_size(e->data);
+    const uint32_t classes = e->graph->values[e->graph->output].width;
+    const uint32_t batch = PARE_MAX(1u, PARE_MIN(e->batch, n));
+    struct pass p = {.e = e, .n = n, .keep = pare_calloc(e->n_keep, sizeof *p.keep)};
     struct pare_outcomes o = {.n = n};
-    struct pare_plan *plan = NULL;
-    float *images = NULL, *logits = NULL;
     int rc;
-    PARE_TRY(pare_plan_new(graph, &options, &plan, err));
     o.target = pare_alloc(n, sizeof *o.target);
     o.predicted = pare_alloc(n, sizeof *o.predicted);
     o.nll = pare_alloc(n, sizeof *o.nll);
-    images = pare_alloc(options.batch, pixels * sizeof *images);
-    logits = pare_alloc(options.batch, classes * sizeof *logits);
-    if (!o.target || !o.predicted || !o.nll || !images || !logits) {
-        rc = pare_error_nomem(err, (uint64_t)options.batch * pixels * sizeof *images);
+    if (!p.keep || !o.target || !o.predicted || !o.nll) {
+        rc = pare_error_nomem(err, (uint64_t)n * 3 * sizeof *o.nll);
         goto out;
     }
-    for (uint32_t done = 0, part; done < n; done += part) {
-        part = PARE_MIN(options.batch, n - done);
-        PARE_TRY(pare_dataset_read(data, done, part, images, o.target + done, err));
-        PARE_TRY(pare_plan_run(plan, images, part, logits, err));
-        if (done == 0)
-            pare_hash_bytes(logits, classes * sizeof *logits, o.first_logits);
-        PARE_TRY(take_outcomes(logits, classes, done, part, &o, err));
-        if (progress && progress(user, done + part) != 0) {
+    PARE_TRY(prepare(&p, err));
+    for (uint32_t part; p.done < n; p.done += part) {
+        part = PARE_MIN(batch, n - p.done);
+        PARE_TRY(read_batch(&p, part, o.target + p.done, err));
+        PARE_TRY(run_batch(&p, part, err));
+        if (p.done == 0 && sample_at(e, 0) == 0)
+            pare_hash_bytes(p.logits, classes * sizeof *p.logits, o.first_logits);
+        PARE_TRY(take_outcomes(p.logits, classes, p.done, part, &o, err));
+        if (e->progress && e->progress(e->user, p.done + part) != 0) {
             rc = pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
             goto out;
         }
     }
+    for (size_t i = 0; i < e->n_keep; i++)
+        e->kept[i] = pare_activations_finish(&p.keep[i]);
     *out = o;
     o = (struct pare_outcomes){0};
 out:
-    free(images);
-    free(logits);
-    pare_plan_free(plan);
+    for (size_t i = 0; p.keep && i < e->n_keep; i++)
+        pare_activations_close(&p.keep[i]);
+    pare_activations_close(&p.from);
+    free(p.keep);
+    free(p.images);
+    free(p.given);
+    free(p.logits);
+    pare_plan_free(p.plan);
     pare_outcomes_free(&o);
     return rc;
+}
+
+int pare_evaluate(const struct pare_graph *graph, struct pare_dataset *data, uint32_t batch,
+                  uint32_t threads, int (*progress)(void *user, uint32_t done), void *user,
+                  struct pare_outcomes *out, struct pare_error *err)
+{
+    struct pare_evaluation e = {.graph = graph,
+                                .data = data,
+                                .batch = batch,
+                                .threads = threads,
+                                .progress = progress,
+                                .user = user};
+    return pare_evaluate_part(&e, out, err);
 }

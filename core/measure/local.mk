@@ -7,6 +7,7 @@ libcore_la_SOURCES += \
 	core/measure/preprocess_apply.c \
 	core/measure/resize.c
 libhost_la_SOURCES += \
+	core/measure/activations.c core/measure/activations.h \
 	core/measure/array.c core/measure/array.h core/measure/npy.c \
 	core/measure/bench.c \
 	core/measure/data_json.c core/measure/data_json.h \
@@ -76,11 +77,14 @@ examplesdir = $(pkgdatadir)/examples
 dist_examples_DATA = share/examples/classify.c
 
 if HAVE_CHECK
-measure_tests = tests/unit/test_measure tests/unit/test_runtime tests/fuzz/replay_data
+measure_tests = tests/unit/test_measure tests/unit/test_restart tests/unit/test_runtime \
+	tests/fuzz/replay_data
 check_PROGRAMS += $(measure_tests) share/examples/classify
 TESTS += $(measure_tests)
 tests_unit_test_measure_SOURCES = tests/unit/test_measure.c
 tests_unit_test_measure_LDADD = $(TEST_LIBS)
+tests_unit_test_restart_SOURCES = tests/unit/test_restart.c
+tests_unit_test_restart_LDADD = $(TEST_LIBS)
 # The library as it is installed, and what writes models for it.
 tests_unit_test_runtime_SOURCES = tests/unit/test_runtime.c
 tests_unit_test_runtime_LDADD = libpare.la $(TEST_LIBS)

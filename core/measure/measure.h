@@ -4,17 +4,18 @@
 
 #include "engine/plan.h"
 #include "measure/dataset.h"
+#include "model/prefix.h"
 
-/* What a classifier does on a data set; arrays have one entry per sample, freed by
- * pare_outcomes_free(). */
+/* What a classifier does on a data set; arrays have one entry per sample that was evaluated, in
+ * order, freed by pare_outcomes_free(). */
 struct pare_outcomes {
     uint32_t n;
     uint32_t *target;    /* UINT32_MAX: no label */
     uint32_t *predicted; /* the class with the highest logit; of equals the first */
     float *nll;          /* negative log likelihood of the target, nats; NaN without labels */
     uint32_t correct;
-    char first_logits[PARE_HASH_HEX]; /* hash of the first sample's logits: what a timed run must
-                                         repeat */
+    char first_logits[PARE_HASH_HEX]; /* hash of the logits of the data set's first sample, which
+                                         a timed run must repeat; "": it was not among them */
 };
 
 /* Run all samples. `progress` (may be NULL) is called now and then with the samples done; nonzero
@@ -22,6 +23,33 @@ struct pare_outcomes {
 int pare_evaluate(const struct pare_graph *graph, struct pare_dataset *data, uint32_t batch,
                   uint32_t threads, int (*progress)(void *user, uint32_t done), void *user,
                   struct pare_outcomes *out, struct pare_error *err);
+
+/* Activations in a file: the floats of each value at a point of the graph, value after value, each
+ * for all samples of the evaluation in their order. */
+struct pare_stored {
+    const char *path;
+    const struct pare_point *point; /* of the evaluation's own graph */
+};
+
+/* The same on some samples, from stored activations, storing them, or all of it. Outcomes are those
+ * of pare_evaluate() bit for bit. Memory: the plan and one batch, whatever is stored. */
+struct pare_evaluation {
+    const struct pare_graph *graph;
+    struct pare_dataset *data;
+    uint32_t batch, threads;
+    const uint32_t *samples; /* which, ascending; NULL: all, and n_samples is not read */
+    uint32_t n_samples;
+    const struct pare_stored *from; /* start here; NULL, or a file that is not of the right size:
+                                       start from the images */
+    const struct pare_stored *keep; /* write these, whole or not at all */
+    size_t n_keep;
+    bool *kept;   /* [n_keep]: written; a full disk costs the file, not the evaluation */
+    bool started; /* set when `from` was used */
+    int (*progress)(void *user, uint32_t done);
+    void *user;
+};
+int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out,
+                       struct pare_error *err);
 void pare_outcomes_free(struct pare_outcomes *outcomes);
 
 /* A model ready to be timed in one shape. Inputs are samples of `data`, or random numbers when it

@@ -10,6 +10,7 @@ libcore_la_SOURCES += \
 	core/model/family_vit.c \
 	core/model/model.c core/model/model.h \
 	core/model/native.c core/model/native.h \
+	core/model/prefix.c core/model/prefix.h \
 	core/model/preprocess.c \
 	core/model/safetensors.c core/model/safetensors.h
 libcore_la_SOURCES += \
