@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times Pare and its peers in turn: see bench/README.md."""
+import argparse
+import itertools
+import json
+import pathlib
+import random
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import models
+import report
+from engines import ENCODINGS, RATES, EngineError, Maker, wait_for_quiet
+from export_onnx import export
+
+TOLERANCE = 1e-4  # of f32 logits between engines, of the largest logit
+PEERS = ["onnxruntime f32", "onnxruntime int8", "torch", "torch avx2"]
+PARE = [f"pare {encoding}" for encoding in ENCODINGS] + ["pare f32 avx2"]
+CHANGES = {
+    "fashion-vit": ["drop=2", "heads=2", "channels=144", "merge=4"],
+    "deit-tiny": ["drop=1", "drop=3", "drop=6", "heads=2", "heads=1", "channels=576", "channels=384",
+                  "merge=8", "merge=13"],
+    "vit-base": ["drop=3", "heads=9", "heads=6", "channels=2304", "channels=1536", "merge=8", "merge=13"],
+}
+
+
+def arguments():
+    p = argparse.ArgumentParser(prog="bench/peers.sh", description=__doc__)
+    p.add_argument("--models", default=",".join(models.NAMES))
+    p.add_argument("--batches", default="1,32")
+    p.add_argument("--threads", default="1,2")
+    p.add_argument("--engines", default="all", help="'pare f32,onnxruntime f32'; all: %(default)s")
+    p.add_argument("--no-changes", action="store_true", help="no layers dropped, heads removed, tokens merged")
+    p.add_argument("--rounds", type=int, default=12)
+    p.add_argument("--span", type=float, default=0.25, help="seconds timed of each engine per round")
+    p.add_argument("--budget", type=float, default=240, help="seconds per setting: fewer rounds, at least 6")
+    p.add_argument("--patience", type=float, default=120,
+                   help="seconds per setting to wait, between rounds, for other processes to rest")
+    p.add_argument("--quick", action="store_true", help="6 rounds of 0.1 s, 60 s per setting")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--out", help="raw times, as JSON")
+    p.add_argument("--write", help="the report, as markdown; else printed")
+    p.add_argument("--again", help="no timing: report on an earlier --out")
+    p.add_argument("--build", required=True)
+    p.add_argument("--source", required=True)
+    p.add_argument("--cache", required=True)
+    p.add_argument("--torch-python")
+    a = p.parse_args()
+    if a.quick:
+        a.rounds, a.span, a.budget = 6, 0.1, 60
+    return a
+
+
+def wanted(a, model, batch, threads):
+    """Names of the engines of a setting."""
+    names = PARE + PEERS + [f"rate {kind}" for kind in RATES]
+    if not a.no_changes and batch == 1 and threads == 1:
+        names += [f"pare f32 {change}" for change in CHANGES[model]]
+    if a.engines != "all":
+        chosen = [part.strip() for part in a.engines.split(",")]
+        names = [n for n in names if n in chosen or n.split()[0] in chosen]
+    return [n for n in names if a.torch_python or not n.startswith("torch")]
+
+
+def logits(engine, folder):
+    file = pathlib.Path(folder) / "logits"
+    engine.ask(f"input {folder}/images", f"output {file}")
+    return np.fromfile(file, np.float32).astype(np.float64)
+
+
+def compare(engines, scratch):
+    """Relative error of every engine's logits; those in f32 must agree."""
+    outputs = {e.name: logits(e, scratch) for e in engines if not e.name.startswith("rate")}
+    truth = outputs.get("pare f32", next(iter(outputs.values())))
+    errors = {}
+    for name, y in outputs.items():
+        if "=" in name or "2:4" in name:
+            continue
+        exact = "int" not in name
+        off = np.abs(y - truth).max() / np.abs(truth).max()
+        errors[name] = float(off if exact else np.linalg.norm(y - truth) / np.linalg.norm(truth))
+        if exact and not off <= TOLERANCE:
+            raise EngineError(f"logits of {name} differ by {off:.2g} of the largest")
+    return errors
+
+
+def time_setting(a, model, batch, threads):
+    folder = models.folder_of(model, pathlib.Path(a.build) / "pare", a.source, a.cache)
+    names = wanted(a, model, batch, threads)
+    files = {}
+    if any(n.startswith("onnxruntime") for n in names):
+        files = export(folder, pathlib.Path(a.cache) / "onnx" / model)
+    maker = Maker(a.build, folder, files, a.torch_python, batch, threads)
+    shuffle = random.Random(a.seed)
+    engines = []
+    with tempfile.TemporaryDirectory() as scratch:
+        models.images(folder, batch, f"{scratch}/images")
+        try:
+            for name in names:
+                engine = maker.start(name)
+                engines.append(engine)
+                if "absent" in engine.about:
+                    engines.pop().close()
+            errors = compare(engines, scratch)
+            for e in engines:
+                e.calibrate()
+            cost = sum(e.seconds * e.inferences(a.span) + 0.06 for e in engines)
+            rounds = max(6, min(a.rounds, int(a.budget / cost)))
+            print(f"{model}, batch {batch}, {threads} threads: {len(engines)} engines, {rounds} rounds, "
+                  f"about {rounds * cost:.0f} s", file=sys.stderr)
+            deadline = time.monotonic() + a.patience
+            for _ in range(rounds):
+                wait_for_quiet(deadline)
+                shuffle.shuffle(engines)
+                for e in engines:
+                    e.visit(a.span)
+        finally:
+            for e in engines:
+                e.close()
+    return {
+        "model": model, "batch": batch, "threads": threads,
+        "engines": {e.name: {"about": e.about, "error": errors.get(e.name), "times": e.times,
+                             "others": e.others}
+                    for e in engines},
+    }
+
+
+def main():
+    a = arguments()
+    if a.again:
+        data = json.loads(pathlib.Path(a.again).read_text())
+    else:
+        data = {"host": report.host(a), "settings": []}
+        settings = itertools.product(a.models.split(","), a.batches.split(","), a.threads.split(","))
+        for model, batch, threads in settings:
+            start = time.monotonic()
+            data["settings"].append(time_setting(a, model, int(batch), int(threads)))
+            data["settings"][-1]["seconds"] = time.monotonic() - start
+            if a.out:
+                pathlib.Path(a.out).write_text(json.dumps(data))
+    text = report.markdown(data)
+    if a.write:
+        pathlib.Path(a.write).write_text(text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EngineError as error:
+        sys.exit(f"bench/peers: {error}")
