@@ -193,13 +193,17 @@ FROM (
     WHERE m.is_current AND m.skipped IS NULL
 );
 
+-- A figure belongs to a variant and to samples, whichever pipeline asked for it: each pipeline sees what
+-- is on the samples that it names itself.
 CREATE VIEW measurements AS
 SELECT p.name AS pipeline, m.label, v.hash AS variant, x.metric, x.value, x.unit, x.n, x.lo, x.hi,
-    x.how, d.key AS data, d.name AS data_name, x.measured_at
+    x.how, CASE x.data_id WHEN p.data_id THEN 'evaluate' WHEN p.confirm_id THEN 'confirm' END AS role,
+    d.key AS data, d.name AS data_name, x.measured_at
 FROM measurement x JOIN member m ON m.variant_id = x.variant_id AND m.is_current
     JOIN pipeline p ON p.pipeline_id = m.pipeline_id
     JOIN variant v ON v.variant_id = x.variant_id
-    LEFT JOIN data d ON d.data_id = x.data_id;
+    LEFT JOIN data d ON d.data_id = x.data_id
+WHERE x.data_id IS NULL OR x.data_id IN (p.data_id, p.confirm_id);
 
 CREATE VIEW params AS
 SELECT p.name AS pipeline, m.label, v.hash AS variant, s.stage, g.name AS plugin,
@@ -252,15 +256,16 @@ FROM visit i JOIN session s ON s.session_id = i.session_id
     JOIN member m ON m.pipeline_id = s.pipeline_id AND m.variant_id = i.variant_id;
 
 CREATE VIEW samples AS
-SELECT p.name AS pipeline, v.hash AS variant, m.label, d.key AS data, x.sample, t.target,
-    x.predicted, x.predicted = t.target AS correct, x.nll
+SELECT p.name AS pipeline, v.hash AS variant, m.label,
+    CASE o.data_id WHEN p.data_id THEN 'evaluate' ELSE 'confirm' END AS role, d.key AS data, x.sample,
+    t.target, x.predicted, x.predicted = t.target AS correct, x.nll
 FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
     JOIN variant v ON v.variant_id = m.variant_id
     JOIN outcome o ON o.variant_id = m.variant_id
     JOIN data d ON d.data_id = o.data_id
     JOIN outcome_sample x ON x.outcome_id = o.outcome_id
     LEFT JOIN target t ON t.data_id = o.data_id AND t.sample = x.sample
-WHERE m.is_current;
+WHERE m.is_current AND o.data_id IN (p.data_id, p.confirm_id);
 
 -- Of a variant in several pipelines an attempt is one row still: CPU hours add up.
 CREATE VIEW attempts AS
@@ -340,3 +345,11 @@ CREATE VIEW artifacts AS
 SELECT a.sha256, v.hash AS variant, v.label, a.bytes, a.format, a.path, a.created_at
 FROM artifact a JOIN variant_artifact x ON x.sha256 = a.sha256
     JOIN variant v ON v.variant_id = x.variant_id;
+
+CREATE VIEW tags AS
+SELECT t.tag, v.hash AS variant, v.label, t.at
+FROM tag t JOIN variant v ON v.variant_id = t.variant_id;
+
+CREATE VIEW notes AS
+SELECT n.note_id AS note, v.hash AS variant, v.label, n.body, n.at
+FROM note n LEFT JOIN variant v ON v.variant_id = n.variant_id;

@@ -36,14 +36,15 @@ static int load(struct view *v, struct pare_store *store, struct pare_error *err
     PARE_TRY(pare_choice_figures(store, &v->choice, &v->figures, err));
     PARE_TRY(pare_rows_load(
         store,
-        "SELECT (SELECT data_name FROM measurements WHERE pipeline = :pipeline AND metric = 'top1' "
-        "LIMIT 1) AS data, l.session, l.rounds, s.definition FROM latencies l JOIN session s "
+        "SELECT (SELECT data_name FROM measurements WHERE pipeline = :pipeline AND role = "
+        "'evaluate' LIMIT 1) AS data, l.session, l.rounds, s.definition FROM latencies l JOIN "
+        "session s "
         "ON s.session_id = l.session WHERE l.pipeline = :pipeline AND l.host IS :host AND "
         "l.shape IS :shape AND l.session = (SELECT session FROM variants WHERE pipeline = "
         ":pipeline "
         "AND host IS :host AND shape IS :shape AND is_baseline) AND l.label = 'baseline' UNION ALL "
-        "SELECT (SELECT data_name FROM measurements WHERE pipeline = :pipeline AND metric = 'top1' "
-        "LIMIT 1), NULL, NULL, NULL LIMIT 1",
+        "SELECT (SELECT data_name FROM measurements WHERE pipeline = :pipeline AND role = "
+        "'evaluate' LIMIT 1), NULL, NULL, NULL LIMIT 1",
         args, 3, &v->about, err));
 out:
     return rc;

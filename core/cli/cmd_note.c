@@ -2,11 +2,31 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 
+static int list_notes(struct pare_cli *cli)
+{
+    struct pare_rows rows = {0};
+    struct pare_error err = {0};
+    int exit = PARE_EXIT_OK;
+    struct pare_store *store = pare_cli_store(cli, PARE_STORE_READ, &exit);
+    if (!store)
+        return exit;
+    if (pare_rows_load(store, "SELECT at, label, body FROM notes ORDER BY note", NULL, 0, &rows,
+                       &err) != PARE_OK)
+        exit = pare_cli_fail(&err);
+    else if (!pare_rows_print(&rows, cli->format, stdout))
+        exit = PARE_EXIT_FAILED;
+    pare_rows_free(&rows);
+    pare_store_close(store);
+    return exit;
+}
+
 static int run(struct pare_cli *cli)
 {
     struct pare_store_ref ref = {0};
     struct pare_error err = {0};
     int exit = PARE_EXIT_OK, rc = PARE_OK;
+    if (cli->n_args == 0)
+        return list_notes(cli);
     const char *body = cli->args[cli->n_args - 1];
     if (!*body)
         return pare_cli_usage(cli, "the note is empty");
@@ -25,14 +45,17 @@ static int run(struct pare_cli *cli)
 
 const struct pare_command pare_command_note = {
     .name = "note",
-    .summary = "Write a note about a variant, or about the database",
-    .arguments = "[VARIANT] TEXT",
-    .about = "`pare show VARIANT` prints a variant's notes.\n\n"
-             "examples:\n"
-             "  pare note drop1+q8 'ships in the March release'\n"
-             "  pare note 'the machine was moved to another rack today'",
-    .least = 1,
+    .summary = "Write a note about a variant, or about the database; list the notes",
+    .arguments = "[[VARIANT] TEXT]",
+    .about =
+        "Without arguments: all notes. `pare show VARIANT` prints a variant's; in SQL they are "
+        "the\nview `notes`.\n\n"
+        "examples:\n"
+        "  pare note drop1+q8 'ships in the March release'\n"
+        "  pare note 'the machine was moved to another rack today'\n"
+        "  pare note",
+    .least = 0,
     .most = 2,
-    .flags = PARE_CMD_DB,
+    .flags = PARE_CMD_FORMAT | PARE_CMD_DB,
     .run = run,
 };

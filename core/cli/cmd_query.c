@@ -147,16 +147,17 @@ const struct pare_command pare_command_query = {
     .name = "query",
     .summary = "Ask the database in SQL; it can only read",
     .arguments = "SQL|@NAME|- [NAME=VALUE]...",
-    .about = "One SELECT over the views variants, variants_all, stage_effects, measurements, "
-             "params,\nunit_values, latencies, rounds, samples, attempts, failures, pending, front "
-             "and artifacts\n(db/README.md describes every column). NAME=VALUE fills the "
-             "parameter :NAME.\n- reads the SQL from standard input. Ctrl-C stops a long one.\n\n"
-             "examples:\n"
-             "  pare query --list\n"
-             "  pare query @smallest-not-slower\n"
-             "  pare query @unit-bits label=q-mixed\n"
-             "  pare query \"select label, params->>'$.quant.bits' bits, d_top1 from variants\"\n"
-             "  pare query - --format csv < mine.sql",
+    .about =
+        "One SELECT over the views variants, variants_all, stage_effects, measurements, "
+        "params,\nunit_values, latencies, rounds, samples, attempts, failures, pending, front, "
+        "artifacts,\ntags and notes (db/README.md describes every column). NAME=VALUE fills the "
+        "parameter :NAME.\n- reads the SQL from standard input. Ctrl-C stops a long one.\n\n"
+        "examples:\n"
+        "  pare query --list\n"
+        "  pare query @smallest-not-slower\n"
+        "  pare query @unit-bits label=q-mixed\n"
+        "  pare query \"select label, params->>'$.quant.bits' bits, d_top1 from variants\"\n"
+        "  pare query - --format csv < mine.sql",
     .least = 0,
     .most = -1,
     .flags = PARE_CMD_FORMAT | PARE_CMD_DB,

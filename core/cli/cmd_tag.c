@@ -10,10 +10,8 @@ static int list_tags(struct pare_cli *cli)
     struct pare_store *store = pare_cli_store(cli, PARE_STORE_READ, &exit);
     if (!store)
         return exit;
-    if (pare_rows_load(store,
-                       "SELECT t.tag, v.label, v.hash AS variant, t.at FROM tag t JOIN variant v "
-                       "ON v.variant_id = t.variant_id ORDER BY t.tag",
-                       NULL, 0, &rows, &err) != PARE_OK)
+    if (pare_rows_load(store, "SELECT tag, label, variant, at FROM tags ORDER BY tag", NULL, 0,
+                       &rows, &err) != PARE_OK)
         exit = pare_cli_fail(&err);
     else if (!pare_rows_print(&rows, cli->format, stdout))
         exit = PARE_EXIT_FAILED;

@@ -125,12 +125,28 @@ ok "pick: figures of both shapes" grep -q '^  latency_ms.server  *0.33[0-9] ms '
 "$pare" pick --where 'latency_ms.server <= 0.2 * baseline' --db "$tmp/two.db" >"$tmp/pick"
 ok "pick --where on another shape" grep -q '^pick: q8 ' "$tmp/pick"
 
+# ---- another pipeline on other samples, with the same variants
+ok "a database with two pipelines" "$PARE_TOP_BUILD/tests/e2e/fill_store" --two-pipelines "$tmp/both.db"
+is "front: each pipeline's own data, one" "test[0:2000] n=2000" \
+    "$("$pare" front tiny --db "$tmp/both.db" | sed -n '1s/^[^|]*| \([^|]*\) |.*/\1/p')"
+is "front: each pipeline's own data, other" "test[2000:2500] n=500" \
+    "$("$pare" front other --db "$tmp/both.db" | sed -n '1s/^[^|]*| \([^|]*\) |.*/\1/p')"
+is "pick: what another pipeline measured confirms nothing" \
+    "confirmed: no, the pipeline holds no samples back (data: confirm:)" \
+    "$("$pare" pick other --db "$tmp/both.db" | grep '^confirmed')"
+is "query: what the pipeline holds back by its role" "top1 0.9000 [0.8706, 0.9233], n=500" "$("$pare" query \
+    "select printf('top1 %.4f [%.4f, %.4f], n=%d', value, lo, hi, n) from measurements where pipeline = 'tiny' and label = 'baseline' and role = 'confirm'" \
+    --db "$tmp/both.db" --format csv | tr -d '\r"' | tail -n 1)"
+
 # ---- tags and notes
 ok "tag" "$pare" tag q8 shipped
 is "tag: is a name" q8 "$("$pare" query 'select v.label from variants v join variant x on x.hash = v.variant join tag t using(variant_id) where tag = :t' t=shipped --format csv | tr -d '\r' | tail -n 1)"
 ok "tag --delete" "$pare" tag --delete shipped
 fails_with 2 'shipped' "tag --delete: twice" "$pare" tag --delete shipped
 ok "note" "$pare" note q8 'second best'
+ok "note: about the database" "$pare" note 'a new rack'
+is "note: lists all" "drop1+q8 the one to ship,q8 second best, a new rack," \
+    "$("$pare" note --format csv | sed 1d | tr -d '\r' | cut -d, -f2,3 | tr ',\n' ' ,')"
 ok "note: is shown" sh -c '"$1" show q8 | grep -q "second best"' sh "$pare"
 
 # ---- db

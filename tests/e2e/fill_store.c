@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fill a database with a small, always equal set of figures, so that the commands that read can be
  * tested without running a pipeline. With a model, two variants are built for real: one with a
- * branch dropped, one with int8 weights besides. Usage: fill_store [--two-shapes] DATABASE
- * [PIPELINE MODEL] */
+ * branch dropped, one with int8 weights besides. Usage:
+ * fill_store [--two-shapes] [--two-pipelines] DATABASE [PIPELINE MODEL] */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +187,31 @@ static void add_results(struct pare_store *s)
     }
 }
 
+/* Another pipeline, of two of the variants, compared on what "tiny" holds back; it holds nothing
+ * back itself and times nothing. */
+static void add_other(struct pare_store *s)
+{
+    static const struct pare_store_objective objectives[] = {{"top1", 1, 0.002, false},
+                                                             {"size_bytes", -1, 0, false}};
+    const struct pare_store_pipeline p = {.name = "other",
+                                          .path = "other.yaml",
+                                          .source = "pare: 1\nname: other\nmodel: model\n",
+                                          .seed = 1,
+                                          .data_id = held_back,
+                                          .objectives = objectives,
+                                          .n_objectives = PARE_COUNT(objectives)};
+    int64_t id;
+    need(pare_store_pipeline(s, &p, &id, &err));
+    for (size_t i = 0; i < 2; i++) {
+        need(pare_store_member(s, id, ids[i], variants[i].label, i, i == 0, NULL, &err));
+        size_t right = predict(i, CONFIRM);
+        need(pare_store_outcome(s, ids[i], held_back, CONFIRM, predicted, NULL, &err));
+        measure(s, i, "top1", "fraction", pare_stat_wilson(right, CONFIRM, 0.95), CONFIRM,
+                held_back);
+    }
+    need(pare_store_refresh(s, &err));
+}
+
 /* On the server q8 is the fastest: the shapes differ in whom they favour. */
 static void add_session(struct pare_store *s, size_t shape)
 {
@@ -310,13 +335,14 @@ int main(int argc, char **argv)
     struct pare_str source = {0};
     char model[PARE_HASH_HEX];
     struct pare_model *untouched = NULL;
-    if (argc > 1 && strcmp(argv[1], "--two-shapes") == 0) {
-        n_shapes = 2;
-        argv++;
-        argc--;
+    bool other = false;
+    for (; argc > 1 && argv[1][0] == '-'; argv++, argc--) {
+        n_shapes = strcmp(argv[1], "--two-shapes") == 0 ? 2 : n_shapes;
+        other = other || strcmp(argv[1], "--two-pipelines") == 0;
     }
     if (argc != 2 && argc != 4) {
-        fputs("usage: fill_store [--two-shapes] DATABASE [PIPELINE MODEL]\n", stderr);
+        fputs("usage: fill_store [--two-shapes] [--two-pipelines] DATABASE [PIPELINE MODEL]\n",
+              stderr);
         return 2;
     }
     for (size_t k = 0; k < SAMPLES; k++)
@@ -333,6 +359,8 @@ int main(int argc, char **argv)
     add_results(s);
     for (size_t shape = 0; shape < n_shapes; shape++)
         add_session(s, shape);
+    if (other)
+        add_other(s);
     struct pare_store_unit_value units[2] = {{"quant", "layer.0.attn.query", "attention.query",
                                               "bits", NULL, 8, 0.25, 36864, 9216, 460800, 460800},
                                              {"quant", "layer.1.attn.query", "attention.query",

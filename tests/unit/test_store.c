@@ -326,7 +326,7 @@ static const char *const views[][2] = {
      "pipeline|label|variant|stage|plugin|params|without|d_top1|d_top1_lo|d_top1_hi|speedup|"
      "speedup_lo|speedup_hi|size_ratio|macs_ratio|verdict\n"},
     {"measurements",
-     "pipeline|label|variant|metric|value|unit|n|lo|hi|how|data|data_name|measured_at\n"},
+     "pipeline|label|variant|metric|value|unit|n|lo|hi|how|role|data|data_name|measured_at\n"},
     {"params", "pipeline|label|variant|stage|plugin|plugin_version|plugin_sha256|name|value\n"},
     {"unit_values", "pipeline|label|variant|stage|unit|role|name|value|score|bytes_before|"
                     "bytes_after|macs_before|macs_after\n"},
@@ -336,7 +336,7 @@ static const char *const views[][2] = {
      "program|started_at|finished_at\n"},
     {"rounds", "pipeline|label|variant|host|session|shape|round|slot|n|min_ns|p50_ns|p90_ns|max_ns|"
                "nivcsw|steal_ticks|load1|mhz|disturbed|ns\n"},
-    {"samples", "pipeline|variant|label|data|sample|target|predicted|correct|nll\n"},
+    {"samples", "pipeline|variant|label|role|data|sample|target|predicted|correct|nll\n"},
     {"attempts", "pipeline|label|variant|attempt|phase|state|cause|reason|signal|exit_code|stage|"
                  "plugin|host|isa|pid|cpu_seconds|peak_rss_bytes|wall_seconds|log|started_at|"
                  "finished_at\n"},
@@ -346,6 +346,8 @@ static const char *const views[][2] = {
     {"front", "pipeline|host|shape|label|variant|status|p_front|p_feasible|rank|knee|folded_under|"
               "rival|why|rule|seed|data_hash|made_at\n"},
     {"artifacts", "sha256|variant|label|bytes|format|path|created_at\n"},
+    {"tags", "tag|variant|label|at\n"},
+    {"notes", "note|variant|label|body|at\n"},
 };
 
 START_TEST(views_have_their_columns)
@@ -504,6 +506,47 @@ START_TEST(named_queries)
     ck_assert(strncmp(a.text.data, "ab12cd|safetensors|840|pare.db.d/ab12cd|q8|fashion-vit|q8|",
                       58) == 0);
     pare_str_free(&a.text);
+    pare_store_close(s);
+}
+END_TEST
+
+/* Figures are kept by content of the samples; a pipeline shows those on its own samples alone. */
+START_TEST(data_of_each_pipeline)
+{
+    struct pare_store *s = fill();
+    int64_t other, id;
+    ck_assert_ok(pare_store_data(s, "d7", "val", SAMPLES, f.target, &other, &err), err);
+    struct pare_store_pipeline p = {
+        .name = "second", .path = "b.yaml", .source = "", .data_id = other, .confirm_id = f.data};
+    ck_assert_ok(pare_store_pipeline(s, &p, &id, &err), err);
+    ck_assert_ok(pare_store_member(s, id, f.variant[BASE], "baseline", 0, true, NULL, &err), err);
+    ck_assert_ok(pare_store_member(s, id, f.variant[Q8], "q8", 1, false, NULL, &err), err);
+    expect(s, "select count(*) from samples where pipeline = 'second' and role = 'evaluate'",
+           "0\n");
+    const char *ask = "select pipeline, role, data_name, n from measurements where metric = 'top1' "
+                      "and label = 'q8' order by 1, 2";
+    expect(s, ask, "fashion-vit|evaluate|test[0:1000]|-\nsecond|confirm|test[0:1000]|-\n");
+    struct pare_store_measurement m = {"top1", "fraction", "wilson", 0.5, 0.4, 0.6, 700, other};
+    ck_assert_ok(pare_store_measure(s, f.variant[Q8], 0, &m, &err), err);
+    ck_assert_ok(pare_store_outcome(s, f.variant[Q8], other, SAMPLES, f.predicted[Q8], NULL, &err),
+                 err);
+    expect(s, ask,
+           "fashion-vit|evaluate|test[0:1000]|-\nsecond|confirm|test[0:1000]|-\nsecond|evaluate|"
+           "val|700\n");
+    expect(s, "select pipeline, role, count(*) from samples where label = 'q8' group by 1, 2",
+           "fashion-vit|evaluate|1000\nsecond|confirm|1000\nsecond|evaluate|1000\n");
+    pare_store_close(s);
+}
+END_TEST
+
+START_TEST(tags_and_notes)
+{
+    struct pare_store *s = fill();
+    ck_assert_ok(pare_store_tag(s, f.variant[Q8], "best", &err), err);
+    ck_assert_ok(pare_store_note(s, f.variant[Q8], "ship it", &err), err);
+    ck_assert_ok(pare_store_note(s, 0, "new rack", &err), err);
+    expect(s, "select tag, label from tags", "best|q8\n");
+    expect(s, "select note, label, body from notes order by note", "1|q8|ship it\n2|-|new rack\n");
     pare_store_close(s);
 }
 END_TEST
@@ -1076,6 +1119,8 @@ int main(void)
     tcase_add_test(tc, views_have_their_columns);
     tcase_add_test(tc, figures_of_variants);
     tcase_add_test(tc, named_queries);
+    tcase_add_test(tc, data_of_each_pipeline);
+    tcase_add_test(tc, tags_and_notes);
     tcase_add_test(tc, ten_questions);
     tcase_add_test(tc, rebuilt_plugins_and_later_sessions);
     tcase_add_test(tc, queries_only_read);
