@@ -11,7 +11,9 @@ libhost_la_SOURCES += \
 	core/pipeline/plan_describe.c core/pipeline/plan_finish.c core/pipeline/plan_json.c \
 	core/pipeline/plan_ways.c \
 	core/pipeline/run.c core/pipeline/run.h core/pipeline/run_parts.h \
-	core/pipeline/run_build.c core/pipeline/run_data.c core/pipeline/run_plan.c \
+	core/pipeline/run_build.c core/pipeline/run_commit.c core/pipeline/run_data.c \
+	core/pipeline/run_finish.c core/pipeline/run_phase.h core/pipeline/run_plan.c \
+	core/pipeline/run_share.c core/pipeline/run_share.h \
 	core/pipeline/run_time.c core/pipeline/run_view.c \
 	core/pipeline/schema.c core/pipeline/schema.h \
 	core/pipeline/spec.c core/pipeline/spec.h core/pipeline/spec_parts.h \

@@ -134,7 +134,8 @@ static int time_all(struct pare_runner *r, struct pare_error *err)
             if (members[v])
                 pare_run_need(r, r->variants[v].node);
         }
-        PARE_TRY(pare_run_build(r, &r->evaluate, nobody, err)); /* models that were cleared away */
+        PARE_TRY(
+            pare_run_build(r, &r->evaluate, nobody, NULL, err)); /* models that were cleared away */
         for (size_t v = 0; v < r->plan->n_variants; v++)
             members[v] = members[v] && r->nodes[r->variants[v].node].state == PARE_DONE;
         if (members[0])
@@ -169,7 +170,7 @@ static int confirm(struct pare_runner *r, const struct pare_choice *choice, stru
             PARE_TRY(pare_store_measured(r->store, r->nodes[variant->node].id, "top1",
                                          r->confirm.id, &variant->evaluated, err));
     }
-    PARE_TRY(pare_run_build(r, &r->confirm, chosen, err));
+    PARE_TRY(pare_run_build(r, &r->confirm, chosen, NULL, err));
 out:
     free(chosen);
     return rc;
@@ -221,7 +222,7 @@ int pare_run(struct pare_store *store, const struct pare_pipeline *pipeline,
         return rc;
     catch_signals(&old);
     PARE_TRY(pare_run_prepare(&r, err));
-    PARE_TRY(pare_run_build(&r, &r.evaluate, NULL, err));
+    PARE_TRY(pare_run_build(&r, &r.evaluate, NULL, NULL, err));
     count(&r);
     if (!r.variants[0].evaluated) {
         rc = pare_error_set(err, PARE_FAILED, "the untouched model could not be evaluated");

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first phase: build models and evaluate them, in workers side by side. */
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/stat.h"
-#include "pipeline/run_parts.h"
+#include "pipeline/run_phase.h"
 
 #include <math.h>
 #include <poll.h>
@@ -12,50 +10,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STALL_S 300.0    /* no sign of life */
-#define MEMORY_SHARE 0.8 /* of the machine's */
+#define STALL_S 300.0 /* no sign of life */
+#define MEMORY_SHARE                                                                               \
+    0.8 /* of the machine's: of one worker unless limits.memory says, and of all                   \
+         */
 #define EVAL_BATCH 16u
 #define TICK_MS 100
 
-enum job_kind { JOB_NONE, JOB_BUILD, JOB_EVAL };
-
-/* One worker and what it is at. */
-struct seat {
-    struct pare_child child;
-    enum job_kind job;
-    size_t node;    /* of a build; of an evaluation: the variant's */
-    size_t variant; /* of an evaluation */
-    int64_t attempt;
-    double since;
-    struct pare_limits limits;
-    char stage[128], plugin[128];
-    const char *killed; /* why we ended it; NULL: we did not */
-};
-
-struct phase {
-    struct pare_runner *r;
-    struct pare_run_samples *samples;
-    const bool *only; /* variants to evaluate; NULL: all */
-    struct seat *seats;
-    size_t n_seats;
-    int rc; /* of the store: a failure there ends the run */
-    struct pare_error *err;
-};
+/* Why we end a worker that did nothing wrong: the work is done again. */
+static const char cut[] = "stopped";
+static const char made_room[] = "put off: the workers together used too much memory";
 
 /* ---- choosing the next job
  * ----------------------------------------------------------------------- */
 
-static bool wants_evaluation(const struct phase *p, size_t v)
+bool pare_phase_wants(const struct phase *p, size_t v)
 {
     const struct pare_run_variant *variant = &p->r->variants[v];
     return variant->node != SIZE_MAX && (!p->only || p->only[v]) && !variant->evaluated &&
-           !variant->evaluating && !variant->failed;
+           !variant->evaluating && !variant->failed && !variant->stopped &&
+           variant->n_seen < p->samples->ends[p->look];
 }
 
+/* Better one that no evaluation in flight is about to save work, but never an idle seat. */
 static bool next_evaluation(const struct phase *p, size_t *v)
 {
+    size_t second = SIZE_MAX;
     for (*v = 0; *v < p->r->plan->n_variants; ++*v) {
-        if (wants_evaluation(p, *v) && p->r->nodes[p->r->variants[*v].node].state == PARE_DONE)
+        if (!pare_phase_wants(p, *v) || p->r->nodes[p->r->variants[*v].node].state != PARE_DONE)
+            continue;
+        if (!pare_share_soon(&p->share, *v))
+            return true;
+        second = PARE_MIN(second, *v);
+    }
+    *v = second;
+    return second != SIZE_MAX;
+}
+
+/* A model of an earlier run that is to be evaluated, of which nobody knows yet where it can start.
+ */
+static bool next_points(const struct phase *p, size_t *n)
+{
+    for (size_t v = 0; v < p->r->plan->n_variants; v++) {
+        if (!pare_phase_wants(p, v))
+            continue;
+        *n = p->r->variants[v].node;
+        const struct pare_run_node *node = &p->r->nodes[*n];
+        if (node->state == PARE_DONE && !node->points_known)
             return true;
     }
     return false;
@@ -70,299 +71,6 @@ static bool next_build(const struct phase *p, size_t *n)
             return true;
     }
     return false;
-}
-
-/* ---- what went wrong
- * ----------------------------------------------------------------------------- */
-
-static void block_below(struct phase *p, size_t failed)
-{
-    struct pare_runner *r = p->r;
-    for (size_t i = failed + 1; i < r->n_nodes && p->rc == PARE_OK; i++) {
-        struct pare_run_node *node = &r->nodes[i];
-        const struct pare_run_node *parent =
-            node->parent == SIZE_MAX ? NULL : &r->nodes[node->parent];
-        if (!parent || node->state != PARE_WAITING || !node->needed ||
-            (parent->state != PARE_FAILED_FOR_GOOD && parent->state != PARE_BLOCKED))
-            continue;
-        node->state = PARE_BLOCKED;
-        char why[sizeof node->reason];
-        memcpy(why, parent->reason, sizeof why);
-        if (parent->state == PARE_BLOCKED)
-            memcpy(node->reason, why, sizeof why);
-        else
-            snprintf(node->reason, sizeof node->reason,
-                     "blocked: stage '%.40s' failed before it (%.150s)",
-                     parent->step ? parent->step->stage : "model", why);
-        if (node->variant == SIZE_MAX)
-            continue;
-        r->summary->blocked++;
-        p->rc = pare_store_blocked(r->store, node->id, PARE_PHASE_BUILD, r->host_id, node->reason,
-                                   p->err);
-    }
-}
-
-/* After a failed attempt: try again, or not. Looks at all attempts over all runs. */
-static void settle_failure(struct phase *p, size_t node, size_t variant, enum pare_phase phase,
-                           const char *reason)
-{
-    struct pare_runner *r = p->r;
-    struct pare_store_tries tries;
-    int64_t data = phase == PARE_PHASE_EVAL ? p->samples->id : 0;
-    if (p->rc == PARE_OK)
-        p->rc = pare_store_tries(r->store, r->nodes[node].id, phase, data, &tries, p->err);
-    if (p->rc != PARE_OK)
-        return;
-    bool final = tries.refused > 0 || tries.failed >= PARE_TRIES;
-    if (phase == PARE_PHASE_EVAL) {
-        r->variants[variant].failed = final;
-        r->summary->failed += final;
-    } else {
-        r->nodes[node].state = final ? PARE_FAILED_FOR_GOOD : PARE_WAITING;
-    }
-    snprintf(r->nodes[node].reason, sizeof r->nodes[node].reason, "%s", reason);
-    if (!final)
-        return;
-    if (!r->summary->first_failure[0])
-        snprintf(r->summary->first_failure, sizeof r->summary->first_failure, "%.80s: %.170s",
-                 r->nodes[node].label, reason);
-    if (phase == PARE_PHASE_BUILD) {
-        r->summary->failed += r->nodes[node].variant != SIZE_MAX;
-        block_below(p, node);
-    }
-}
-
-/* ---- finishing
- * ----------------------------------------------------------------------------------- */
-
-static void clear_seat(struct seat *s)
-{
-    if (s->job != JOB_NONE)
-        pare_child_forget_log(&s->child);
-    s->job = JOB_NONE;
-    s->stage[0] = s->plugin[0] = '\0';
-    s->killed = NULL;
-}
-
-static struct pare_store_end end_of(const struct seat *s, const json_t *answer, const char *state)
-{
-    return (struct pare_store_end){
-        .state = state,
-        .signal = PARE_NONE,
-        .exit_code = PARE_NONE,
-        .stage = s->stage[0] ? s->stage : NULL,
-        .plugin = s->plugin[0] ? s->plugin : NULL,
-        .log = s->child.log.len ? s->child.log.data : NULL,
-        .cpu_seconds = answer ? pare_message_number(answer, "cpu_seconds") : (double)NAN,
-        .peak_rss_bytes =
-            answer ? (int64_t)json_integer_value(json_object_get(answer, "peak_rss_bytes"))
-                   : PARE_NONE,
-    };
-}
-
-/* A failure, whatever its way: a refusal in words, or a process that is gone. */
-static void finish_failed(struct phase *p, struct seat *s, struct pare_store_end end)
-{
-    struct pare_runner *r = p->r;
-    enum job_kind job = s->job;
-    size_t node = s->node, variant = s->variant;
-    char reason[512];
-    snprintf(reason, sizeof reason, "%s", end.reason);
-    end.reason = reason;
-    if (p->rc == PARE_OK)
-        p->rc = pare_store_attempt_finish(r->store, s->attempt, &end, p->err);
-    bool stopped = strcmp(end.state, "stopped") == 0;
-    if (!stopped)
-        pare_view_line(r, "%s %s: %s", job == JOB_BUILD ? "build" : "eval", r->nodes[node].label,
-                       reason);
-    clear_seat(s);
-    if (job == JOB_EVAL)
-        r->variants[variant].evaluating = false;
-    if (stopped) {
-        if (job == JOB_BUILD)
-            r->nodes[node].state = PARE_WAITING;
-        return;
-    }
-    settle_failure(p, node, variant, job == JOB_BUILD ? PARE_PHASE_BUILD : PARE_PHASE_EVAL, reason);
-}
-
-static int store_exact(struct pare_runner *r, int64_t variant, int64_t attempt, const char *metric,
-                       const char *unit, const json_t *answer, struct pare_error *err)
-{
-    struct pare_store_measurement m = {
-        .metric = metric,
-        .unit = unit,
-        .how = "exact",
-        .value = (double)json_integer_value(json_object_get(answer, metric)),
-        .lo = (double)NAN,
-        .hi = (double)NAN,
-        .n = PARE_NONE};
-    return pare_store_measure(r->store, variant, attempt, &m, err);
-}
-
-static int64_t integer_of(const json_t *row, const char *key)
-{
-    return (int64_t)json_integer_value(json_object_get(row, key));
-}
-
-static double real_of(const json_t *row, const char *key)
-{
-    const json_t *j = json_object_get(row, key);
-    return json_is_number(j) ? json_number_value(j) : (double)NAN;
-}
-
-static int store_unit_values(struct pare_runner *r, int64_t variant, const json_t *list,
-                             struct pare_error *err)
-{
-    size_t n = json_array_size(list);
-    struct pare_store_unit_value *values = pare_calloc(n, sizeof *values);
-    if (!values)
-        return pare_error_nomem(err, n * sizeof *values);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *row = json_array_get(list, i);
-        values[i] = (struct pare_store_unit_value){.stage = pare_message_text(row, "stage"),
-                                                   .unit = pare_message_text(row, "unit"),
-                                                   .role = pare_message_text(row, "role"),
-                                                   .name = pare_message_text(row, "name"),
-                                                   .value = real_of(row, "value"),
-                                                   .score = real_of(row, "score"),
-                                                   .bytes_before = integer_of(row, "bytes_before"),
-                                                   .bytes_after = integer_of(row, "bytes_after"),
-                                                   .macs_before = integer_of(row, "macs_before"),
-                                                   .macs_after = integer_of(row, "macs_after")};
-    }
-    int rc = n ? pare_store_unit_values(r->store, variant, values, n, err) : PARE_OK;
-    free(values);
-    return rc;
-}
-
-/* By a path from the database's folder, so that both can be moved together. */
-static int store_file(struct pare_runner *r, const struct pare_run_node *node, const json_t *answer,
-                      struct pare_error *err)
-{
-    char *path = pare_path_join(pare_path_name(r->folder), pare_path_name(node->path));
-    int rc = path ? pare_store_artifact(r->store, node->id, pare_message_text(answer, "sha256"),
-                                        path, integer_of(answer, "bytes"), "pare", err)
-                  : pare_error_nomem(err, 0);
-    free(path);
-    return rc;
-}
-
-static int commit_built(struct phase *p, struct seat *s, const json_t *answer)
-{
-    struct pare_runner *r = p->r;
-    struct pare_run_node *node = &r->nodes[s->node];
-    struct pare_store_end end = end_of(s, answer, "ok");
-    int rc = pare_store_begin(r->store, p->err);
-    if (rc != PARE_OK)
-        return rc;
-    PARE_TRY(store_exact(r, node->id, s->attempt, "size_bytes", "B", answer, p->err));
-    PARE_TRY(store_exact(r, node->id, s->attempt, "macs", "1", answer, p->err));
-    PARE_TRY(store_exact(r, node->id, s->attempt, "parameters", "1", answer, p->err));
-    if (node->parent != SIZE_MAX)
-        PARE_TRY(pare_store_inherit_units(r->store, node->id, r->nodes[node->parent].id, p->err));
-    PARE_TRY(store_unit_values(r, node->id, json_object_get(answer, "unit_values"), p->err));
-    PARE_TRY(store_file(r, node, answer, p->err));
-    if (integer_of(answer, "macs_naive") > 0) {
-        struct pare_store_measurement share = {
-            .metric = "probe_share",
-            .unit = "1",
-            .how = "probe work run over probe work without restarts",
-            .value =
-                (double)integer_of(answer, "macs_run") / (double)integer_of(answer, "macs_naive"),
-            .lo = (double)NAN,
-            .hi = (double)NAN,
-            .n = PARE_NONE};
-        PARE_TRY(pare_store_measure(r->store, node->id, s->attempt, &share, p->err));
-    }
-    PARE_TRY(pare_store_attempt_finish(r->store, s->attempt, &end, p->err));
-out:
-    return pare_store_end(r->store, rc, p->err);
-}
-
-static int commit_evaluated(struct phase *p, struct seat *s, const json_t *answer)
-{
-    struct pare_runner *r = p->r;
-    struct pare_run_variant *variant = &r->variants[s->variant];
-    int64_t id = r->nodes[s->node].id;
-    const json_t *predicted = json_object_get(answer, "predicted"),
-                 *nll = json_object_get(answer, "nll");
-    const json_t *target = json_object_get(answer, "target");
-    size_t n = json_array_size(predicted);
-    double correct = pare_message_number(answer, "correct");
-    struct pare_store_end end = end_of(s, answer, "ok");
-    int32_t *classes = pare_alloc(n, sizeof *classes), *targets = pare_alloc(n, sizeof *targets);
-    float *losses = pare_alloc(n, sizeof *losses);
-    int rc;
-    if (!classes || !targets || !losses) {
-        rc = pare_error_nomem(p->err, n * sizeof *classes);
-        goto done;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const json_t *loss = json_array_get(nll, i);
-        classes[i] = (int32_t)json_integer_value(json_array_get(predicted, i));
-        targets[i] = (int32_t)json_integer_value(json_array_get(target, i));
-        losses[i] = json_is_number(loss) ? (float)json_number_value(loss) : NAN;
-    }
-    rc = pare_store_begin(r->store, p->err);
-    if (rc != PARE_OK)
-        goto done;
-    if (!p->samples->targets_known)
-        PARE_TRY(pare_store_data(r->store, p->samples->data->hash,
-                                 p->samples->data->split ? p->samples->data->split : "evaluate", n,
-                                 targets, &p->samples->id, p->err));
-    p->samples->targets_known = true;
-    struct pare_interval ci = pare_stat_wilson((size_t)correct, n, 0.95);
-    struct pare_store_measurement m = {.metric = "top1",
-                                       .unit = "1",
-                                       .how = "Wilson 95 %",
-                                       .value = n ? correct / (double)n : (double)NAN,
-                                       .lo = ci.lo,
-                                       .hi = ci.hi,
-                                       .n = (int64_t)n,
-                                       .data_id = p->samples->id};
-    PARE_TRY(pare_store_outcome(r->store, id, p->samples->id, n, classes, losses, p->err));
-    PARE_TRY(pare_store_measure(r->store, id, s->attempt, &m, p->err));
-    PARE_TRY(pare_store_attempt_finish(r->store, s->attempt, &end, p->err));
-out:
-    rc = pare_store_end(r->store, rc, p->err);
-    variant->top1 = m.value;
-done:
-    free(classes);
-    free(targets);
-    free(losses);
-    return rc;
-}
-
-static void finish_ok(struct phase *p, struct seat *s, const json_t *answer)
-{
-    struct pare_runner *r = p->r;
-    size_t node = s->node, variant = s->variant;
-    enum job_kind job = s->job;
-    p->rc = job == JOB_BUILD ? commit_built(p, s, answer) : commit_evaluated(p, s, answer);
-    clear_seat(s);
-    if (p->rc != PARE_OK)
-        return;
-    if (job == JOB_BUILD) {
-        r->nodes[node].state = PARE_DONE;
-        r->summary->built++;
-        return;
-    }
-    struct pare_run_variant *v = &r->variants[variant];
-    v->evaluated = true;
-    v->evaluating = false;
-    snprintf(v->first_logits, sizeof v->first_logits, "%s",
-             pare_message_text(answer, "first_logits"));
-    r->summary->evaluated++;
-    r->build_done++;
-    double left = (pare_clock_seconds() - r->began) / (double)r->build_done *
-                  (double)(r->build_total - PARE_MIN(r->build_done, r->build_total));
-    if (isatty(2))
-        pare_view_status(r, "build %zu/%zu  %s %.4f  about %.0f s left", r->build_done,
-                         r->build_total, r->plan->variants[variant].label, v->top1, left);
-    else
-        pare_view_line(r, "built %zu/%zu %s: top1 %.4f", r->build_done, r->build_total,
-                       r->plan->variants[variant].label, v->top1);
 }
 
 /* ---- starting
@@ -406,11 +114,30 @@ static json_t *build_job(struct pare_runner *r, const struct pare_run_node *node
                      about_of(node));
 }
 
-static json_t *eval_job(struct phase *p, const struct pare_run_node *node)
+static json_t *eval_job(struct phase *p, size_t variant, size_t seat)
 {
-    return json_pack("{s:s, s:s, s:o, s:i, s:i}", "type", "eval", "model", node->path, "data",
-                     pare_run_data_json(p->samples->data, 0), "batch", (int)EVAL_BATCH, "threads",
-                     1);
+    const struct pare_run_variant *v = &p->r->variants[variant];
+    const struct pare_run_samples *samples = p->samples;
+    size_t first = v->n_seen, end = samples->ends[p->look];
+    json_t *job = json_pack("{s:s, s:s, s:o, s:i, s:i}", "type", "eval", "model",
+                            p->r->nodes[v->node].path, "data", pare_run_data_json(samples->data, 0),
+                            "batch", (int)EVAL_BATCH, "threads", 1);
+    if (job && samples->order) {
+        json_t *list = json_array();
+        for (size_t i = first; i < end; i++)
+            json_array_append_new(list, json_integer((json_int_t)samples->order[i]));
+        json_object_set_new(job, "samples", list);
+    }
+    for (size_t i = 0; i < p->r->plan->n_variants; i++)
+        p->waiting[i] = pare_phase_wants(p, i) && p->r->variants[i].n_seen == first;
+    if (job)
+        pare_share_plan(&p->share, variant, p->waiting, end - first, seat, job);
+    return job;
+}
+
+static json_t *points_job(const struct pare_run_node *node)
+{
+    return json_pack("{s:s, s:s}", "type", "points", "model", node->path);
 }
 
 /* A failure that was there before this run counts as it did then. */
@@ -422,8 +149,26 @@ static bool given_up(struct phase *p, size_t node, size_t variant, enum pare_pha
     p->rc = pare_store_tries(r->store, r->nodes[node].id, phase, data, &tries, p->err);
     if (p->rc != PARE_OK || (tries.refused == 0 && tries.failed < PARE_TRIES))
         return false;
-    settle_failure(p, node, variant, phase, tries.reason);
+    pare_phase_settle(p, node, variant, phase, tries.reason);
     return true;
+}
+
+/* Claim the work in the store; an evaluation that goes on has done so. */
+static void begin_attempt(struct phase *p, struct seat *s, enum job_kind job, size_t node,
+                          size_t variant)
+{
+    struct pare_runner *r = p->r;
+    bool build = job == JOB_BUILD;
+    int64_t *attempt = build ? &s->attempt : &r->variants[variant].attempt;
+    if (job == JOB_POINTS || (!build && *attempt))
+        return;
+    p->rc = pare_store_attempt_begin(
+        r->store, r->nodes[node].id, build ? PARE_PHASE_BUILD : PARE_PHASE_EVAL,
+        build ? 0 : p->samples->id, r->host_id, r->isa, attempt, p->err);
+    if (!build && p->rc == PARE_OK) {
+        r->variants[variant].cpu_seconds = 0;
+        r->variants[variant].peak_rss = 0;
+    }
 }
 
 static void start_job(struct phase *p, struct seat *s, enum job_kind job, size_t node,
@@ -431,15 +176,14 @@ static void start_job(struct phase *p, struct seat *s, enum job_kind job, size_t
 {
     struct pare_runner *r = p->r;
     bool build = job == JOB_BUILD;
-    if (given_up(p, node, variant, build ? PARE_PHASE_BUILD : PARE_PHASE_EVAL) || p->rc != PARE_OK)
+    if (job != JOB_POINTS &&
+        (given_up(p, node, variant, build ? PARE_PHASE_BUILD : PARE_PHASE_EVAL) ||
+         p->rc != PARE_OK))
         return;
     if (s->child.pid == 0)
         p->rc = pare_child_start(&s->child, r->options->program, 1, false, p->err);
-    if (p->rc != PARE_OK)
-        return;
-    p->rc = pare_store_attempt_begin(
-        r->store, r->nodes[node].id, build ? PARE_PHASE_BUILD : PARE_PHASE_EVAL,
-        build ? 0 : p->samples->id, r->host_id, r->isa, &s->attempt, p->err);
+    if (p->rc == PARE_OK)
+        begin_attempt(p, s, job, node, variant);
     if (p->rc != PARE_OK)
         return;
     s->job = job;
@@ -449,22 +193,85 @@ static void start_job(struct phase *p, struct seat *s, enum job_kind job, size_t
     s->limits = limits_of(r, &r->nodes[node]);
     if (build)
         r->nodes[node].state = PARE_RUNNING;
-    else
+    else if (job == JOB_EVAL)
         r->variants[variant].evaluating = true;
-    struct pare_error ignored; /* a worker that is gone shows when it is listened to */
+    else
+        r->nodes[node].points_known = true; /* asked for */
+    struct pare_error ignored;              /* a worker that is gone shows when it is listened to */
     pare_message_send(s->child.fd,
-                      build ? build_job(r, &r->nodes[node]) : eval_job(p, &r->nodes[node]),
+                      build             ? build_job(r, &r->nodes[node])
+                      : job == JOB_EVAL ? eval_job(p, variant, (size_t)(s - p->seats))
+                                        : points_job(&r->nodes[node]),
                       &ignored);
 }
 
+/* ---- memory
+ * -------------------------------------------------------------------------------------- */
+
+static size_t count_busy(const struct phase *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_seats; i++)
+        n += p->seats[i].job != JOB_NONE;
+    return n;
+}
+
+static unsigned long long memory_of(struct phase *p)
+{
+    unsigned long long all = 0;
+    for (size_t i = 0; i < p->n_seats; i++) {
+        unsigned long long own = p->seats[i].child.pid ? pare_child_rss(&p->seats[i].child) : 0;
+        p->widest = PARE_MAX(p->widest, own);
+        all += own;
+    }
+    return all;
+}
+
+/* Whether one more worker fits beside those at work, when it takes as much as the widest did. */
+static bool has_room(struct phase *p)
+{
+    size_t busy = count_busy(p);
+    if (busy == 0)
+        return true;
+    return busy < p->most_busy &&
+           (double)(memory_of(p) + p->widest) <= MEMORY_SHARE * (double)p->r->memory;
+}
+
+/* All workers together take too much: the one that began last makes room, and comes again when
+ * fewer are at work. */
+static void make_room(struct phase *p)
+{
+    struct seat *last = NULL;
+    size_t busy = count_busy(p);
+    if ((double)memory_of(p) <= MEMORY_SHARE * (double)p->r->memory)
+        return;
+    for (size_t i = 0; i < p->n_seats; i++) { /* what idle ones keep goes first */
+        struct seat *s = &p->seats[i];
+        if (s->job == JOB_NONE && s->child.pid)
+            pare_child_end(&s->child, true, NULL, NULL);
+        else if (s->job != JOB_NONE && (!last || s->since > last->since))
+            last = s;
+    }
+    if (busy < 2 || !last || last->killed)
+        return;
+    p->most_busy = PARE_MIN(p->most_busy, busy - 1);
+    pare_view_line(p->r, "%s waits: the workers together use more than %.0f %% of the memory",
+                   p->r->nodes[last->node].label, 100 * MEMORY_SHARE);
+    last->killed = made_room;
+    kill(-last->child.pid, SIGKILL);
+}
+
+/* Models first: which of them begin the same decides what is stored for whom. */
 static void give_work(struct phase *p, struct seat *s)
 {
     size_t at;
-    while (p->rc == PARE_OK && s->job == JOB_NONE) {
-        if (next_evaluation(p, &at))
-            start_job(p, s, JOB_EVAL, p->r->variants[at].node, at);
-        else if (next_build(p, &at))
+    while (p->rc == PARE_OK && s->job == JOB_NONE && has_room(p)) {
+        if (next_build(p, &at))
             start_job(p, s, JOB_BUILD, at, SIZE_MAX);
+        else if (next_points(p, &at))
+            start_job(p, s, JOB_POINTS, at, SIZE_MAX);
+        else if (next_evaluation(p, &at))
+            start_job(p, s, JOB_EVAL, p->r->variants[at].node, at);
         else
             return;
     }
@@ -481,18 +288,19 @@ static void take_message(struct phase *p, struct seat *s, const json_t *message)
         snprintf(s->plugin, sizeof s->plugin, "%s", pare_message_text(message, "plugin"));
     } else if (strcmp(type, "log") == 0) {
         pare_str_printf(&s->child.log, "%s\n", pare_message_text(message, "text"));
-    } else if (strcmp(type, "built") == 0 || strcmp(type, "evaluated") == 0) {
-        finish_ok(p, s, message);
+    } else if (strcmp(type, "built") == 0 || strcmp(type, "evaluated") == 0 ||
+               strcmp(type, "points") == 0) {
+        pare_phase_finish(p, s, message);
     } else if (strcmp(type, "failed") == 0) {
         struct pare_error why;
         pare_message_error(message, &why);
         pare_str_printf(&s->child.log, "%s\n%s\n%s\n", why.what, why.detail, why.hint);
-        struct pare_store_end end = end_of(s, message, "failed");
+        struct pare_store_end end = pare_phase_end(s, message, "failed");
         end.cause = strstr(why.what, "not finite") ? "numbers"
                     : why.status == PARE_NOMEM     ? "memory"
                                                    : "refused";
         end.reason = why.what;
-        finish_failed(p, s, end);
+        pare_phase_fail(p, s, end);
     }
 }
 
@@ -504,13 +312,13 @@ static void take_end(struct phase *p, struct seat *s)
     pare_child_end(&s->child, true, &sig, &code);
     if (s->job == JOB_NONE)
         return;
-    struct pare_store_end end = end_of(s, NULL, "failed");
+    struct pare_store_end end = pare_phase_end(s, NULL, "failed");
     end.signal = sig ? sig : PARE_NONE;
     end.exit_code = sig ? PARE_NONE : code;
     if (s->killed) {
         snprintf(reason, sizeof reason, "%s", s->killed);
         end.cause = strstr(s->killed, "memory") ? "memory" : "stall";
-        if (strcmp(s->killed, "stopped") == 0)
+        if (s->killed == cut || s->killed == made_room)
             end.state = "stopped";
     } else if (sig) {
         snprintf(reason, sizeof reason, "crashed with signal %d (%s)", sig, strsignal(sig));
@@ -522,7 +330,7 @@ static void take_end(struct phase *p, struct seat *s)
     if (strcmp(end.state, "stopped") == 0)
         end.cause = NULL;
     end.reason = reason;
-    finish_failed(p, s, end);
+    pare_phase_fail(p, s, end);
     pare_str_free(&s->child.log);
 }
 
@@ -579,58 +387,102 @@ static void wait_a_little(struct phase *p)
     poll(fds, n, TICK_MS);
 }
 
-static bool busy(const struct phase *p)
-{
-    for (size_t i = 0; i < p->n_seats; i++) {
-        if (p->seats[i].job != JOB_NONE)
-            return true;
-    }
-    return false;
-}
-
 /* ---- the phase
  * ----------------------------------------------------------------------------------- */
 
-int pare_run_build(struct pare_runner *r, struct pare_run_samples *samples, const bool *only,
-                   struct pare_error *err)
+static int begin(struct phase *p)
 {
-    struct phase p = {.r = r, .samples = samples, .only = only, .err = err};
-    p.n_seats = PARE_MIN(r->options->jobs ? r->options->jobs : r->cpus, 64u);
-    p.seats = pare_calloc(p.n_seats, sizeof *p.seats);
-    if (!p.seats)
-        return pare_error_nomem(err, 0);
+    struct pare_runner *r = p->r;
+    p->n_seats = PARE_MIN(r->options->jobs ? r->options->jobs : r->cpus, 64u);
+    p->most_busy = p->n_seats;
+    p->seats = pare_calloc(p->n_seats, sizeof *p->seats);
+    p->waiting = pare_calloc(r->plan->n_variants, sizeof *p->waiting);
+    if (!p->seats || !p->waiting)
+        return pare_error_nomem(p->err, 0);
     r->began = pare_clock_seconds();
     r->build_total = r->build_done = 0;
     for (size_t v = 0; v < r->plan->n_variants; v++) {
-        if (wants_evaluation(&p, v)) {
+        if (pare_phase_wants(p, v)) {
             pare_run_need(r, r->variants[v].node);
             r->build_total++;
         }
     }
+    return pare_share_begin(&p->share, r, p->err);
+}
+
+/* Give work and listen, until nothing is left to do in this look. */
+static void work(struct phase *p)
+{
     for (;;) {
         int stop = pare_run_stop();
-        for (size_t i = 0; i < p.n_seats && p.rc == PARE_OK && stop == 0; i++)
-            give_work(&p, &p.seats[i]);
-        if (p.rc != PARE_OK || !busy(&p))
-            break;
-        wait_a_little(&p);
-        for (size_t i = 0; i < p.n_seats && p.rc == PARE_OK; i++) {
-            struct seat *s = &p.seats[i];
+        for (size_t i = 0; i < p->n_seats && p->rc == PARE_OK && stop == 0; i++)
+            give_work(p, &p->seats[i]);
+        if (p->rc != PARE_OK || count_busy(p) == 0)
+            return;
+        wait_a_little(p);
+        for (size_t i = 0; i < p->n_seats && p->rc == PARE_OK; i++) {
+            struct seat *s = &p->seats[i];
             if (s->child.pid == 0)
                 continue;
             if (stop == 2 && s->job != JOB_NONE && !s->killed) {
-                s->killed = "stopped";
+                s->killed = cut;
                 kill(-s->child.pid, SIGKILL);
             }
-            listen_to(&p, s);
+            listen_to(p, s);
             check_limits(s);
         }
+        make_room(p);
     }
-    for (size_t i = 0; i < p.n_seats; i++)
+}
+
+/* Evaluations that looks left unfinished: cut, or of a run that ends. */
+static void close_attempts(struct phase *p)
+{
+    struct pare_store_end end = {.state = "stopped",
+                                 .reason = "stopped",
+                                 .signal = PARE_NONE,
+                                 .exit_code = PARE_NONE,
+                                 .cpu_seconds = (double)NAN,
+                                 .peak_rss_bytes = PARE_NONE};
+    for (size_t v = 0; v < p->r->plan->n_variants; v++) {
+        struct pare_run_variant *variant = &p->r->variants[v];
+        if (variant->attempt && p->rc == PARE_OK)
+            p->rc = pare_store_attempt_finish(p->r->store, variant->attempt, &end, p->err);
+        variant->attempt = 0;
+        free(variant->seen);
+        variant->seen = NULL;
+        variant->n_seen = 0;
+    }
+}
+
+int pare_run_build(struct pare_runner *r, struct pare_run_samples *samples, const bool *only,
+                   pare_look_fn look, struct pare_error *err)
+{
+    struct phase p = {.r = r, .samples = samples, .only = only, .err = err};
+    p.rc = begin(&p);
+    for (; p.rc == PARE_OK && p.look < samples->n_looks && pare_run_stop() == 0; p.look++) {
+        work(&p);
+        if (p.look + 1 == samples->n_looks || p.rc != PARE_OK || pare_run_stop())
+            break;
+        pare_share_clear(&p.share);
+        if (look)
+            p.rc = look(r, samples, p.look, err);
+    }
+    for (size_t i = 0; p.seats && i < p.n_seats; i++) {
         pare_child_end(&p.seats[i].child, p.seats[i].job != JOB_NONE, NULL, NULL);
-    for (size_t i = 0; i < p.n_seats; i++)
         pare_str_free(&p.seats[i].child.log);
+    }
+    close_attempts(&p);
+    if (p.share.started)
+        pare_view_line(
+            r, "%zu of %zu evaluations began from stored activations: %.0f %% of the work",
+            p.share.started, p.share.evaluated, 100 * p.share.macs_run / p.share.macs_naive);
+    r->summary->started += p.share.started;
+    r->summary->macs_run += p.share.macs_run;
+    r->summary->macs_naive += p.share.macs_naive;
+    pare_share_end(&p.share);
     free(p.seats);
+    free(p.waiting);
     if (p.rc == PARE_OK && pare_run_stop())
         p.rc = pare_error_set(err, PARE_CANCELLED, "interrupted: what was done is kept");
     return p.rc;

@@ -7,6 +7,7 @@
 #include "pipeline/run.h"
 
 #define PARE_TRIES 3
+#define PARE_LOOKS_MOST 8
 
 enum pare_node_state { PARE_WAITING, PARE_RUNNING, PARE_DONE, PARE_FAILED_FOR_GOOD, PARE_BLOCKED };
 
@@ -23,21 +24,47 @@ struct pare_run_node {
     char *path;        /* of the built model */
     enum pare_node_state state;
     bool needed;
+    bool points_known;             /* of the model as it is on disk */
+    struct pare_run_point *points; /* at which it can be started, in execution order */
+    size_t n_points;
+    uint64_t macs; /* per sample; known with the points */
     char reason[256];
+};
+
+/* Where a model can be started from stored activations, see pare_graph_points(). */
+struct pare_run_point {
+    uint64_t id; /* the head of the key */
+    char key[PARE_HASH_HEX];
+    uint64_t macs, floats;
+};
+
+struct pare_run_outcome {
+    int32_t predicted, target; /* target -1: no label */
+    float nll;
 };
 
 struct pare_run_variant {
     size_t node; /* SIZE_MAX: skipped */
     bool evaluated, evaluating, failed;
+    bool stopped;                  /* by racing: on some samples only, which has to do */
+    int64_t attempt;               /* at evaluating it, while it runs; 0: none */
+    struct pare_run_outcome *seen; /* in the order of the looks */
+    size_t n_seen;
+    double cpu_seconds; /* of the attempt so far */
+    int64_t peak_rss;
     double top1; /* NaN: not known in this run */
     char first_logits[PARE_HASH_HEX];
 };
 
-/* Evaluations go over one set of samples at a time. */
+/* Evaluations go over one set of samples at a time: in one look, or (racing) in several, each over
+ * samples that were not looked at yet. */
 struct pare_run_samples {
     const struct pare_data *data;
     int64_t id;
     bool targets_known;
+    uint32_t *order; /* samples in the order of the looks, ascending in each; NULL: as they are */
+    size_t ends[PARE_LOOKS_MOST]; /* samples looked at by the end of each look */
+    size_t n_looks;
 };
 
 struct pare_runner {
@@ -54,7 +81,7 @@ struct pare_runner {
     char program_hash[PARE_HASH_HEX];
     char *folder;
     struct pare_run_samples evaluate, confirm;
-    uint64_t memory; /* of the machine, bytes */
+    uint64_t memory; /* of the machine, bytes; PARE_MEMORY says less */
     unsigned cpus;
     /* progress */
     size_t build_total, build_done;
@@ -72,9 +99,19 @@ void pare_run_release(struct pare_runner *r);
 void pare_run_need(struct pare_runner *r, size_t node);
 
 /* run_build.c: build what is needed, evaluate the variants marked (all: those not evaluated) on
- * `samples`. */
+ * `samples`. After each look but the last `look` (may be NULL) decides which variants are stopped.
+ */
+typedef int (*pare_look_fn)(struct pare_runner *r, struct pare_run_samples *samples, size_t look,
+                            struct pare_error *err);
 int pare_run_build(struct pare_runner *r, struct pare_run_samples *samples, const bool *only,
-                   struct pare_error *err);
+                   pare_look_fn look, struct pare_error *err);
+
+/* run_commit.c: a built model with its figures; an evaluated variant with its outcomes. */
+int pare_commit_built(struct pare_runner *r, size_t node, int64_t attempt,
+                      const struct pare_store_end *end, const json_t *answer,
+                      struct pare_error *err);
+int pare_commit_evaluated(struct pare_runner *r, struct pare_run_samples *samples, size_t variant,
+                          const struct pare_store_end *end, struct pare_error *err);
 
 /* run_time.c: one session of one shape over the members (a mask over variants, baseline included).
  */

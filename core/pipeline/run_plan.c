@@ -194,7 +194,7 @@ static int store_data(struct pare_runner *r, const struct pare_data *data, const
                       struct pare_run_samples *out, struct pare_error *err)
 {
     struct pare_str text = {0};
-    *out = (struct pare_run_samples){.data = data};
+    *out = (struct pare_run_samples){.data = data, .n_looks = 1, .ends = {(size_t)data->n_samples}};
     if (data->n_samples == 0)
         return PARE_OK;
     pare_str_printf(&text, "%s", data->split ? data->split : name);
@@ -334,12 +334,20 @@ void pare_run_need(struct pare_runner *r, size_t node)
     }
 }
 
+/* The machine's, or what PARE_MEMORY says that may be used of it: containers show the machine's. */
+static uint64_t memory_bytes(void)
+{
+    uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), given;
+    const char *text = getenv("PARE_MEMORY");
+    return text && pare_parse_bytes(text, &given) ? PARE_MIN(all, given) : all;
+}
+
 int pare_run_prepare(struct pare_runner *r, struct pare_error *err)
 {
     int rc;
     r->isa = pare_isa_name(pare_isa_best());
     r->cpus = (unsigned)PARE_MAX(1L, sysconf(_SC_NPROCESSORS_ONLN));
-    r->memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    r->memory = memory_bytes();
     r->folder = pare_run_folder(pare_store_path(r->store));
     if (!r->folder)
         return pare_error_nomem(err, 0);
@@ -354,8 +362,10 @@ out:
 
 void pare_run_release(struct pare_runner *r)
 {
-    for (size_t i = 0; i < r->n_nodes; i++)
+    for (size_t i = 0; i < r->n_nodes; i++) {
         free(r->nodes[i].path);
+        free(r->nodes[i].points);
+    }
     free(r->nodes);
     free(r->variants);
     free(r->folder);

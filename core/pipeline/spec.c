@@ -170,10 +170,25 @@ static void limit_memory(struct pare_reader *r, const struct pare_yaml *node, vo
         pare_expected(&r->check, node, "memory", "a size (500MB, 2GB) or a share (80%)");
 }
 
+/* Of the whole run: a stage has none of its own. */
+static void limit_activations(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    struct pare_limits *limits = into;
+    bool text = node->kind == PARE_YAML_TEXT;
+    limits->activation_bytes = 1; /* holds nothing */
+    if (limits != &r->p->limits)
+        pare_yaml_error(r->check.diags, node, "'activations' is a limit of the whole pipeline");
+    else if (!text || (strcmp(node->text, "none") != 0 &&
+                       !pare_parse_bytes(node->text, &limits->activation_bytes)))
+        pare_expected(&r->check, node, "activations", "a size (500MB, 2GB) or none");
+}
+
 void pare_read_limits(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
-    static const struct pare_field fields[] = {
-        {"time", limit_time, NULL}, {"stall", limit_stall, NULL}, {"memory", limit_memory, NULL}};
+    static const struct pare_field fields[] = {{"time", limit_time, NULL},
+                                               {"stall", limit_stall, NULL},
+                                               {"memory", limit_memory, NULL},
+                                               {"activations", limit_activations, NULL}};
     pare_read_fields(r, node, "limits", fields, PARE_COUNT(fields), into);
 }
 

@@ -34,7 +34,9 @@ struct pare_objective {
 struct pare_limits {
     double time_s, stall_s;
     uint64_t memory_bytes;
-    double memory_share; /* of the machine's memory, 0 to 1 */
+    double memory_share;       /* of the machine's memory, 0 to 1 */
+    uint64_t activation_bytes; /* of the pipeline only: files of stored activations together; 1:
+                                  none */
 };
 
 /* A stage with all the settings that it stands for. */

@@ -187,6 +187,23 @@ static uint32_t batch_of(const json_t *job)
     return n >= 1 && n <= 65536 ? (uint32_t)n : 1;
 }
 
+/* The points at which the model can be started, for "points". NULL: no memory. */
+static json_t *list_points(const struct pare_graph *graph)
+{
+    struct pare_point *points;
+    struct pare_error ignored;
+    size_t n;
+    if (pare_graph_points(graph, &points, &n, &ignored) != PARE_OK)
+        return NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "key", points[i].key, "macs",
+                                              (json_int_t)points[i].macs, "floats",
+                                              (json_int_t)pare_point_floats(&points[i])));
+    free(points);
+    return list;
+}
+
 /* ---- build
  * --------------------------------------------------------------------------------------- */
 
@@ -265,13 +282,13 @@ static int job_build(struct worker *w, const json_t *job, json_t **answer, struc
     PARE_TRY(pare_model_write(built, out_path, json_object_get(job, "about"), err));
     PARE_TRY(pare_map_open(out_path, &map, err));
     pare_hash_bytes(map.data, map.size, sha256);
-    *answer =
-        json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:O, s:I, s:I}", "type", "built", "bytes",
-                  (json_int_t)map.size, "sha256", sha256, "parameters",
-                  (json_int_t)pare_graph_parameters(built->graph), "macs",
-                  (json_int_t)pare_graph_macs(built->graph), "size_bytes",
-                  (json_int_t)pare_graph_bytes(built->graph), "unit_values", w->unit_values,
-                  "macs_run", (json_int_t)env.macs_run, "macs_naive", (json_int_t)env.macs_naive);
+    *answer = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:O, s:I, s:I, s:o}", "type", "built",
+                        "bytes", (json_int_t)map.size, "sha256", sha256, "parameters",
+                        (json_int_t)pare_graph_parameters(built->graph), "macs",
+                        (json_int_t)pare_graph_macs(built->graph), "size_bytes",
+                        (json_int_t)pare_graph_bytes(built->graph), "unit_values", w->unit_values,
+                        "macs_run", (json_int_t)env.macs_run, "macs_naive",
+                        (json_int_t)env.macs_naive, "points", list_points(built->graph));
 out:
     pare_map_close(&map);
     pare_steps_free(&steps);
@@ -301,9 +318,83 @@ static json_t *list_f32(const float *x, uint32_t n)
     return list;
 }
 
+/* Models that were built by an earlier run: what their making would have told. */
+static int job_points(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    int rc = open_model(w, pare_message_text(job, "model"), err);
+    if (rc == PARE_OK)
+        *answer = json_pack("{s:s, s:I, s:o}", "type", "points", "macs",
+                            (json_int_t)pare_graph_macs(w->model->graph), "points",
+                            list_points(w->model->graph));
+    return rc;
+}
+
+/* What a job says of an evaluation besides the model: which samples, and files of activations. */
+struct part {
+    struct pare_point *points;
+    size_t n_points;
+    struct pare_stored from, *keep;
+    size_t n_keep;
+    bool *kept;
+    uint32_t *samples;
+};
+
+static void part_free(struct part *p)
+{
+    free(p->points);
+    free(p->keep);
+    free(p->kept);
+    free(p->samples);
+}
+
+static bool take_stored(const struct part *p, const json_t *row, struct pare_stored *out)
+{
+    for (size_t i = 0; i < p->n_points; i++) {
+        if (strcmp(p->points[i].key, pare_message_text(row, "key")) != 0)
+            continue;
+        *out = (struct pare_stored){pare_message_text(row, "path"), &p->points[i]};
+        return true;
+    }
+    return false;
+}
+
+static int take_part(struct worker *w, const json_t *job, struct part *p, struct pare_evaluation *e,
+                     struct pare_error *err)
+{
+    const json_t *from = json_object_get(job, "from"), *keep = json_object_get(job, "keep"),
+                 *samples = json_object_get(job, "samples");
+    size_t n = json_array_size(samples), n_keep = json_array_size(keep);
+    p->samples = pare_alloc(n, sizeof *p->samples);
+    p->keep = pare_calloc(n_keep, sizeof *p->keep);
+    p->kept = pare_calloc(n_keep, sizeof *p->kept);
+    if (!p->samples || !p->keep || !p->kept)
+        return pare_error_nomem(err, n * sizeof *p->samples);
+    if (from || n_keep) {
+        int rc = pare_graph_points(w->model->graph, &p->points, &p->n_points, err);
+        if (rc != PARE_OK)
+            return rc;
+    }
+    if (from && take_stored(p, from, &p->from))
+        e->from = &p->from;
+    for (size_t i = 0; i < n_keep; i++)
+        p->n_keep += take_stored(p, json_array_get(keep, i), &p->keep[p->n_keep]);
+    e->keep = p->keep;
+    e->n_keep = p->n_keep;
+    e->kept = p->kept;
+    if (!json_is_array(samples))
+        return PARE_OK;
+    for (size_t i = 0; i < n; i++)
+        p->samples[i] = (uint32_t)json_integer_value(json_array_get(samples, i));
+    e->samples = p->samples;
+    e->n_samples = (uint32_t)n;
+    return PARE_OK;
+}
+
 static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
 {
     struct pare_outcomes o = {0};
+    struct part part = {0};
+    json_t *kept = NULL;
     int rc;
     PARE_TRY(open_model(w, pare_message_text(job, "model"), err));
     PARE_TRY(open_data(w, job, err));
@@ -311,14 +402,28 @@ static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct
         rc = pare_error_set(err, PARE_INVALID, "an evaluation without data");
         goto out;
     }
-    PARE_TRY(pare_evaluate(w->model->graph, w->data, batch_of(job), threads_of(job), eval_progress,
-                           w, &o, err));
-    *answer = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:s}", "type", "evaluated", "n",
+    struct pare_evaluation e = {.graph = w->model->graph,
+                                .data = w->data,
+                                .batch = batch_of(job),
+                                .threads = threads_of(job),
+                                .progress = eval_progress,
+                                .user = w};
+    PARE_TRY(take_part(w, job, &part, &e, err));
+    PARE_TRY(pare_evaluate_part(&e, &o, err));
+    kept = json_array();
+    for (size_t i = 0; i < e.n_keep; i++) {
+        if (e.kept[i])
+            json_array_append_new(kept, json_string(e.keep[i].path));
+    }
+    *answer = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:s, s:I, s:O}", "type", "evaluated", "n",
                         (json_int_t)o.n, "correct", (json_int_t)o.correct, "target",
                         list_u32(o.target, o.n), "predicted", list_u32(o.predicted, o.n), "nll",
-                        list_f32(o.nll, o.n), "first_logits", o.first_logits);
-    pare_outcomes_free(&o);
+                        list_f32(o.nll, o.n), "first_logits", o.first_logits, "spared",
+                        (json_int_t)(e.started ? e.from->point->macs : 0), "kept", kept);
 out:
+    json_decref(kept);
+    pare_outcomes_free(&o);
+    part_free(&part);
     return rc;
 }
 
@@ -361,10 +466,8 @@ static const struct {
     const char *type;
     int (*run)(struct worker *, const json_t *, json_t **, struct pare_error *);
 } jobs[] = {
-    {"build", job_build},
-    {"eval", job_eval},
-    {"bench", job_bench},
-    {"visit", job_visit},
+    {"build", job_build}, {"points", job_points}, {"eval", job_eval},
+    {"bench", job_bench}, {"visit", job_visit},
 };
 
 static int do_job(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)

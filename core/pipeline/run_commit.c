@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What workers answered, into the store: one commit per built model and per evaluated one. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/stat.h"
+#include "pipeline/run_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int store_exact(struct pare_runner *r, int64_t variant, int64_t attempt, const char *metric,
+                       const char *unit, const json_t *answer, struct pare_error *err)
+{
+    struct pare_store_measurement m = {
+        .metric = metric,
+        .unit = unit,
+        .how = "exact",
+        .value = (double)json_integer_value(json_object_get(answer, metric)),
+        .lo = (double)NAN,
+        .hi = (double)NAN,
+        .n = PARE_NONE};
+    return pare_store_measure(r->store, variant, attempt, &m, err);
+}
+
+static int64_t integer_of(const json_t *row, const char *key)
+{
+    return (int64_t)json_integer_value(json_object_get(row, key));
+}
+
+static double real_of(const json_t *row, const char *key)
+{
+    const json_t *j = json_object_get(row, key);
+    return json_is_number(j) ? json_number_value(j) : (double)NAN;
+}
+
+static int store_unit_values(struct pare_runner *r, int64_t variant, const json_t *list,
+                             struct pare_error *err)
+{
+    size_t n = json_array_size(list);
+    struct pare_store_unit_value *values = pare_calloc(n, sizeof *values);
+    if (!values)
+        return pare_error_nomem(err, n * sizeof *values);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *row = json_array_get(list, i);
+        values[i] = (struct pare_store_unit_value){.stage = pare_message_text(row, "stage"),
+                                                   .unit = pare_message_text(row, "unit"),
+                                                   .role = pare_message_text(row, "role"),
+                                                   .name = pare_message_text(row, "name"),
+                                                   .value = real_of(row, "value"),
+                                                   .score = real_of(row, "score"),
+                                                   .bytes_before = integer_of(row, "bytes_before"),
+                                                   .bytes_after = integer_of(row, "bytes_after"),
+                                                   .macs_before = integer_of(row, "macs_before"),
+                                                   .macs_after = integer_of(row, "macs_after")};
+    }
+    int rc = n ? pare_store_unit_values(r->store, variant, values, n, err) : PARE_OK;
+    free(values);
+    return rc;
+}
+
+/* By a path from the database's folder, so that both can be moved together. */
+static int store_file(struct pare_runner *r, const struct pare_run_node *node, const json_t *answer,
+                      struct pare_error *err)
+{
+    char *path = pare_path_join(pare_path_name(r->folder), pare_path_name(node->path));
+    int rc = path ? pare_store_artifact(r->store, node->id, pare_message_text(answer, "sha256"),
+                                        path, integer_of(answer, "bytes"), "pare", err)
+                  : pare_error_nomem(err, 0);
+    free(path);
+    return rc;
+}
+
+int pare_commit_built(struct pare_runner *r, size_t at, int64_t attempt,
+                      const struct pare_store_end *end, const json_t *answer,
+                      struct pare_error *err)
+{
+    const struct pare_run_node *node = &r->nodes[at];
+    int rc = pare_store_begin(r->store, err);
+    if (rc != PARE_OK)
+        return rc;
+    PARE_TRY(store_exact(r, node->id, attempt, "size_bytes", "B", answer, err));
+    PARE_TRY(store_exact(r, node->id, attempt, "macs", "1", answer, err));
+    PARE_TRY(store_exact(r, node->id, attempt, "parameters", "1", answer, err));
+    if (node->parent != SIZE_MAX)
+        PARE_TRY(pare_store_inherit_units(r->store, node->id, r->nodes[node->parent].id, err));
+    PARE_TRY(store_unit_values(r, node->id, json_object_get(answer, "unit_values"), err));
+    PARE_TRY(store_file(r, node, answer, err));
+    if (integer_of(answer, "macs_naive") > 0) {
+        struct pare_store_measurement share = {
+            .metric = "probe_share",
+            .unit = "1",
+            .how = "probe work run over probe work without restarts",
+            .value =
+                (double)integer_of(answer, "macs_run") / (double)integer_of(answer, "macs_naive"),
+            .lo = (double)NAN,
+            .hi = (double)NAN,
+            .n = PARE_NONE};
+        PARE_TRY(pare_store_measure(r->store, node->id, attempt, &share, err));
+    }
+    PARE_TRY(pare_store_attempt_finish(r->store, attempt, end, err));
+out:
+    return pare_store_end(r->store, rc, err);
+}
+
+/* Outcomes came look by look; the store has them in the order of the data. */
+static size_t place_of(const struct pare_run_samples *samples, size_t i)
+{
+    return samples->order ? samples->order[i] : i;
+}
+
+int pare_commit_evaluated(struct pare_runner *r, struct pare_run_samples *samples, size_t at,
+                          const struct pare_store_end *end, struct pare_error *err)
+{
+    struct pare_run_variant *v = &r->variants[at];
+    int64_t id = r->nodes[v->node].id;
+    size_t n = v->n_seen, correct = 0;
+    int32_t *classes = pare_alloc(n, sizeof *classes), *targets = pare_alloc(n, sizeof *targets);
+    float *losses = pare_alloc(n, sizeof *losses);
+    int rc;
+    if (!classes || !targets || !losses) {
+        rc = pare_error_nomem(err, n * sizeof *classes);
+        goto done;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct pare_run_outcome *o = &v->seen[i];
+        size_t k = place_of(samples, i);
+        classes[k] = o->predicted;
+        targets[k] = o->target;
+        losses[k] = o->nll;
+        correct += o->predicted == o->target;
+    }
+    struct pare_interval ci = pare_stat_wilson(correct, n, 0.95);
+    struct pare_store_measurement m = {.metric = "top1",
+                                       .unit = "1",
+                                       .how = "Wilson 95 %",
+                                       .value = n ? (double)correct / (double)n : (double)NAN,
+                                       .lo = ci.lo,
+                                       .hi = ci.hi,
+                                       .n = (int64_t)n};
+    v->top1 = m.value;
+    rc = pare_store_begin(r->store, err);
+    if (rc != PARE_OK)
+        goto done;
+    if (!samples->targets_known)
+        PARE_TRY(pare_store_data(r->store, samples->data->hash,
+                                 samples->data->split ? samples->data->split : "evaluate", n,
+                                 targets, &samples->id, err));
+    samples->targets_known = true;
+    m.data_id = samples->id;
+    PARE_TRY(pare_store_outcome(r->store, id, samples->id, n, classes, losses, err));
+    PARE_TRY(pare_store_measure(r->store, id, v->attempt, &m, err));
+    PARE_TRY(pare_store_attempt_finish(r->store, v->attempt, end, err));
+out:
+    rc = pare_store_end(r->store, rc, err);
+done:
+    free(classes);
+    free(targets);
+    free(losses);
+    return rc;
+}
