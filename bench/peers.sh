@@ -50,5 +50,5 @@ elif [ -z "$torch" ]; then
 fi
 
 make -s -C "$build" pare bench/serve bench/rates
-exec "$venv/bin/python" "$source/bench/peers/drive.py" --build "$build" --source "$source" \
-    --cache "$cache" ${torch:+--torch-python "$torch"} "$@"
+export BENCH_SOURCE="$source" BENCH_BUILD="$build" BENCH_CACHE="$cache" BENCH_TORCH_PYTHON="$torch"
+exec "$venv/bin/python" "$source/bench/peers/drive.py" "$@"

@@ -12,124 +12,16 @@
 #include <inttypes.h>
 #include <jansson.h>
 
-#include "bench/random_vit.h"
+#include "bench/variant.h"
 
 #include "base/clock.h"
-#include "model/model.h"
-#include "model/unit.h"
-
-/* How the linears of the blocks are written. */
-static const struct encoding {
-    const char *name;
-    uint32_t bits, group, n, m, activation_bits;
-} encodings[] = {
-    {"f32", 0, 0, 0, 0, 0},           {"int8", 8, 0, 0, 0, 8}, {"int8-weights", 8, 0, 0, 0, 0},
-    {"int4-weights", 4, 32, 0, 0, 0}, {"2:4", 0, 0, 2, 4, 0},  {"2:4-int8", 8, 0, 2, 4, 8},
-};
+#include "engine/plan.h"
 
 struct settings {
     uint32_t batch, threads;
-    const struct encoding *encoding;
     int isa;
-    uint32_t drop;            /* layers left out, from the last */
-    uint32_t heads, channels; /* kept of each branch; 0: all */
-    uint32_t merge;           /* tokens merged in each layer */
+    struct variant variant;
 };
-
-static int keep_largest(struct pare_weight **w, const float *values, uint32_t n, uint32_t m,
-                        struct pare_error *err)
-{
-    uint32_t rows = (*w)->rows, cols = (*w)->cols;
-    struct pare_weight *next = NULL;
-    uint8_t *keep = pare_calloc((size_t)rows * cols, 1);
-    int rc = keep ? PARE_OK : pare_error_nomem(err, (size_t)rows * cols);
-    for (size_t start = 0; rc == PARE_OK && start < (size_t)rows * cols;) {
-        uint32_t have = PARE_MIN(m, cols - (uint32_t)(start % cols));
-        for (uint32_t i = 0; i < have; i++) {
-            uint32_t larger = 0;
-            for (uint32_t j = 0; j < have; j++) {
-                float a = fabsf(values[start + j]), b = fabsf(values[start + i]);
-                larger += a > b || (!(a < b) && j < i);
-            }
-            keep[start + i] = larger < n;
-        }
-        start += have;
-    }
-    if (rc == PARE_OK)
-        rc = pare_weight_with_structure(*w, n, m, keep, &next, err);
-    if (rc == PARE_OK) {
-        pare_weight_unref(*w);
-        *w = next;
-    }
-    free(keep);
-    return rc;
-}
-
-static int encode(struct pare_graph *g, const struct encoding *e, struct pare_error *err)
-{
-    int rc = PARE_OK;
-    for (uint32_t i = 0; i < g->n_nodes && rc == PARE_OK; i++) {
-        struct pare_node *node = &g->nodes[i];
-        if (node->op != PARE_OP_LINEAR || node->block < 0)
-            continue;
-        struct pare_weight **w = &node->weight;
-        float *values = pare_alloc((size_t)(*w)->rows * (*w)->cols, sizeof *values);
-        if (!values)
-            return pare_error_nomem(err, 0);
-        pare_weight_decode(*w, 0, (*w)->rows, values);
-        if (e->m)
-            rc = keep_largest(w, values, e->n, e->m, err);
-        if (rc == PARE_OK && e->bits)
-            rc = vit_integers(w, values, e->bits, e->group);
-        node->activation_bits = e->activation_bits;
-        free(values);
-    }
-    return rc;
-}
-
-/* Keep the first `kept` heads or channels of a branch. */
-static int keep_first(struct pare_graph *g, const struct pare_unit *branch, unsigned kind,
-                      uint32_t kept, struct pare_error *err)
-{
-    struct pare_units slices;
-    uint32_t n = 0;
-    int rc = pare_units_of(g, kind, &slices, err);
-    if (rc != PARE_OK)
-        return rc;
-    for (size_t i = 0; i < slices.n; i++)
-        n += strcmp(slices.items[i].within, branch->path) == 0;
-    uint8_t *keep = pare_calloc(n ? n : 1, 1);
-    if (!keep)
-        rc = pare_error_nomem(err, n);
-    for (uint32_t i = 0; keep && i < PARE_MIN(n, kept); i++)
-        keep[i] = 1;
-    if (rc == PARE_OK && n > kept)
-        rc = kind == PARE_UNIT_HEAD ? pare_graph_keep_heads(g, branch->path, keep, n, NULL, err)
-                                    : pare_graph_keep_channels(g, branch->path, keep, n, NULL, err);
-    free(keep);
-    pare_units_free(&slices);
-    return rc;
-}
-
-static int change(struct pare_graph *g, const struct settings *s, struct pare_error *err)
-{
-    struct pare_units units;
-    int rc = pare_units_of(g, PARE_UNIT_BRANCH | PARE_UNIT_STREAM, &units, err);
-    for (size_t i = 0; i < units.n && rc == PARE_OK; i++) {
-        const struct pare_unit *u = &units.items[i];
-        bool gone = (uint32_t)u->block + s->drop >= g->blocks;
-        if (u->kind == PARE_UNIT_BRANCH && gone)
-            rc = pare_graph_drop_branch(g, u->path, NULL, NULL, err);
-        if (u->kind == PARE_UNIT_BRANCH && !gone && s->heads && rc == PARE_OK)
-            rc = keep_first(g, u, PARE_UNIT_HEAD, s->heads, err);
-        if (u->kind == PARE_UNIT_BRANCH && !gone && s->channels && rc == PARE_OK)
-            rc = keep_first(g, u, PARE_UNIT_CHANNEL, s->channels, err);
-        if (u->kind == PARE_UNIT_STREAM && !gone && s->merge && rc == PARE_OK)
-            rc = pare_graph_merge_tokens(g, u->path, s->merge, err);
-    }
-    pare_units_free(&units);
-    return rc;
-}
 
 /* NAME=VALUE; false: not known. */
 static bool set(struct settings *s, const char *word)
@@ -137,8 +29,15 @@ static bool set(struct settings *s, const char *word)
     const struct {
         const char *name;
         uint32_t *to;
-    } numbers[] = {{"batch=", &s->batch}, {"threads=", &s->threads}, {"drop=", &s->drop},
-                   {"heads=", &s->heads}, {"merge=", &s->merge},     {"channels=", &s->channels}};
+    } numbers[] = {
+        {"batch=", &s->batch},
+        {"threads=", &s->threads},
+        {"density=", &s->variant.density},
+        {"drop=", &s->variant.drop},
+        {"heads=", &s->variant.heads},
+        {"channels=", &s->variant.channels},
+        {"merge=", &s->variant.merge},
+    };
     for (size_t i = 0; i < PARE_COUNT(numbers); i++) {
         size_t n = strlen(numbers[i].name);
         if (strncmp(word, numbers[i].name, n) == 0)
@@ -146,7 +45,7 @@ static bool set(struct settings *s, const char *word)
     }
     for (size_t i = 0; i < PARE_COUNT(encodings); i++) {
         if (strncmp(word, "encoding=", 9) == 0 && strcmp(word + 9, encodings[i].name) == 0) {
-            s->encoding = &encodings[i];
+            s->variant.encoding = &encodings[i];
             return true;
         }
     }
@@ -248,8 +147,8 @@ static int start(struct server *s, const char *path, struct pare_error *err)
     int rc;
     PARE_TRY(pare_model_open(path, &s->model, err));
     struct pare_graph *g = s->model->graph;
-    PARE_TRY(change(g, s->settings, err));
-    PARE_TRY(encode(g, s->settings->encoding, err));
+    PARE_TRY(variant_change(g, &s->settings->variant, err));
+    PARE_TRY(variant_encode(g, &s->settings->variant, err));
     const struct pare_plan_options options = {
         .batch = s->settings->batch, .threads = s->settings->threads, .isa = s->settings->isa};
     PARE_TRY(pare_plan_new(g, &options, &s->plan, err));
@@ -269,7 +168,8 @@ out:
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {.batch = 1, .threads = 1, .encoding = &encodings[0], .isa = -1};
+    struct settings settings = {
+        .batch = 1, .threads = 1, .isa = -1, .variant = {.encoding = &encodings[0]}};
     struct server server = {.settings = &settings};
     struct pare_error err = {0};
     char line[4096];
@@ -278,8 +178,8 @@ int main(int argc, char **argv)
         good = good && set(&settings, argv[i]);
     if (!good || !settings.batch || !settings.threads) {
         fprintf(stderr,
-                "usage: %s MODEL [batch=N] [threads=N] [encoding=NAME] [isa=NAME] [drop=N] "
-                "[heads=N] [channels=N] [merge=N]\n",
+                "usage: %s MODEL [batch=N] [threads=N] [isa=NAME] [encoding=NAME] "
+                "[density=PERCENT] [drop=N] [heads=N] [channels=N] [merge=N]\n",
                 argv[0]);
         return 2;
     }

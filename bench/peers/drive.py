@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import os
 import pathlib
 import random
 import sys
@@ -19,11 +20,12 @@ from export_onnx import export
 TOLERANCE = 1e-4  # of f32 logits between engines, of the largest logit
 PEERS = ["onnxruntime f32", "onnxruntime int8", "torch", "torch avx2"]
 PARE = [f"pare {encoding}" for encoding in ENCODINGS] + ["pare f32 avx2"]
+SPARSE = ["pare f32", "pare int8", "pare 2:4", "pare 4:8", "pare 2:4-int8"] + \
+    [f"pare f32 density={percent}" for percent in (50, 40, 30, 20, 10)]
 CHANGES = {
-    "fashion-vit": ["drop=2", "heads=2", "channels=144", "merge=4"],
-    "deit-tiny": ["drop=1", "drop=3", "drop=6", "heads=2", "heads=1", "channels=576", "channels=384",
-                  "merge=8", "merge=13"],
-    "vit-base": ["drop=3", "heads=9", "heads=6", "channels=2304", "channels=1536", "merge=8", "merge=13"],
+    "fashion-vit": ["drop=2", "drop=4", "heads=2", "heads=1", "channels=144", "merge=4"],
+    "deit-tiny": ["drop=3", "drop=6", "heads=2", "heads=1", "channels=384", "merge=8", "merge=13"],
+    "vit-base": ["drop=3", "drop=6", "heads=9", "heads=6", "channels=1536", "merge=8", "merge=13"],
 }
 
 
@@ -32,8 +34,10 @@ def arguments():
     p.add_argument("--models", default=",".join(models.NAMES))
     p.add_argument("--batches", default="1,32")
     p.add_argument("--threads", default="1,2")
-    p.add_argument("--engines", default="all", help="'pare f32,onnxruntime f32'; all: %(default)s")
-    p.add_argument("--no-changes", action="store_true", help="no layers dropped, heads removed, tokens merged")
+    p.add_argument("--engines", default="all", help="of peers: 'pare f32,onnxruntime', ...")
+    p.add_argument("--what", default="peers,structure,sparse", help="peers: peers and own encodings; "
+                   "structure: layers dropped, heads and channels removed, tokens merged; "
+                   "sparse: densities; the last two at batch 1 on one thread")
     p.add_argument("--rounds", type=int, default=12)
     p.add_argument("--span", type=float, default=0.25, help="seconds timed of each engine per round")
     p.add_argument("--budget", type=float, default=240, help="seconds per setting: fewer rounds, at least 6")
@@ -44,22 +48,22 @@ def arguments():
     p.add_argument("--out", help="raw times, as JSON")
     p.add_argument("--write", help="the report, as markdown; else printed")
     p.add_argument("--again", help="no timing: report on an earlier --out")
-    p.add_argument("--build", required=True)
-    p.add_argument("--source", required=True)
-    p.add_argument("--cache", required=True)
-    p.add_argument("--torch-python")
     a = p.parse_args()
+    for place in ("build", "source", "cache", "torch_python"):  # from bench/peers.sh
+        setattr(a, place, os.environ.get(f"BENCH_{place.upper()}", ""))
     if a.quick:
         a.rounds, a.span, a.budget = 6, 0.1, 60
     return a
 
 
-def wanted(a, model, batch, threads):
-    """Names of the engines of a setting."""
-    names = PARE + PEERS + [f"rate {kind}" for kind in RATES]
-    if not a.no_changes and batch == 1 and threads == 1:
-        names += [f"pare f32 {change}" for change in CHANGES[model]]
-    if a.engines != "all":
+def wanted(a, what, model):
+    """Names of the engines that are timed for `what`."""
+    names = {
+        "peers": PARE + PEERS + [f"rate {kind}" for kind in RATES],
+        "structure": ["pare f32"] + [f"pare f32 {change}" for change in CHANGES[model]],
+        "sparse": SPARSE + [f"{name} avx2" for name in SPARSE],
+    }[what]
+    if what == "peers" and a.engines != "all":
         chosen = [part.strip() for part in a.engines.split(",")]
         names = [n for n in names if n in chosen or n.split()[0] in chosen]
     return [n for n in names if a.torch_python or not n.startswith("torch")]
@@ -77,7 +81,7 @@ def compare(engines, scratch):
     truth = outputs.get("pare f32", next(iter(outputs.values())))
     errors = {}
     for name, y in outputs.items():
-        if "=" in name or "2:4" in name:
+        if "=" in name or ":" in name:
             continue
         exact = "int" not in name
         off = np.abs(y - truth).max() / np.abs(truth).max()
@@ -87,9 +91,9 @@ def compare(engines, scratch):
     return errors
 
 
-def time_setting(a, model, batch, threads):
+def time_setting(a, what, model, batch, threads):
     folder = models.folder_of(model, pathlib.Path(a.build) / "pare", a.source, a.cache)
-    names = wanted(a, model, batch, threads)
+    names = wanted(a, what, model)
     files = {}
     if any(n.startswith("onnxruntime") for n in names):
         files = export(folder, pathlib.Path(a.cache) / "onnx" / model)
@@ -109,7 +113,7 @@ def time_setting(a, model, batch, threads):
                 e.calibrate()
             cost = sum(e.seconds * e.inferences(a.span) + 0.06 for e in engines)
             rounds = max(6, min(a.rounds, int(a.budget / cost)))
-            print(f"{model}, batch {batch}, {threads} threads: {len(engines)} engines, {rounds} rounds, "
+            print(f"{what}: {model}, batch {batch}, {threads} threads: {len(engines)} engines, {rounds} rounds, "
                   f"about {rounds * cost:.0f} s", file=sys.stderr)
             deadline = time.monotonic() + a.patience
             for _ in range(rounds):
@@ -117,13 +121,15 @@ def time_setting(a, model, batch, threads):
                 shuffle.shuffle(engines)
                 for e in engines:
                     e.visit(a.span)
+                    if what == "sparse":
+                        e.profile()
         finally:
             for e in engines:
                 e.close()
     return {
-        "model": model, "batch": batch, "threads": threads,
+        "what": what, "model": model, "batch": batch, "threads": threads,
         "engines": {e.name: {"about": e.about, "error": errors.get(e.name), "times": e.times,
-                             "others": e.others}
+                             "others": e.others, "nodes": e.nodes}
                     for e in engines},
     }
 
@@ -134,14 +140,17 @@ def main():
         data = json.loads(pathlib.Path(a.again).read_text())
     else:
         data = {"host": report.host(a), "settings": []}
-        settings = itertools.product(a.models.split(","), a.batches.split(","), a.threads.split(","))
-        for model, batch, threads in settings:
+        settings = itertools.product(a.what.split(","), a.models.split(","),
+                                     a.batches.split(","), a.threads.split(","))
+        for what, model, batch, threads in settings:
+            if what != "peers" and (batch, threads) != ("1", "1"):
+                continue
             start = time.monotonic()
-            data["settings"].append(time_setting(a, model, int(batch), int(threads)))
+            data["settings"].append(time_setting(a, what, model, int(batch), int(threads)))
             data["settings"][-1]["seconds"] = time.monotonic() - start
             if a.out:
                 pathlib.Path(a.out).write_text(json.dumps(data))
-    text = report.markdown(data)
+    text = report.markdown(data, TOLERANCE)
     if a.write:
         pathlib.Path(a.write).write_text(text)
     else:

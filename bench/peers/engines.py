@@ -10,7 +10,7 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-ENCODINGS = ["f32", "int8", "int8-weights", "int4-weights", "2:4", "2:4-int8"]
+ENCODINGS = ["f32", "int8", "int8-weights", "int4-weights", "2:4", "2:4-int8"]  # of bench/variant.h
 RATES = ["gemm", "onednn", "fma256", "fma512", "read"]
 
 
@@ -43,6 +43,7 @@ class Engine:
     def __init__(self, name, command, threads, env=None):
         self.name = name
         self.times = []  # of each visit: a list of ns
+        self.nodes = []  # of each visit: ns by kind of node, over all layers
         self.others = []  # of each visit: CPUs that other processes kept busy
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("PARE_", "OMP_", "MKL_"))}
         keep |= {"OMP_NUM_THREADS": str(threads)} | (env or {})
@@ -93,6 +94,14 @@ class Engine:
         others = busy_ticks() - busy - (self.cpu_ticks() - own)
         self.others.append(max(0, others) / TICKS / (time.monotonic() - start))
 
+    def profile(self):
+        """Pare's own: ns of every kind of node ("ffn.up")."""
+        sums = {}
+        for node in json.loads(self.ask("profile 2")[0]):
+            kind = ".".join(node["path"].split(".")[2:])
+            sums[kind] = sums.get(kind, 0) + node["ns"]
+        self.nodes.append(sums)
+
     def inferences(self, span):
         return min(200, max(1 if self.seconds > 0.1 else 3, int(span / self.seconds) + 1))
 
@@ -141,17 +150,17 @@ class Maker:
         return Engine(f"rate {kind}", [self.build / "bench/rates", kind, self.threads], self.threads)
 
     def onnxruntime(self, name, forms):
-        engines = []
-        for form in forms:
-            engine = Engine(name, [sys.executable, HERE / "serve_ort.py", self.onnx_files[form],
-                                   self.batch, self.threads], self.threads)
-            engine.about["form"] = form
-            engines.append(engine)
-        return best_of(engines)
+        return best_of([self.peer(name, form, sys.executable, HERE / "serve_ort.py", self.onnx_files[form])
+                        for form in forms])
 
-    def torch(self, name, env=None, how="eager"):
-        return Engine(name, [self.torch_python, HERE / "serve_torch.py", self.folder, self.batch,
-                             self.threads, how], self.threads, env)
+    def torch(self, name, env=None):
+        return best_of([self.peer(name, form, self.torch_python, HERE / "serve_torch.py", self.folder,
+                                  last=[form], env=env) for form in ("eager", "onednn")])
+
+    def peer(self, name, form, *command, last=(), env=None):
+        engine = Engine(name, [*command, self.batch, self.threads, *last], self.threads, env)
+        engine.about["form"] = form
+        return engine
 
     def start(self, name):
         """pare ENCODING [avx2] [KEY=N], onnxruntime f32|int8, torch [avx2], rate KIND."""

@@ -1,17 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ratios with intervals, as markdown."""
+"""A run as markdown."""
 import datetime
-import math
 import pathlib
 import platform
-import statistics
+import subprocess
 import sys
 
-LIKE = {  # Pare's engine: peers that do the same
-    "pare f32": ["onnxruntime f32", "torch"],
-    "pare int8": ["onnxruntime int8"],
-    "pare f32 avx2": ["torch avx2"],
-}
+from stats import Setting
+from targets import TARGETS, verdict
+
+PEERS = [("pare f32", "onnxruntime f32"), ("pare f32", "torch"), ("pare f32 avx2", "torch avx2"),
+         ("pare int8", "onnxruntime int8")]
+OWN = ["int8", "int8-weights", "int4-weights", "2:4", "2:4-int8"]
+STRUCTURED = ["int8", "2:4", "4:8", "2:4-int8"]
+DENSITIES = [50, 40, 30, 20, 10]
+RATES = {"gemm": "Pare's product, GFLOP/s", "onednn": "oneDNN's product, GFLOP/s",
+         "fma256": "256-bit peak, GFLOP/s", "fma512": "512-bit peak, GFLOP/s", "read": "read, GB/s"}
+NOTES = """\
+Above 1, Pare is faster. Every engine is a process of its own, stopped while another is timed; each
+round visits all of them in a new random order, warmed up anew, and nothing is dropped. A figure is
+the median over the rounds of the ratio within a round, with the order statistics that hold it with
+95 %. A target is *met* when the whole interval reaches it, *missed* when none of it does, and
+*undecided* between. Of each peer the fastest of its forms counts: onnxruntime with its own graph
+optimisations and with its transformer optimizer before, int8 weights per tensor and per channel;
+torch with MKL and with oneDNN over packed weights.
+"""
 
 
 def host(a):
@@ -20,62 +33,147 @@ def host(a):
              for line in info.splitlines() if ":" in line}
     flags = field.get("flags", "").split()
     isa = [f for f in ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if f in flags]
-    return {"cpu": f"{field.get('model name', platform.processor())}, family {field.get('cpu family')}, "
-                   f"model {field.get('model')}, {info.count('processor	')} CPUs", "isa": " ".join(isa),
-            "date": datetime.date.today().isoformat(), "command": ["bench/peers.sh", *sys.argv[1:]]}
+    git = subprocess.run(["git", "-C", a.source, "describe", "--always", "--dirty"], text=True,
+                         capture_output=True, check=False).stdout.strip()
+    return {"CPU": f"{field.get('model name', platform.processor())}, family {field.get('cpu family')}, "
+                   f"model {field.get('model')}; CPUs: {info.count('processor	')}",
+            "ISA": " ".join(isa), "date": datetime.date.today().isoformat(), "commit": git,
+            "command": " ".join(["bench/peers.sh", *sys.argv[1:]])}
 
 
-def interval(values):
-    """Median, and the narrowest pair of order statistics that holds it with at least 95 %."""
-    v, n = sorted(values), len(values)
-    low = 0
-    while low + 1 < n - low - 1:
-        outside = 2 * sum(math.comb(n, i) for i in range(low + 2)) / 2**n
-        if outside > 0.05:
-            break
-        low += 1
-    return statistics.median(v), v[low], v[n - 1 - low]
+def show(figure, digits=2):
+    return "{0:.{3}f} [{1:.{3}f}, {2:.{3}f}]".format(*figure, digits)
 
 
-def medians(engine):
-    return [statistics.median(visit) for visit in engine["times"]]
-
-
-def ratio(engines, over, under):
-    """over / under, paired by round."""
-    if over not in engines or under not in engines:
-        return None
-    return interval([x / y for x, y in zip(medians(engines[over]), medians(engines[under]))])
-
-
-def show(r, digits=2):
-    return "-" if r is None else f"{r[0]:.{digits}f} [{r[1]:.{digits}f}, {r[2]:.{digits}f}]"
-
-
-def ms(engines, name):
-    if name not in engines:
-        return "-"
-    t = statistics.median(medians(engines[name])) / 1e6
-    return f"{t:.3f}" if t < 10 else f"{t:.1f}"
-
-
-def setting_name(s):
-    return f"{s['model']} | {s['batch']} | {s['threads']}"
+def time(ms):
+    return f"{ms:.3f}" if ms < 10 else f"{ms:.1f}"
 
 
 def table(head, rows):
-    return ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *rows, ""]
+    if not rows:
+        return []
+    return ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head),
+            *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
-def markdown(data):
-    out = []
+def targets(settings):
     rows = []
-    for s in data["settings"]:
-        e = s["engines"]
-        for own, peers in LIKE.items():
-            for peer in peers:
-                r = ratio(e, peer, own)
-                if r:
-                    rows.append(f"| {setting_name(s)} | {own} | {peer} | {ms(e, own)} | {ms(e, peer)} | {show(r)} |")
-    out += table(["model", "batch", "threads", "Pare", "peer", "Pare, ms", "peer, ms", "peer / Pare"], rows)
+    for name, least, figures in TARGETS:
+        found = [(where, figure) for s in settings for where, figure in figures(s)]
+        if not found:
+            rows.append([name, f"{least:.2f}", "-", "-", "not measured"])
+            continue
+        where, worst = min(found, key=lambda item: item[1][0])
+        verdicts = [verdict(figure, least) for _, figure in found]
+        said = ", ".join(f"{word} {verdicts.count(word)}" for word in ("met", "undecided", "missed")
+                         if word in verdicts) if len(set(verdicts)) > 1 else verdicts[0]
+        said = said if len(found) == 1 else f"{said} of {len(found)}"
+        rows.append([name, f"{least:.2f}", show(worst), where.replace(" | ", ", "), said])
+    return table(["target", "at least", "worst figure", "model, batch, threads", "verdict"], rows)
+
+
+def peers(settings):
+    rows = []
+    for s in settings:
+        for own, peer in PEERS:
+            if s.has(own, peer):
+                rows.append([s.name, own.removeprefix("pare "), f"{peer} ({s.about(peer, 'form')})",
+                             time(s.ms(own)), time(s.ms(peer)), show(s.ratio(peer, own))])
+    return table(["model", "batch", "threads", "Pare", "peer", "Pare, ms", "peer, ms", "peer / Pare"], rows)
+
+
+def own(settings):
+    rows = []
+    for s in settings:
+        if s.has("pare f32"):
+            rows.append([s.name, time(s.ms("pare f32"))] +
+                        [show(s.ratio("pare f32", f"pare {e}")) if s.has(f"pare {e}") else "-" for e in OWN])
+    return table(["model", "batch", "threads", "f32, ms", *(f"f32 / {e}" for e in OWN)], rows)
+
+
+def rates(settings):
+    rows = []
+    for s in settings:
+        known = [k for k in RATES if s.has(f"rate {k}")]
+        if known:
+            reached = {name: 2 * s.about(name, "macs") * s.batch / s.ms(name) / 1e6
+                       for name in ("pare f32", "pare f32 avx2", "pare int8") if s.has(name)}
+            rows.append([s.name, *(f"{s.rate(f'rate {k}')[0]:.0f}" if k in known else "-" for k in RATES),
+                         " / ".join(f"{r:.0f}" for r in reached.values()), f"{s.others():.2f}"])
+    return table(["model", "batch", "threads", *RATES.values(), "f32 / f32 on AVX2 / int8, GFLOP/s",
+                  "CPUs taken by others"], rows)
+
+
+def changes(settings):
+    rows = []
+    for s in settings:
+        for name in s.rounds:
+            if name.startswith("pare f32 ") and "=" in name:
+                macs = 1 - s.about(name, "macs") / s.about("pare f32", "macs")
+                rows.append([s.name, name.split()[-1], f"{100 * macs:.1f} %", time(s.ms(name)),
+                             show(s.saved(name, "pare f32"))])
+    return table(["model", "batch", "threads", "change", "MACs saved", "ms", "time saved / MACs saved"], rows)
+
+
+def densities(settings):
+    """Whole models, and their products alone, by encoding; the density where sparse equals dense."""
+    rows = []
+    for s in settings:
+        for isa in ("", " avx2"):
+            if not s.has(f"pare f32{isa}"):
+                continue
+            for kind in (None, "attn.query", "ffn.up", "ffn.down"):
+                ms = {name: s.ms(name) if kind is None else s.node_ms(name, kind) for name in s.rounds}
+                base = ms[f"pare f32{isa}"]
+                sparse = {d: ms[f"pare f32 density={d}{isa}"] for d in DENSITIES}
+                rows.append([s.model, "AVX2" if isa else s.about("pare f32", "isa"), kind or "model", time(base),
+                             *(f"{base / ms[f'pare {e}{isa}']:.2f}" for e in STRUCTURED),
+                             *(f"{base / sparse[d]:.2f}" for d in DENSITIES),
+                             break_even(sparse, base), break_even(sparse, ms[f"pare int8{isa}"])])
+    return table(["model", "ISA", "part", "f32, ms", *STRUCTURED, *(f"{d} %" for d in DENSITIES),
+                  "even with f32", "even with int8"], rows)
+
+
+def break_even(sparse, ms):
+    """The density in per cent at which sparse takes as long, between those measured."""
+    known = sorted(sparse.items())
+    if known[0][1] > ms:
+        return f"< {known[0][0]} %"
+    for (d0, t0), (d1, t1) in zip(known, known[1:]):
+        if t1 > ms:
+            return f"{d0 + (d1 - d0) * (ms - t0) / (t1 - t0):.0f} %"
+    return f"> {known[-1][0]} %"
+
+
+def errors(settings):
+    worst = {}
+    for s in settings:
+        for name, e in s.engines.items():
+            if e["error"] is not None and name != "pare f32":
+                key = s.model, name
+                worst[key] = max(worst.get(key, 0), e["error"])
+    names = sorted({name for _, name in worst}, key=lambda n: ("int" in n, n))
+    models = list(dict.fromkeys(s.model for s in settings))
+    return table(["engine", *models], [[n, *(f"{worst[m, n]:.1e}" if (m, n) in worst else "-" for m in models)]
+                                       for n in names])
+
+
+def markdown(data, tolerance):
+    every = [Setting(raw) for raw in data["settings"]]
+    settings, structure, sparse = ([s for s in every if s.what == what] for what in ("peers", "structure", "sparse"))
+    engines = {e["about"]["engine"] for s in every for e in s.engines.values() if "engine" in e["about"]}
+    out = ["# Pare beside its peers", ""]
+    out += [f"* {key}: {value}" for key, value in (data["host"] | {"engines": ", ".join(sorted(engines))}).items()]
+    out += ["", NOTES, "## Targets", "", *targets(settings + structure), "## Peers", "", *peers(settings)]
+    out += ["## Own encodings", "", "Against own dense f32; of all linears in blocks.", "", *own(settings)]
+    out += ["## The machine in the same run", "", *rates(settings)]
+    out += ["## Structure", "", "f32; `drop`: layers left out, `heads` and `channels`: how many each branch keeps,",
+            "`merge`: tokens merged in each layer.", "", *changes(structure)]
+    out += ["## Density", "", "How many times faster than own dense f32 on the same instruction set, the whole model and",
+            "its products alone (with what they do to their input); per cent: numbers stored, anywhere. `even",
+            "with`: the density at which sparse f32 takes as long as dense f32, and as int8.", "",
+            *densities(sparse)]
+    out += ["## Agreement", "",
+            f"Largest difference of f32 logits from Pare's, of the largest logit (checked: at most {tolerance});",
+            "for integer weights the relative error of all logits, in the 2-norm.", "", *errors(settings)]
     return "\n".join(out)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""torch behind the line protocol: serve_torch.py FOLDER BATCH THREADS eager|compiled"""
+"""torch behind the line protocol: serve_torch.py FOLDER BATCH THREADS eager|onednn
+
+eager: torch as it comes, with MKL for products. onednn: linears as torch.compile freezes them, by
+oneDNN over weights packed beforehand, which is twice as fast where MKL does not know the CPU."""
 import json
 import pathlib
 import sys
@@ -12,6 +15,18 @@ from torch.nn import functional as F
 from protocol import serve
 
 
+class Packed(nn.Module):
+    """A linear by oneDNN, and the activation after it."""
+
+    def __init__(self, linear, activation="none"):
+        super().__init__()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self.bias, self.activation = linear.bias, activation
+
+    def forward(self, x):
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], "none")
+
+
 class Layer(nn.Module):
     def __init__(self, config):
         super().__init__()
@@ -21,13 +36,19 @@ class Layer(nn.Module):
         self.qkv, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up = nn.Linear(width, config["intermediate_size"])
         self.down = nn.Linear(config["intermediate_size"], width)
+        self.activation = F.gelu
+
+    def pack(self):
+        self.qkv, self.output = Packed(self.qkv), Packed(self.output)
+        self.up, self.down = Packed(self.up, "gelu"), Packed(self.down)
+        self.activation = nn.Identity()
 
     def forward(self, x):
         n, tokens, width = x.shape
         q, k, v = self.qkv(self.before(x)).view(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v)
         x = x + self.output(mixed.transpose(1, 2).reshape(n, tokens, width))
-        return x + self.down(F.gelu(self.up(self.after(x))))
+        return x + self.down(self.activation(self.up(self.after(x))))
 
 
 class ViT(nn.Module):
@@ -77,8 +98,9 @@ torch.set_num_threads(threads)
 torch.set_flush_denormal(True)
 model, shape = load(folder)
 with torch.inference_mode():
-    if how == "compiled":
-        model = torch.compile(model)
+    if how == "onednn":
+        for layer in model.layers:
+            layer.pack()
     serve({"engine": f"torch {torch.__version__}", "form": how,
            "isa": torch.backends.cpu.get_cpu_capability()},
           [batch, *shape], lambda images: model(torch.from_numpy(images)).numpy())
