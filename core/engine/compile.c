@@ -42,8 +42,25 @@ static int add_step(struct compiler *c, const struct pare_step *step)
     return PARE_OK;
 }
 
-/* The slot that holds `value` prepared as `kind`: made by a step of its own, once for all readers.
- */
+static int add_slot(struct compiler *c, uint32_t kind, uint32_t value, uint32_t tokens,
+                    uint32_t width, uint32_t *slot)
+{
+    struct pare_program *p = c->p;
+    size_t cap = p->cap_slots;
+    if (!pare_grow(&p->slots, &cap, (size_t)p->n_slots + 1, sizeof *p->slots))
+        return pare_error_nomem(c->err, 0);
+    p->cap_slots = (uint32_t)cap;
+    *slot = p->n_slots++;
+    p->slots[*slot] = (struct pare_slot){.kind = (uint8_t)kind,
+                                         .source = value,
+                                         .tokens = tokens,
+                                         .width = width,
+                                         .first = UINT32_MAX};
+    return PARE_OK;
+}
+
+/* The slot that holds `value` prepared as `kind`: made once for all readers, by the product that
+ * computes it or by a step of its own. */
 static int prepared(struct compiler *c, uint32_t kind, uint32_t value, uint32_t node,
                     uint32_t tokens, uint32_t width, uint32_t *slot)
 {
@@ -57,16 +74,9 @@ static int prepared(struct compiler *c, uint32_t kind, uint32_t value, uint32_t 
         *slot = i;
         return PARE_OK;
     }
-    size_t cap = p->cap_slots;
-    if (!pare_grow(&p->slots, &cap, (size_t)p->n_slots + 1, sizeof *p->slots))
-        return pare_error_nomem(c->err, 0);
-    p->cap_slots = (uint32_t)cap;
-    *slot = p->n_slots++;
-    p->slots[*slot] = (struct pare_slot){.kind = (uint8_t)kind,
-                                         .source = value,
-                                         .tokens = tokens,
-                                         .width = width,
-                                         .first = UINT32_MAX};
+    int rc = add_slot(c, kind, value, tokens, width, slot);
+    if (rc != PARE_OK)
+        return rc;
     struct pare_step step = {
         .fn = pare_step_preparing(kind),
         .node = &c->graph->nodes[node],
@@ -117,6 +127,22 @@ static void fuse_after(struct compiler *c, uint32_t index, struct pare_step *ste
     }
 }
 
+/* Between two sparse products the values stay as the second reads them. */
+static int keep_turned(struct compiler *c, uint32_t index, struct pare_step *step)
+{
+    const struct pare_graph *g = c->graph;
+    const uint32_t value = step->out[0];
+    const int64_t next = only_reader(c, value, index);
+    if (next < 0 || g->nodes[next].op != PARE_OP_LINEAR || step->n_in > 1)
+        return PARE_OK;
+    const struct pare_choice *first = &c->nodes[index].choice, *second = &c->nodes[next].choice;
+    if (first->product != PARE_PRODUCT_SPARSE || second->product != PARE_PRODUCT_SPARSE ||
+        second->dequantize)
+        return PARE_OK;
+    return add_slot(c, PARE_SLOT_TRANSPOSED, value, g->values[value].tokens, g->values[value].width,
+                    &step->out[0]);
+}
+
 static int compile_product(struct compiler *c, uint32_t index, struct pare_step *step)
 {
     int rc = PARE_OK;
@@ -142,8 +168,10 @@ static int compile_product(struct compiler *c, uint32_t index, struct pare_step 
     }
     step->in[0] = input;
     step->n_in = 1;
-    if (c->fuse)
+    if (c->fuse) {
         fuse_after(c, index, step);
+        PARE_TRY(keep_turned(c, index, step));
+    }
 out:
     return rc;
 }

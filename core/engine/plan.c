@@ -264,7 +264,7 @@ static int run_observed(struct pare_plan *plan, const struct pare_run *run, uint
         if (plan->profiling)
             plan->times[step->index] += pare_clock_ns() - start;
         for (uint32_t o = 0; !step->prepares && o < step->node->n_outputs; o++)
-            if (plan->taps[step->out[o]].fn)
+            if (step->out[o] < plan->graph->n_values && plan->taps[step->out[o]].fn)
                 PARE_TRY(call_tap(plan, run, step->out[o]));
     }
 out:

@@ -104,7 +104,7 @@ static void step_transpose(const struct pare_run *run, const struct pare_step *s
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
     const uint32_t block = run->kernels->token_block, rows = run->n * s->tokens;
-    struct share blocks = share_of((rows + block - 1) / block, thread, threads);
+    struct share blocks = share_of(pare_token_blocks(rows, block), thread, threads);
     const float *x = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
     for (uint32_t b = blocks.from; b < blocks.to; b++)
@@ -155,7 +155,8 @@ static void step_product(const struct pare_run *run, const struct pare_step *ste
     else
         job.x = pare_slot_read(run, step->in[0]);
     if (s->kind == PARE_SLOT_TRANSPOSED)
-        job.m1 = (job.rows + run->kernels->token_block - 1) / run->kernels->token_block;
+        job.m1 = pare_token_blocks(job.rows, run->kernels->token_block);
+    job.turned = run->slots[step->out[0]].kind == PARE_SLOT_TRANSPOSED;
     if (step->n_in > 1)
         job.end.residual = pare_slot_read(run, step->in[1]);
     /* By outputs where they divide well (each thread then reads its part of the weight once), else

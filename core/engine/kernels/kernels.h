@@ -25,8 +25,7 @@ struct pare_epilogue {
 enum pare_input {
     PARE_INPUT_F32 = 0,   /* M x K floats */
     PARE_INPUT_INT8,      /* pare_quantized: one scale per token */
-    PARE_INPUT_TRANSPOSED /* blocks of `token_block` tokens, each K x token_block, the last filled
-                             up by 0 */
+    PARE_INPUT_TRANSPOSED /* blocks of tokens, each K x token_block; see pare_token_block() */
 };
 
 /* Quantized activations: rows of `stride` codes, int8 + 128 in a byte for VNNI and for the
@@ -56,13 +55,6 @@ enum pare_product {
         PARE_PRODUCT_COUNT
 };
 
-/* One stored number of a sparse f32 row: where its inputs lie in a transposed block, and its value.
- */
-struct pare_entry {
-    float value;
-    uint32_t offset; /* in floats: column * token_block */
-};
-
 /* A weight packed for one kernel. Outputs are cut into panels of `panel` columns of the product,
  * the last one as many whole vectors as it needs. */
 struct pare_packed {
@@ -75,14 +67,18 @@ struct pare_packed {
     uint32_t panels;
     uint32_t slots;     /* NM: stored numbers per output and vector of inputs */
     size_t panel_bytes; /* of `data`, between panels */
-    void *data;         /* f32, codes, or struct pare_entry */
+    void *data;         /* f32 or codes */
     uint8_t
         *control; /* DYNAMIC_SPARSE: which 4 of 8 inputs, beside every 4 codes; NM: which input */
-    uint32_t *starts; /* SPARSE: n + 1 indices into data */
-    float *scales;    /* [panel][group][panel width] */
+    uint16_t *offsets; /* SPARSE: beside every number, where in a chunk of a block its inputs lie,
+                          in bytes */
+    uint32_t *starts;  /* SPARSE: by group of panels, chunk, panel and output, where in data it
+                          begins; one  more ends the last */
+    float *scales;     /* [panel][group][panel width] */
     float *
         zeros; /* CODES*: the zero; DYNAMIC: what the sum of the inputs is multiplied by; or NULL */
     int32_t *sums;     /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */
+    uint32_t scratch;  /* SPARSE, CODES*: floats that a job needs */
     uint8_t zero_kind; /* CODES*: enum pare_zero_kind */
     uint8_t code_bias; /* CODES4: subtracted from the stored code */
     size_t bytes;      /* of everything above */
@@ -95,6 +91,7 @@ struct pare_job {
     struct pare_quantized q; /* for INT8 */
     struct pare_epilogue end;
     float *y;                      /* M x N */
+    bool turned;                   /* SPARSE: y in transposed blocks, as inputs are */
     uint32_t m0, m1, p0, p1, rows; /* rows: M */
     void *scratch;                 /* scratch_bytes() */
 };
@@ -111,12 +108,16 @@ struct pare_attention {
 /* What one instruction set offers. Products that it lacks are NULL. */
 struct pare_kernels {
     uint8_t isa;
-    uint32_t lanes;       /* floats per vector */
-    uint32_t panel;       /* outputs per panel */
-    uint32_t rows;        /* rows per tile */
-    uint32_t token_block; /* tokens per transposed block */
-    uint32_t code_size;   /* bytes per quantized activation */
-    uint32_t k_step;      /* columns per integer dot product: 4 with VNNI, 2 without */
+    uint32_t lanes;          /* floats per vector */
+    uint32_t panel;          /* outputs per panel */
+    uint32_t rows;           /* rows per tile */
+    uint32_t token_block;    /* most tokens of a transposed block */
+    uint32_t sparse_chunk;   /* columns that a SPARSE product reads at a time; of at most 64 KiB */
+    uint32_t sparse_panels;  /* and panels for which it goes through the columns once */
+    uint32_t sparse_scratch; /* floats it needs */
+    uint32_t code_size;      /* bytes per quantized activation */
+    uint32_t k_chunk;        /* inner columns per pass of the products of floats */
+    uint32_t k_step;         /* columns per integer dot product: 4 with VNNI, 2 without */
     void (*product[PARE_PRODUCT_COUNT])(const struct pare_job *job);
     void (*quantize)(const float *x, uint32_t rows, uint32_t k, void *codes, size_t stride,
                      float *scales);
@@ -146,10 +147,26 @@ size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t token
 /* Bytes of scratch that a job of `rows` rows needs. */
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows);
 
-/* Inner columns per pass, so that a panel's part stays in the nearest cache. */
-#define PARE_K_CHUNK 256u
 /* Rows of queries per pass of attention. */
 #define PARE_QUERY_BLOCK 48u
+
+/* Tokens of a transposed block. Rows are spread over as few blocks as hold them, evenly by vectors;
+ * vectors are filled up by 0. */
+struct pare_token_block {
+    uint32_t first, count;
+};
+static inline uint32_t pare_token_blocks(uint32_t rows, uint32_t most)
+{
+    return (rows + most - 1) / most;
+}
+static inline struct pare_token_block pare_token_block(uint32_t rows, uint32_t lanes, uint32_t most,
+                                                       uint32_t block)
+{
+    const uint64_t vecs = (rows + lanes - 1) / lanes, blocks = pare_token_blocks(rows, most);
+    uint32_t first = (uint32_t)(vecs * block / blocks) * lanes;
+    uint32_t end = (uint32_t)(vecs * (block + 1) / blocks) * lanes;
+    return (struct pare_token_block){first, (end < rows ? end : rows) - first};
+}
 
 const char *pare_product_name(unsigned product);
 enum pare_input pare_product_input(unsigned product);

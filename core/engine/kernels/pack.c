@@ -7,8 +7,6 @@
 
 /* Integer sums of 32768 products of 255 and 127 fit 31 bits; longer rows run as floats. */
 #define MOST_INT_COLUMNS 32768u
-/* Columns whose transposed blocks stay near. */
-#define MOST_TURNED_COLUMNS 512u
 /* Fewer tokens than this leave a transposed block mostly empty. */
 #define FEWEST_SPARSE_TOKENS 8u
 
@@ -45,14 +43,11 @@ size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t token
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows)
 {
     switch (w->product) {
-    case PARE_PRODUCT_CODES4:
-    case PARE_PRODUCT_CODES8: /* one decoded chunk; packed pairs may reach one column beyond */
-        return (size_t)(PARE_K_CHUNK + 2) * w->panel * sizeof(float);
     case PARE_PRODUCT_DYNAMIC:
     case PARE_PRODUCT_DYNAMIC_SPARSE:
         return w->zeros ? (size_t)rows * w->groups * sizeof(float) : 0;
     default:
-        return 0;
+        return w->scratch * sizeof(float);
     }
 }
 
@@ -92,15 +87,13 @@ struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct 
         bool thin = pare_weight_stored(w) * 2 <= all;
         bool nm = thin && w->structure == PARE_NM && kernels->product[PARE_PRODUCT_NM] &&
                   kernels->lanes % w->m == 0;
-        bool turned = thin && tokens >= FEWEST_SPARSE_TOKENS &&
-                      kernels->product[PARE_PRODUCT_SPARSE] &&
-                      (uint64_t)w->cols * kernels->token_block <= UINT32_MAX && all < UINT32_MAX;
-        /* With AVX-512 permutations are as fast as the dense product and transposed blocks are not;
-         * with AVX2 it is the other way round while a block fits the first cache. */
-        if (nm && (kernels->lanes == 16 || w->cols > MOST_TURNED_COLUMNS || !turned))
-            c.product = PARE_PRODUCT_NM;
-        else if (turned)
+        /* Vectors over tokens are the fastest where there are tokens to fill them; permutations ask
+         * for none. */
+        if (thin && tokens >= FEWEST_SPARSE_TOKENS && kernels->product[PARE_PRODUCT_SPARSE] &&
+            all < UINT32_MAX)
             c.product = PARE_PRODUCT_SPARSE;
+        else if (nm)
+            c.product = PARE_PRODUCT_NM;
         c.decoded = c.decoded || integer || c.product == PARE_PRODUCT_DENSE;
         return c;
     }
@@ -119,6 +112,7 @@ void pare_packed_free(struct pare_packed *p)
         return;
     free(p->data);
     free(p->control);
+    free(p->offsets);
     free(p->starts);
     free(p->scales);
     free(p->zeros);
@@ -209,35 +203,44 @@ static int pack_nm(const struct pare_kernels *kernels, const struct pare_weight 
     return rc;
 }
 
+/* Entries lie in the order in which panels of outputs and chunks of columns are worked off. */
 static int pack_sparse(const struct pare_kernels *kernels, const struct pare_weight *w,
                        struct pare_packed *p, struct pare_error *err)
 {
     int rc = PARE_OK;
-    p->starts = room(p, (size_t)p->n + 2, sizeof *p->starts, &rc, err);
-    float *row = pare_alloc(p->k, sizeof *row);
-    uint8_t *kept = pare_alloc(p->k, 1);
-    if (rc == PARE_OK && (!row || !kept))
-        rc = pare_error_nomem(err, p->k * 5ull);
-    uint32_t at = 0;
-    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
-        pare_weight_kept(w, n, 1, kept);
-        for (uint32_t k = 0; k < p->k; k++)
-            at += kept[k] != 0;
-        p->starts[n + 1] = at;
-    }
-    struct pare_entry *e = p->data = room(p, at, sizeof *e, &rc, err);
-    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
-        pare_weight_kept(w, n, 1, kept);
-        pare_weight_decode(w, n, 1, row);
-        for (uint32_t k = 0; k < p->k; k++)
-            if (kept[k])
-                *e++ = (struct pare_entry){.value = row[k], .offset = k * kernels->token_block};
-    }
-    free(row);
-    free(kept);
-    /* Jobs cut the outputs by vectors. */
+    const uint32_t chunk = kernels->sparse_chunk;
+    const size_t chunks = (p->k + chunk - 1) / chunk, stored = pare_weight_stored(w);
     p->panel = kernels->lanes;
     p->panels = (p->n + p->panel - 1) / p->panel;
+    p->scratch = kernels->sparse_scratch;
+    p->starts = room(p, p->panels * chunks * p->panel + 1, sizeof *p->starts, &rc, err);
+    p->offsets = room(p, stored, sizeof *p->offsets, &rc, err);
+    float *values = p->data = room(p, stored, sizeof *values, &rc, err);
+    const uint32_t together = kernels->sparse_panels * p->panel;
+    float *rows = pare_alloc((size_t)together * p->k, sizeof *rows);
+    uint8_t *kept = pare_alloc((size_t)together * p->k, 1);
+    if (rc == PARE_OK && (!rows || !kept))
+        rc = pare_error_nomem(err, together * p->k * 5ull);
+    uint32_t at = 0, *start = p->starts;
+    for (uint32_t n0 = 0; rc == PARE_OK && n0 < p->n; n0 += together) {
+        const uint32_t here = PARE_MIN(together, p->n - n0);
+        pare_weight_kept(w, n0, here, kept);
+        pare_weight_decode(w, n0, here, rows);
+        for (uint32_t k0 = 0; k0 < p->k; k0 += chunk) {
+            for (uint32_t i = 0; i < pare_round_up(here, p->panel); i++) {
+                const uint32_t k1 = i < here ? PARE_MIN(k0 + chunk, p->k) : k0;
+                for (uint32_t k = k0; k < k1; k++) {
+                    if (!kept[(size_t)i * p->k + k])
+                        continue;
+                    values[at] = rows[(size_t)i * p->k + k];
+                    p->offsets[at++] = (uint16_t)((k - k0) * kernels->token_block * sizeof(float));
+                }
+                *++start = at;
+            }
+        }
+    }
+    free(rows);
+    free(kept);
     return rc;
 }
 
@@ -265,6 +268,8 @@ static int pack_codes(const struct pare_kernels *kernels, const struct pare_weig
     int rc = PARE_OK;
     const bool four = p->product == PARE_PRODUCT_CODES4;
     p->zero_kind = w->zero_kind;
+    /* One decoded chunk; packed pairs may reach one column beyond. */
+    p->scratch = (kernels->k_chunk + 2) * p->panel;
     p->code_bias = four && w->zero_kind == PARE_ZERO_NONE ? 8 : 0;
     p->panel_bytes = (size_t)(four ? (p->k + 1) / 2 : p->k) * p->panel;
     size_t scales = (size_t)p->panels * p->panel * p->groups;

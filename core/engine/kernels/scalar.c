@@ -56,16 +56,23 @@ static void scalar_dense(const struct pare_job *job)
     }
 }
 
+/* Columns per chunk: offsets are in bytes of 16 bits. */
+#define SPARSE_CHUNK 16384u
+
 static void scalar_sparse(const struct pare_job *job)
 {
     const struct pare_packed *w = job->w;
-    const struct pare_entry *entries = w->data;
+    const size_t chunks = (w->k + SPARSE_CHUNK - 1) / SPARSE_CHUNK;
     for (size_t r = job->m0; r < job->m1; r++) {
-        for (size_t c = job->p0; c < job->p1; c++) {
+        for (size_t n = job->p0; n < job->p1; n++) {
             float sum = 0;
-            for (size_t i = w->starts[c]; i < w->starts[c + 1]; i++)
-                sum += entries[i].value * job->x[r * w->k + entries[i].offset];
-            job->y[r * w->n + c] = finish(&job->end, sum, c, r * w->n + c);
+            for (size_t c = 0; c < chunks; c++) {
+                const float *x = job->x + r * w->k + c * SPARSE_CHUNK;
+                const uint32_t *start = w->starts + n * chunks + c;
+                for (size_t i = start[0]; i < start[1]; i++)
+                    sum += ((const float *)w->data)[i] * x[w->offsets[i] / sizeof *x];
+            }
+            job->y[r * w->n + n] = finish(&job->end, sum, n, r * w->n + n);
         }
     }
 }
@@ -203,6 +210,8 @@ const struct pare_kernels pare_kernels_scalar = {
     .panel = 1,
     .rows = 1,
     .token_block = 1,
+    .sparse_chunk = SPARSE_CHUNK,
+    .sparse_panels = 1,
     .code_size = 1,
     .k_step = 1,
     .product =

@@ -136,7 +136,8 @@ INLINE uint32_t tile_count(uint32_t m)
 /* All rows of a panel part: `b` holds k x (vecs * VL). Pointers in `end` are at row 0, panel column
  * 0. */
 static void panel_f32(uint32_t m, uint32_t k, const float *x, size_t ldx, const float *b, float *c,
-                      size_t ldc, uint32_t width, bool first, const struct tile_end *end)
+                      size_t ldc, uint32_t width, bool first, const struct tile_end *end,
+                      struct ahead next)
 {
     uint32_t vecs = (width + VL - 1) / VL, tiles = tile_count(m), at = 0;
     for (uint32_t t = 0; t < tiles; t++) {
@@ -148,6 +149,7 @@ static void panel_f32(uint32_t m, uint32_t k, const float *x, size_t ldx, const 
                 here.residual += (size_t)at * here.ld_residual;
         }
         float *out = c + (size_t)at * ldc;
+        fetch_ahead(next, t, tiles);
         tiles_f32[vecs - 1][rows - 1](k, x + (size_t)at * ldx, ldx, b, out, ldc, width, first,
                                       end ? &here : NULL);
         if (end && end->activation)
@@ -156,6 +158,9 @@ static void panel_f32(uint32_t m, uint32_t k, const float *x, size_t ldx, const 
         at += rows;
     }
 }
+
+/* Inner columns per pass: a panel of them fills half of the first cache. */
+#define K_CHUNK ((uint32_t)(24576 / (TILE_VECS * VL * sizeof(float))))
 
 /* Bring inner columns k0..k1 of a panel to floats. */
 typedef const float *(*decode_fn)(const struct pare_packed *w, uint32_t panel, uint32_t k0,
@@ -174,16 +179,20 @@ INLINE void product_panels(const struct pare_job *job, decode_fn decode)
             .factor = job->end.factor,
             .activation = job->end.activation,
         };
-        uint32_t chunks = (w->k + PARE_K_CHUNK - 1) / PARE_K_CHUNK;
+        uint32_t chunks = (w->k + K_CHUNK - 1) / K_CHUNK;
         /* Even chunks whose ends are a multiple of 2, as packed 4-bit codes need. */
         uint32_t chunk = (w->k + chunks - 1) / chunks;
         chunk += chunk & 1;
         for (uint32_t k0 = 0; k0 < w->k; k0 += chunk) {
             uint32_t k1 = PARE_MIN(k0 + chunk, w->k);
             const float *b = decode(w, p, k0, k1, padded, job->scratch);
+            /* What is read next, panel after panel. */
+            const struct ahead next = {(const char *)w->data + p * w->panel_bytes +
+                                           (size_t)k1 * w->panel_bytes / w->k,
+                                       (size_t)(k1 - k0) * w->panel_bytes / w->k};
             panel_f32(job->m1 - job->m0, k1 - k0, job->x + (size_t)job->m0 * w->k + k0, w->k, b,
                       job->y + (size_t)job->m0 * w->n + n0, w->n, width, k0 == 0,
-                      k1 == w->k ? &end : NULL);
+                      k1 == w->k ? &end : NULL, next);
         }
     }
 }
@@ -201,12 +210,37 @@ static void simd_dense(const struct pare_job *job)
     product_panels(job, decode_none);
 }
 
-/* One column of codes to floats: scale * (code - zero), or scale * code + zero, as the reference
- * rounds. */
-INLINE void decode_column(vi code, const float *scale, const float *zero, uint8_t zero_kind,
+/* The low 4 bits of every lane less a bias, as floats. */
+struct nibbles {
+#if PARE_VEC == 16
+    vf table;
+#else
+    vi bias;
+#endif
+};
+INLINE struct nibbles nibbles_less(int bias)
+{
+#if PARE_VEC == 16
+    const vi lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    return (struct nibbles){vf_from_int(vi_sub(lane, vi_set1(bias)))};
+#else
+    return (struct nibbles){vi_set1(bias)};
+#endif
+}
+INLINE vf nibbles_float(struct nibbles n, vi codes)
+{
+#if PARE_VEC == 16
+    return _mm512_permutexvar_ps(codes, n.table); /* by the low 4 bits */
+#else
+    return vf_from_int(vi_sub(vi_and(codes, vi_set1(15)), n.bias));
+#endif
+}
+
+/* Codes of one column by their scales: scale * (code - zero), or scale * code + zero, as the
+ * reference rounds. */
+INLINE void decode_column(vf v, const float *scale, const float *zero, uint8_t zero_kind,
                           float *out)
 {
-    vf v = vf_from_int(code);
     if (zero_kind == PARE_ZERO_INT)
         v = vf_sub(v, vf_load(zero));
     v = vf_mul(v, vf_load(scale));
@@ -216,50 +250,64 @@ INLINE void decode_column(vi code, const float *scale, const float *zero, uint8_
 }
 
 INLINE const float *decode_codes(const struct pare_packed *w, uint32_t panel, uint32_t k0,
-                                 uint32_t k1, uint32_t padded, float *scratch, int bits)
+                                 uint32_t k1, uint32_t padded, float *scratch, const int bits,
+                                 const uint8_t zero_kind)
 {
     const uint8_t *codes = (const uint8_t *)w->data + panel * w->panel_bytes;
-    size_t at = ((size_t)panel * w->groups) * w->panel;
-    const vi low = vi_set1(15), bias = vi_set1(w->code_bias);
-    uint32_t step = bits == 4 ? 2 : 1, g = k0 / w->group, left = w->group - k0 % w->group;
+    const size_t at = ((size_t)panel * w->groups) * w->panel;
+    const struct nibbles nibbles = nibbles_less(w->code_bias);
+    const uint32_t step = bits == 4 ? 2 : 1;
     float *out = scratch;
-    for (uint32_t k = k0; k < k1; k += step, out += step * padded) {
+    for (uint32_t k = k0, end; k < k1; k = end) {
+        const uint32_t g = k / w->group;
         const float *scale = w->scales + at + (size_t)g * w->panel;
-        const float *zero = w->zeros ? w->zeros + at + (size_t)g * w->panel : NULL;
-        const uint8_t *row = codes + (size_t)(k / step) * padded;
-        for (uint32_t j = 0; j < padded; j += VL) {
-            const float *z = zero ? zero + j : NULL;
-            if (bits ==
-                4) { /* two columns in a byte; the buffer has room for one beyond the last */
-                vi both = vi_widen_u8(row + j);
-                decode_column(vi_sub(vi_and(both, low), bias), scale + j, z, w->zero_kind, out + j);
-                vi high = vi_shr(both, 4);
-                decode_column(vi_sub(high, bias), scale + j, z, w->zero_kind, out + padded + j);
-            } else if (w->zero_kind == PARE_ZERO_NONE) {
-                decode_column(vi_widen_s8(row + j), scale + j, z, PARE_ZERO_NONE, out + j);
-            } else {
-                decode_column(vi_widen_u8(row + j), scale + j, z, w->zero_kind, out + j);
+        const float *zero = w->zeros ? w->zeros + at + (size_t)g * w->panel : scale;
+        end = PARE_MIN((g + 1) * w->group, k1);
+        for (; k < end; k += step, out += step * padded) {
+            const uint8_t *row = codes + (size_t)(k / step) * padded;
+            for (uint32_t j = 0; j < padded; j += VL) {
+                if (bits == 4) { /* two columns in a byte; there is room for one beyond the last */
+                    const vi both = vi_widen_u8(row + j);
+                    decode_column(nibbles_float(nibbles, both), scale + j, zero + j, zero_kind,
+                                  out + j);
+                    decode_column(nibbles_float(nibbles, vi_shr(both, 4)), scale + j, zero + j,
+                                  zero_kind, out + padded + j);
+                } else {
+                    const vi code =
+                        zero_kind == PARE_ZERO_NONE ? vi_widen_s8(row + j) : vi_widen_u8(row + j);
+                    decode_column(vf_from_int(code), scale + j, zero + j, zero_kind, out + j);
+                }
             }
         }
-        left -= PARE_MIN(step, left);
-        if (left == 0) {
-            g++;
-            left = w->group;
-        }
+        end = k;
     }
     return scratch;
+}
+
+/* Constants, so that the choice leaves the loops. */
+INLINE const float *decode_kind(const struct pare_packed *w, uint32_t panel, uint32_t k0,
+                                uint32_t k1, uint32_t padded, float *scratch, const int bits)
+{
+    switch (w->zero_kind) {
+    case PARE_ZERO_INT:
+        return decode_codes(w, panel, k0, k1, padded, scratch, bits, PARE_ZERO_INT);
+    case PARE_ZERO_MIN:
+        return decode_codes(w, panel, k0, k1, padded, scratch, bits, PARE_ZERO_MIN);
+    default:
+        return decode_codes(w, panel, k0, k1, padded, scratch, bits, PARE_ZERO_NONE);
+    }
 }
 
 INLINE const float *decode4(const struct pare_packed *w, uint32_t panel, uint32_t k0, uint32_t k1,
                             uint32_t padded, float *scratch)
 {
-    return decode_codes(w, panel, k0, k1, padded, scratch, 4);
+    return decode_kind(w, panel, k0, k1, padded, scratch, 4);
 }
 
 INLINE const float *decode8(const struct pare_packed *w, uint32_t panel, uint32_t k0, uint32_t k1,
                             uint32_t padded, float *scratch)
 {
-    return decode_codes(w, panel, k0, k1, padded, scratch, 8);
+    return decode_kind(w, panel, k0, k1, padded, scratch, 8);
 }
 
 static void simd_codes4(const struct pare_job *job)

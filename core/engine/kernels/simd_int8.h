@@ -268,6 +268,12 @@ INLINE void product_int(const struct pare_job *job, const tile_int_fn *tiles, co
                 .ldy = w->n,
                 .end = &end,
             };
+            fetch_ahead((struct ahead){(const char *)(t.w + w->panel_bytes), w->panel_bytes}, i,
+                        count);
+            if (sparse)
+                fetch_ahead(
+                    (struct ahead){(const char *)(t.control + w->panel_bytes), w->panel_bytes}, i,
+                    count);
             tiles[(vecs - 1) * most + rows - 1](&t);
             if (job->end.activation)
                 for (uint32_t row = 0; row < rows; row++)

@@ -104,8 +104,8 @@ static void simd_nm(const struct pare_job *job)
         const float *data =
             (const float *)(const void *)((const char *)w->data + p * w->panel_bytes);
         const uint8_t *index = w->control + p * (w->panel_bytes / sizeof(float));
-        for (uint32_t k0 = 0; k0 < w->k; k0 += PARE_K_CHUNK) {
-            const uint32_t k1 = PARE_MIN(k0 + PARE_K_CHUNK, w->k);
+        for (uint32_t k0 = 0; k0 < w->k; k0 += K_CHUNK) {
+            const uint32_t k1 = PARE_MIN(k0 + K_CHUNK, w->k);
             const size_t skip = (size_t)(k0 / VL) * w->slots * vecs * VL;
             for (uint32_t i = 0, at = 0; i < count; i++) {
                 const uint32_t rows = (m - at + count - i - 1) / (count - i), r = job->m0 + at;

@@ -149,9 +149,9 @@ static void pack_columns(const float *x, size_t ld, uint32_t rows, uint32_t cols
 
 static void simd_transpose(const float *x, uint32_t m, uint32_t k, uint32_t block, float *out)
 {
-    uint32_t first = block * PARE_TOKEN_VECS * VL;
-    uint32_t rows = PARE_MIN(m - first, (uint32_t)PARE_TOKEN_VECS * VL);
-    x += (size_t)first * k;
+    const struct pare_token_block tokens = pare_token_block(m, VL, PARE_TOKEN_VECS * VL, block);
+    const uint32_t rows = tokens.count;
+    x += (size_t)tokens.first * k;
     for (uint32_t r0 = 0; r0 < rows; r0 += VL) {
         for (uint32_t c0 = 0; c0 < k; c0 += VL) {
             uint32_t height = PARE_MIN(rows - r0, (uint32_t)VL);
@@ -195,13 +195,13 @@ static void simd_attention(const struct pare_attention *a, uint32_t sample, uint
         uint32_t m = PARE_MIN(PARE_QUERY_BLOCK, tokens - m0);
         for (uint32_t t = 0; t < tokens; t += nr)
             panel_f32(m, dh, q + m0 * width, width, keys + (size_t)t * dh, scores + t, t_padded,
-                      PARE_MIN(nr, tokens - t), true, NULL);
+                      PARE_MIN(nr, tokens - t), true, NULL, (struct ahead){0});
         for (uint32_t i = 0; i < m; i++)
             softmax_row(scores + (size_t)i * t_padded, tokens, a->scale, a->sizes ? logs : NULL);
         for (uint32_t d = 0; d < dv; d += nr)
             panel_f32(m, tokens, scores, t_padded, values + (size_t)d * tokens,
                       a->out + v_start + m0 * v_width + d, v_width, PARE_MIN(nr, dv - d), true,
-                      NULL);
+                      NULL, (struct ahead){0});
     }
 }
 

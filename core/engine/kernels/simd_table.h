@@ -11,7 +11,11 @@ const struct pare_kernels PARE_TABLE = {
     .panel = TILE_VECS * VL,
     .rows = TILE_ROWS,
     .token_block = TOKEN_BLOCK,
+    .sparse_chunk = SPARSE_CHUNK,
+    .sparse_panels = SPARSE_PANELS,
+    .sparse_scratch = SPARSE_SCRATCH,
     .code_size = CODE_SIZE,
+    .k_chunk = K_CHUNK,
     .k_step = K_STEP,
     .product =
         {

@@ -12,7 +12,7 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")
 #define UNROLL_ALL _Pragma("GCC unroll 16")
-#define PARE_TOKEN_VECS 4 /* vectors of tokens in a transposed block */
+#define PARE_TOKEN_VECS 8 /* vectors of tokens in a transposed block */
 
 #if PARE_VEC == 16
 
@@ -144,6 +144,19 @@ INLINE void vi_store_s16(int16_t *p, vi v)
 }
 
 #endif
+
+/* Weights come from beyond the second cache, while a panel is worked off from the first: the tiles
+ * of one panel each fetch a slice of the next. It may lie beyond the end: nothing is read. */
+struct ahead {
+    const char *at;
+    size_t bytes;
+};
+INLINE void fetch_ahead(struct ahead next, uint32_t tile, uint32_t tiles)
+{
+    const size_t slice = (next.bytes / tiles + 63) & ~(size_t)63;
+    for (size_t i = 0; i < slice; i += 64)
+        _mm_prefetch(next.at + tile * slice + i, _MM_HINT_T1);
+}
 
 /* A pair of int16, or 4 or 8 bytes, to every lane. */
 INLINE vi vi_spread4(const void *p)
