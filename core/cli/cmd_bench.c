@@ -73,7 +73,8 @@ static int run(struct pare_cli *cli)
     struct job j = {.cli = cli};
     struct pare_data_spec spec = {.from = pare_cli_option(cli, "data"),
                                   .split = pare_cli_option(cli, "split"),
-                                  .samples = 256};
+                                  .samples = 256,
+                                  .fewer = true};
     struct pare_model *model = NULL;
     struct pare_dataset *data = NULL;
     struct pare_error err = {0};
@@ -87,7 +88,7 @@ static int run(struct pare_cli *cli)
     j.visits = (size_t)visits;
     PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
     if (spec.from)
-        PARE_TRY(pare_dataset_open(&spec, model, &data, &err));
+        PARE_TRY(pare_cli_data(&spec, model, &data, &err));
     pare_flush_denormals();
     if (pare_cli_option(cli, "layers")) {
         PARE_TRY(print_layers(&j, model->graph, &err));

@@ -81,7 +81,7 @@ static int run(struct pare_cli *cli)
     spec.samples = (uint64_t)samples;
     spec.skip = (uint64_t)skip;
     PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
-    PARE_TRY(pare_dataset_open(&spec, model, &data, &err));
+    PARE_TRY(pare_cli_data(&spec, model, &data, &err));
     if (!pare_dataset_has_labels(data)) {
         rc = pare_error_set(&err, PARE_INVALID, "the data has no labels");
         pare_error_hint(&err, "accuracy needs them; `pare predict` does not");

@@ -15,6 +15,7 @@ struct job {
     struct pare_cli *cli;
     const struct pare_pipeline *pipeline;
     const struct pare_run_plan *plan;
+    const char *data_notes;   /* a line each; NULL: none */
     struct pare_store *store; /* NULL: there is no database yet */
     struct pare_rows known;   /* one row per build key in it */
     struct pare_rows history; /* one row: what work took on this host; none without a database */
@@ -251,6 +252,7 @@ static bool print_people(const struct job *j)
     print_samples("confirm", &j->pipeline->confirm);
     for (size_t i = 0; i < j->plan->n_notes; i++)
         printf("note: %s\n", j->plan->notes[i]);
+    pare_cli_notes(j->data_notes, stdout);
     print_estimate(j);
     return fine;
 }
@@ -289,6 +291,8 @@ static bool print_json(const struct job *j)
     }
     for (size_t i = 0; i < j->plan->n_notes; i++)
         json_array_append_new(notes, json_string(j->plan->notes[i]));
+    for (const char *at = j->data_notes; at && *at; at += strcspn(at, "\n") + 1)
+        json_array_append_new(notes, json_stringn(at, strcspn(at, "\n")));
     return pare_cli_json(json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "pipeline",
                                    j->pipeline->name, "variants", variants, "selected", matches,
                                    "notes", notes, "excluded", (json_int_t)j->plan->n_excluded,
@@ -356,7 +360,7 @@ static int run(struct pare_cli *cli)
         pare_run_plan_make(p, &env, &diags, &plan, &err) != PARE_OK) {
         exit = tell_mistakes(cli, &diags, &err);
     } else {
-        struct job j = {.cli = cli, .pipeline = p, .plan = plan};
+        struct job j = {.cli = cli, .pipeline = p, .plan = plan, .data_notes = world.data_notes};
         exit = show(&j);
     }
     pare_run_plan_free(plan);

@@ -16,22 +16,45 @@ struct job {
     uint32_t classes, label; /* label: UINT32_MAX when it is not known */
 };
 
-/* FILE:INDEX splits at the last colon, if a number follows and FILE is there. */
-static bool split_index(const char *text, char **file, uint64_t *index)
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* A file of many samples, of which one has to be named. */
+static bool holds_many(const char *file)
+{
+    return ends_with(file, ".npy") || strstr(pare_path_name(file), "-images") != NULL;
+}
+
+/* FILE:INDEX splits at the last colon; *file is NULL when it is not so written. */
+static int split_index(const char *text, char **file, uint64_t *index, struct pare_error *err)
 {
     const char *colon = strrchr(text, ':');
-    long long n;
-    if (!colon || colon == text || !pare_parse_int(colon + 1, &n) || n < 0)
-        return false;
     struct pare_str s = {0};
-    pare_str_append_n(&s, text, (size_t)(colon - text));
-    *file = pare_str_take(&s);
-    *index = (uint64_t)n;
-    if (*file && pare_file_exists(*file))
-        return true;
-    free(*file);
+    long long n;
     *file = NULL;
-    return false;
+    if (!colon || colon == text)
+        return PARE_OK;
+    pare_str_append_n(&s, text, (size_t)(colon - text));
+    char *name = pare_str_take(&s);
+    if (!name)
+        return pare_error_nomem(err, 0);
+    if (!pare_file_exists(name)) {
+        free(name);
+        return PARE_OK;
+    }
+    if (!pare_parse_int(colon + 1, &n) || n < 0) {
+        int rc = pare_error_set(err, PARE_INVALID, "'%s' is no number of a sample of %s", colon + 1,
+                                name);
+        pare_error_hint(err, "FILE:INDEX counts from 0");
+        free(name);
+        return rc;
+    }
+    *file = name;
+    *index = (uint64_t)n;
+    return PARE_OK;
 }
 
 /* One sample of an .npy file, or of FOLDER/SPLIT-images-idx3-ubyte(.gz). */
@@ -70,10 +93,15 @@ static int read_input(struct job *j, const char *text, struct pare_error *err)
     j->logits = pare_alloc_aligned(j->classes, sizeof *j->logits);
     if (!j->image || !j->logits)
         return pare_error_nomem(err, 0);
-    if (!pare_file_exists(text) && split_index(text, &file, &index))
-        rc = read_sample(j, file, index, err);
-    else
-        rc = pare_image_load(text, j->model, j->image, err);
+    if (pare_file_exists(text) && holds_many(text)) {
+        rc = pare_error_set(err, PARE_INVALID, "%s holds many samples: name one", text);
+        pare_error_hint(err, "FILE:INDEX, as %s:0", text);
+        return rc;
+    }
+    rc = pare_file_exists(text) ? PARE_OK : split_index(text, &file, &index, err);
+    if (rc == PARE_OK)
+        rc = file ? read_sample(j, file, index, err)
+                  : pare_image_load(text, j->model, j->image, err);
     free(file);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "pipeline/run.h"
 
 #include <stdlib.h>
@@ -118,8 +119,10 @@ static int run(struct pare_cli *cli)
     if (pare_pipeline_read(cli->args[0], &env, &diags, &p, &err) != PARE_OK ||
         pare_run_plan_make(p, &env, &diags, &plan, &err) != PARE_OK)
         code = print_diags(&diags, &err);
-    else
+    else {
+        pare_cli_notes(world.data_notes, stderr);
         code = run_pipeline(cli, p, plan, &o, &err);
+    }
     pare_run_plan_free(plan);
     pare_pipeline_free(p);
     pare_diags_free(&diags);

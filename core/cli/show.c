@@ -403,6 +403,21 @@ int pare_cli_refuse_overwrite(const char *path, bool force, struct pare_error *e
 
 /* ---- figures ---- */
 
+int pare_cli_data(const struct pare_data_spec *spec, const struct pare_model *model,
+                  struct pare_dataset **out, struct pare_error *err)
+{
+    int rc = pare_dataset_open(spec, model, out, err);
+    if (rc == PARE_OK)
+        pare_cli_notes(pare_dataset_note(*out), stderr);
+    return rc;
+}
+
+void pare_cli_notes(const char *lines, FILE *to)
+{
+    for (const char *at = lines; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
+        fprintf(to, "note: %.*s\n", (int)strcspn(at, "\n"), at);
+}
+
 bool pare_cli_utf8(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};

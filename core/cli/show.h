@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "db/store.h"
+#include "measure/dataset.h"
 #include "model/model.h"
 #include "pipeline/choose.h"
 
@@ -64,6 +65,13 @@ int pare_cli_model(const struct pare_cli *cli, const char *text, struct pare_mod
  * is not kept. */
 int pare_variant_file(struct pare_store *store, const struct pare_store_ref *ref, char **out,
                       struct pare_error *err);
+
+/* Samples as an option named them; what is worth telling about them goes to stderr. */
+int pare_cli_data(const struct pare_data_spec *spec, const struct pare_model *model,
+                  struct pare_dataset **out, struct pare_error *err);
+
+/* Each line of a text (NULL: none) as a note. */
+void pare_cli_notes(const char *lines, FILE *to);
 
 /* Whether the terminal's character set is UTF-8, by the environment. */
 bool pare_cli_utf8(void);

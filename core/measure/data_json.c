@@ -17,6 +17,7 @@ static const struct member {
     {"labels", 's', offsetof(struct pare_data_spec, labels)},
     {"skip", 'n', offsetof(struct pare_data_spec, skip)},
     {"samples", 'n', offsetof(struct pare_data_spec, samples)},
+    {"fewer", 'b', offsetof(struct pare_data_spec, fewer)},
     {"shuffle", 'b', offsetof(struct pare_data_spec, shuffle)},
     {"seed", 'z', offsetof(struct pare_data_spec, seed)},
 };

@@ -26,7 +26,7 @@ struct pare_dataset {
     bool for_model; /* opened for a model, and so readable */
     struct pare_preprocess preprocess;
     uint32_t model_channels, model_height, model_width;
-    char hash[PARE_HASH_HEX];
+    char hash[PARE_HASH_HEX], note[PARE_DATA_NOTE];
 };
 
 void pare_dataset_close(struct pare_dataset *data)
@@ -137,28 +137,20 @@ out:
     return rc;
 }
 
-/* The model's number for a class: where all folders carry names of the model's labels, that
- * label's, else the folder's place in the alphabet. */
-static int number_classes(struct pare_dataset *d, const struct pare_model *model,
-                          struct pare_error *err)
+static int label_files(struct pare_dataset *d, const struct pare_model *model,
+                       struct pare_error *err)
 {
     const struct pare_image_files *f = &d->files;
     uint32_t *number = pare_alloc(f->n_classes, sizeof *number);
-    bool named = model && model->n_labels > 0;
-    if (!number)
-        return pare_error_nomem(err, (uint64_t)f->n_classes * sizeof *number);
-    for (uint32_t i = 0; i < f->n_classes && named; i++) {
-        uint32_t k = 0;
-        while (k < model->n_labels && strcmp(model->labels[k], f->names[i]) != 0)
-            k++;
-        named = k < model->n_labels;
-        number[i] = k;
-    }
+    int rc;
     d->labels = pare_alloc(f->n, sizeof *d->labels);
-    for (uint32_t i = 0; d->labels && i < f->n; i++)
-        d->labels[i] = named ? number[f->classes[i]] : f->classes[i];
+    rc = number && d->labels ? PARE_OK : pare_error_nomem(err, (uint64_t)f->n * sizeof *d->labels);
+    if (rc == PARE_OK)
+        rc = pare_number_classes(f, model, d->place.images, number, d->note, err);
+    for (uint32_t i = 0; rc == PARE_OK && i < f->n; i++)
+        d->labels[i] = number[f->classes[i]];
     free(number);
-    return d->labels ? PARE_OK : pare_error_nomem(err, (uint64_t)f->n * sizeof *d->labels);
+    return rc;
 }
 
 static int open_place(struct pare_dataset *d, const struct pare_model *model,
@@ -171,7 +163,7 @@ static int open_place(struct pare_dataset *d, const struct pare_model *model,
         if (d->place.labels)
             PARE_TRY(read_labels(d, d->place.labels, err));
         else
-            PARE_TRY(number_classes(d, model, err));
+            PARE_TRY(label_files(d, model, err));
     } else {
         PARE_TRY(pare_array_open(d->place.images, false, &d->images, err));
         PARE_TRY(find_layout(d, d->place.images, err));
@@ -182,18 +174,34 @@ out:
     return rc;
 }
 
+/* More samples are asked for than there are. */
+static int too_few(const struct pare_dataset *d, const struct pare_data_spec *spec, uint64_t left,
+                   struct pare_error *err)
+{
+    const char *split = d->place.split;
+    const uintmax_t skip = spec->skip, samples = spec->samples;
+    if (left == 0 && samples == 1)
+        pare_error_set(err, PARE_INVALID, "there is no sample %ju in %s", skip, split);
+    else if (left == 0)
+        pare_error_set(err, PARE_INVALID, "nothing of %s is left after skipping %ju samples", split,
+                       skip);
+    else if (skip)
+        pare_error_set(err, PARE_INVALID,
+                       "%ju samples of %s are asked for, after skipping %ju only %ju are left",
+                       samples, split, skip, (uintmax_t)left);
+    else
+        pare_error_set(err, PARE_INVALID, "%ju samples of %s are asked for, %ju are there", samples,
+                       split, (uintmax_t)left);
+    pare_error_detail(err, "it has %u, counted from 0", d->total);
+    return PARE_INVALID;
+}
+
 /* Shuffle the split (Fisher and Yates), then leave out and take. */
 static int choose(struct pare_dataset *d, const struct pare_data_spec *spec, struct pare_error *err)
 {
     const uint64_t left = spec->skip < d->total ? d->total - spec->skip : 0;
-    if (left == 0 || spec->samples > left) {
-        pare_error_set(err, PARE_INVALID, "%s: %ju samples are asked for, %ju are there",
-                       d->place.split, (uintmax_t)(spec->samples ? spec->samples : 1),
-                       (uintmax_t)left);
-        pare_error_detail(err, "the split has %u, %ju of them are skipped", d->total,
-                          (uintmax_t)spec->skip);
-        return PARE_INVALID;
-    }
+    if (left == 0 || (spec->samples > left && !spec->fewer))
+        return too_few(d, spec, left, err);
     uint32_t *order = pare_alloc(d->total, sizeof *order);
     if (!order)
         return pare_error_nomem(err, (uint64_t)d->total * sizeof *order);
@@ -208,7 +216,7 @@ static int choose(struct pare_dataset *d, const struct pare_data_spec *spec, str
             order[k] = t;
         }
     }
-    d->n = (uint32_t)(spec->samples ? spec->samples : left);
+    d->n = (uint32_t)(spec->samples ? PARE_MIN(spec->samples, left) : left);
     memmove(order, order + spec->skip, d->n * sizeof *order);
     d->chosen = order;
     return PARE_OK;
@@ -237,15 +245,17 @@ static size_t sample_bytes(const struct pare_dataset *d)
 }
 
 /* What was chosen, in order: the stored bytes and the label. Folders say their class by its name,
- * so that the hash is the same whatever the model calls them. */
+ * so that the hash is the same whatever the model calls them; version 2 is the rule by which names
+ * become classes. */
 static int hash_samples(struct pare_dataset *d, struct pare_error *err)
 {
     struct pare_hash h;
     char text[96];
     int rc = PARE_OK;
-    snprintf(text, sizeof text, "pare data 1 %c%u %ux%ux%u %s %s",
-             d->images.kind ? d->images.kind : '-', d->images.size, d->channels, d->height,
-             d->width, d->planes ? "planes" : "pixels", d->labels ? "labels" : "bare");
+    snprintf(text, sizeof text, "pare data %d %c%u %ux%ux%u %s %s",
+             d->files.n && !d->place.labels ? 2 : 1, d->images.kind ? d->images.kind : '-',
+             d->images.size, d->channels, d->height, d->width, d->planes ? "planes" : "pixels",
+             d->labels ? "labels" : "bare");
     pare_hash_begin(&h);
     pare_hash_text(&h, text);
     for (uint32_t i = 0; i < d->n; i++) {
@@ -339,6 +349,11 @@ const char *pare_dataset_hash(const struct pare_dataset *data)
 const char *pare_dataset_split(const struct pare_dataset *data)
 {
     return data->place.split;
+}
+
+const char *pare_dataset_note(const struct pare_dataset *data)
+{
+    return data->note;
 }
 
 /* ---- reading

@@ -14,7 +14,8 @@ struct pare_data_spec {
     const char *inputs; /* .npy pair */
     const char *labels; /* may be NULL: no labels */
     uint64_t skip;      /* samples left out at the front */
-    uint64_t samples;   /* at most; 0: all */
+    uint64_t samples;   /* so many; 0: all */
+    bool fewer;         /* `samples` at most: fewer do as well */
     bool shuffle;       /* take them in the order of a seeded shuffle of the split */
     uint64_t seed;
 };
@@ -22,7 +23,7 @@ struct pare_data_spec {
 /* Samples of a data set, ready for one model: images as its preprocessing makes them. Reading is
  * thread safe once opened. A split is a sub-folder, else a file prefix, else what dataset.yaml in
  * the folder says. Formats: IDX (plain or gzipped), .npy pairs, a folder of images (JPEG, PNG) per
- * class. */
+ * class, see pare_number_classes() for which class that is. */
 struct pare_dataset;
 
 int pare_dataset_open(const struct pare_data_spec *spec, const struct pare_model *model,
@@ -37,6 +38,10 @@ pare_dataset_classes(const struct pare_dataset *data); /* highest label + 1; 0 w
 const char *pare_dataset_hash(const struct pare_dataset *data);
 /* Name of the split that was taken. */
 const char *pare_dataset_split(const struct pare_dataset *data);
+
+/* What is worth telling about how it was read, "" when nothing is. */
+#define PARE_DATA_NOTE 512
+const char *pare_dataset_note(const struct pare_dataset *data);
 
 /* Read n samples from `first`: images (may be NULL: of no interest) gets n * channels * height *
  * width floats, labels (may be NULL) n. */

@@ -9,7 +9,7 @@ libcore_la_SOURCES += \
 libhost_la_SOURCES += \
 	core/measure/activations.c core/measure/activations.h \
 	core/measure/array.c core/measure/array.h core/measure/npy.c \
-	core/measure/bench.c \
+	core/measure/bench.c core/measure/classes.c \
 	core/measure/data_json.c core/measure/data_json.h \
 	core/measure/dataset.c \
 	core/measure/evaluate.c \

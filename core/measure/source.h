@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "measure/dataset.h"
+#include "model/model.h"
 
 /* Where the samples of a split lie: arrays of images and labels, or a folder of images per class.
  * Zero-initialise; strings are released with pare_place_free(). */
@@ -37,6 +39,15 @@ struct pare_image_files {
  * files are passed over. PARE_INVALID: no images. Released with pare_image_files_free(). */
 int pare_image_files_list(const char *folder, struct pare_image_files *out, struct pare_error *err);
 void pare_image_files_free(struct pare_image_files *files);
+
+/* The model's class of each of the n_classes folders, into `number`:
+ *   1. all are named as labels of the model, in any case and with / space _ and - alike: theirs;
+ *   2. all are whole numbers: these;
+ *   3. none is named as a label: their place in the alphabet, which `note` then tells.
+ * PARE_INVALID: only some are named as labels, or two are the same class. model may be NULL. */
+int pare_number_classes(const struct pare_image_files *files, const struct pare_model *model,
+                        const char *folder, uint32_t *number, char note[PARE_DATA_NOTE],
+                        struct pare_error *err);
 
 /* Whether some sub-folder holds an image. */
 bool pare_has_image_files(const char *folder);

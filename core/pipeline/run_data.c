@@ -2,7 +2,10 @@
 #include "measure/data_json.h"
 #include "pipeline/run_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/str.h"
 
 static struct pare_data_spec spec_of(const struct pare_data *data, uint64_t limit)
 {
@@ -27,6 +30,21 @@ json_t *pare_run_data_json(const struct pare_data *data, uint64_t limit)
     return pare_data_spec_to_json(&spec);
 }
 
+/* One line per data set, whatever number of entries read it. */
+static int add_note(struct pare_world *world, const char *note, struct pare_error *err)
+{
+    struct pare_str s = {0};
+    if (!note[0] || (world->data_notes && strstr(world->data_notes, note)))
+        return PARE_OK;
+    pare_str_printf(&s, "%s%s\n", world->data_notes ? world->data_notes : "", note);
+    char *grown = pare_str_take(&s);
+    if (!grown)
+        return pare_error_nomem(err, 0);
+    free(world->data_notes);
+    world->data_notes = grown;
+    return PARE_OK;
+}
+
 int pare_run_data(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
                   unsigned long long *samples, struct pare_error *err)
 {
@@ -40,6 +58,7 @@ int pare_run_data(void *user, const struct pare_data *data, char hash[PARE_HASH_
         return rc;
     memcpy(hash, pare_dataset_hash(set), PARE_HASH_HEX);
     *samples = pare_dataset_size(set);
+    rc = add_note(world, pare_dataset_note(set), err);
     pare_dataset_close(set);
-    return PARE_OK;
+    return rc;
 }

@@ -71,4 +71,6 @@ struct pare_spec_env pare_world_env(struct pare_world *w)
 void pare_world_free(struct pare_world *w)
 {
     close_model(w);
+    free(w->data_notes);
+    w->data_notes = NULL;
 }

@@ -18,6 +18,7 @@ struct pare_world {
     struct pare_model *model; /* opened when a pipeline names it; the last one */
     char *model_path;
     struct pare_units units; /* all of the model's */
+    char *data_notes;        /* what is worth telling about the data, a line each; NULL: nothing */
 };
 
 /* An environment that looks into `w`, which must stay where it is. Pipelines read with it must not

@@ -77,6 +77,40 @@ is "predict: probabilities fall" ok "$(sed 1d "$tmp/predict" | awk -F, 'NR > 1 &
 fails_with 2 'nothere.jpg' "predict: a missing image" "$pare" predict "$vit" "$tmp/nothere.jpg"
 echo "no image" >"$tmp/broken.png"
 fails_with 2 'broken.png' "predict: a broken image" "$pare" predict "$vit" "$tmp/broken.png"
+fails_with 2 'there is no sample 70000 in test' "predict: a sample that is not there" \
+    "$pare" predict "$vit" "$data/test-images-idx3-ubyte.gz:70000"
+fails_with 2 'holds many samples: name one' "predict: a file of samples without a number" \
+    "$pare" predict "$vit" "$data/test-images-idx3-ubyte.gz"
+fails_with 2 "'-1' is no number of a sample" "predict: a number below 0" \
+    "$pare" predict "$vit" "$data/test-images-idx3-ubyte.gz:-1"
+fails_with 2 'nothing of test is left after skipping 20000' "eval: all is skipped" \
+    "$pare" eval "$vit" --data "$data" --split test --skip 20000
+
+# ---- which class a folder of images is
+boot=$PARE_TOP_SRC/tests/fixtures/images/boot.png
+classes() { # FOLDER CLASS...
+    folder=$1
+    shift
+    for class; do
+        mkdir -p "$folder/$class" && cp "$boot" "$folder/$class"
+    done
+}
+classes "$tmp/named" "ankle boot" T-shirt_top
+classes "$tmp/partly" "Ankle boot" coatt
+classes "$tmp/others" ant bee
+"$pare" eval "$vit" --data "$tmp/named" --format json >"$tmp/eval" 2>"$tmp/err"
+is "folders named as labels, whatever the case" 1 "$(member correct <"$tmp/eval")"
+is "... without a word" "" "$(cat "$tmp/err")"
+fails_with 2 '1 of 2 are not: coatt' "folders of which some are labels" "$pare" eval "$vit" --data "$tmp/partly"
+fails_with 2 "did 'coatt' mean 'Coat'" "... and the nearest" "$pare" eval "$vit" --data "$tmp/partly"
+"$pare" eval "$vit" --data "$tmp/others" >"$tmp/eval" 2>"$tmp/said"
+ok "folders that are no labels: said" grep -q '^note: .*others: .*classes 0 to 1 in alphabetical order' "$tmp/said"
+printf 'pare: 1\nname: x\nmodel: %s\ndata: {evaluate: {from: %s}}\nstages: [{plugin: quantize}]\n' \
+    "$vit" "$tmp/others" >"$tmp/others.yaml"
+"$pare" plan "$tmp/others.yaml" --db "$tmp/none.db" >"$tmp/plan" 2>"$tmp/err"
+ok "... and by plan" grep -q '^note: .*alphabetical order, ant first' "$tmp/plan"
+"$pare" bench "$vit" --data "$tmp/others" --visits 6 --format json >"$tmp/bench" 2>"$tmp/err"
+result $? "bench: on the few samples that there are"
 "$pare" bench "$tmp/m" --visits 6 --format json >"$tmp/bench" 2>"$tmp/err"
 result $? "bench --format json"
 awk "BEGIN { lo = $(member latency_ms_lo <"$tmp/bench"); x = $(member latency_ms <"$tmp/bench"); hi = $(member latency_ms_hi <"$tmp/bench"); exit !(0 < lo && lo <= x && x <= hi) }"

@@ -11,6 +11,7 @@
 #include "measure/data_json.h"
 #include "measure/image.h"
 #include "measure/measure.h"
+#include "measure/source.h"
 #include "tests/unit/fashion_logits.h"
 
 /* All test images take minutes with sanitizers; there the first ones must do. */
@@ -645,11 +646,21 @@ START_TEST(chooses_samples)
     pare_dataset_close(part);
 
     spec = (struct pare_data_spec){.from = folder, .samples = 5};
-    ck_refused(&spec, &m, PARE_INVALID, "5 samples are asked for, 4 are there");
+    ck_refused(&spec, &m, PARE_INVALID, "5 samples of a are asked for, 4 are there");
+    spec.fewer = true;
+    part = open_data(&spec, &m);
+    ck_assert_uint_eq(pare_dataset_size(part), 4);
+    pare_dataset_close(part);
+    spec = (struct pare_data_spec){.from = folder, .split = "a", .samples = 3, .skip = 2};
+    ck_refused(&spec, &m, PARE_INVALID, "after skipping 2 only 2 are left");
+    spec.skip = 4;
+    ck_refused(&spec, &m, PARE_INVALID, "nothing of a is left after skipping 4 samples");
+    spec.samples = 1;
+    ck_refused(&spec, &m, PARE_INVALID, "there is no sample 4 in a");
     spec = (struct pare_data_spec){.from = folder, .skip = 4};
-    ck_refused(&spec, &m, PARE_INVALID, "0 are there");
+    ck_refused(&spec, &m, PARE_INVALID, "nothing of a is left");
     spec = (struct pare_data_spec){.from = folder, .skip = UINT64_MAX, .samples = UINT64_MAX};
-    ck_refused(&spec, &m, PARE_INVALID, "0 are there");
+    ck_refused(&spec, &m, PARE_INVALID, "nothing of a is left");
     spec = (struct pare_data_spec){.from = folder};
     ck_refused(&spec, &small, PARE_INVALID, "label 2 is out of range");
     ck_assert_ptr_nonnull(strstr(err.detail, "2 classes"));
@@ -772,7 +783,9 @@ START_TEST(image_folders)
      */
     m.n_labels = 2;
     m.labels = (char **)(uintptr_t)names;
+    ck_assert_ptr_nonnull(strstr(pare_dataset_note(d), "classes 0 to 1 in alphabetical order"));
     renamed = open_data(&spec, &m);
+    ck_assert_str_eq(pare_dataset_note(renamed), "");
     ck_assert_ok(pare_dataset_read(renamed, 0, 3, out, labels, &err), err);
     ck_assert(labels[0] == 1 && labels[1] == 0 && labels[2] == 0);
     ck_assert_str_eq(pare_dataset_hash(d), pare_dataset_hash(renamed));
@@ -794,6 +807,46 @@ START_TEST(image_folders)
     pare_dataset_close(d);
     free(out);
     pare_graph_free(m.graph);
+}
+END_TEST
+
+/* Which class a folder is, by its name and the model's labels. */
+START_TEST(classes_of_folders)
+{
+    static const char *const labels[] = {"T-shirt/top", "Coat", "Ankle boot", "coats"};
+    static const struct {
+        const char *names[4];
+        uint32_t n, want[4];
+        const char *note, *error, *detail, *hint; /* parts of; NULL: there is none */
+    } cases[] = {
+        {{"Ankle boot", "Coat", "T-shirt_top"}, 3, {2, 1, 0}, NULL, NULL, NULL, NULL},
+        {{"T-SHIRT-TOP", "ankle_boot", "coat"}, 3, {0, 2, 1}, NULL, NULL, NULL, NULL},
+        {{"00", "10", "2"}, 3, {0, 10, 2}, NULL, NULL, NULL, NULL},
+        {{"ant", "bee"}, 2, {0, 1}, "alphabetical order, ant first", NULL, NULL, NULL},
+        {{"Coat", "Cota", "ant"}, 3, {0}, NULL, "some not", "2 of 3 are not: Cota, ant", "'Coat'"},
+        {{"3", "Coat"}, 2, {0}, NULL, "some not", "1 of 2 are not: 3", "id2label"},
+        {{"Coat", "coat"}, 2, {0}, NULL, "the folders Coat and coat are both class 1", "", ""},
+        {{"1", "2", "01"}, 3, {0}, NULL, "the folders 1 and 01 are both class 1", "", ""},
+    };
+    struct pare_model m = {.labels = (char **)(uintptr_t)labels, .n_labels = 4};
+    for (size_t i = 0; i < PARE_COUNT(cases); i++) {
+        struct pare_image_files f = {.names = (const char **)(uintptr_t)cases[i].names,
+                                     .n_classes = cases[i].n};
+        uint32_t number[4];
+        char note[PARE_DATA_NOTE];
+        int rc = pare_number_classes(&f, &m, "set", number, note, &err);
+        if (cases[i].error) {
+            ck_assert_int_eq(rc, PARE_INVALID);
+            ck_assert_msg(strstr(err.what, cases[i].error) && strstr(err.detail, cases[i].detail) &&
+                              strstr(err.hint, cases[i].hint),
+                          "%zu: %s; %s; %s", i, err.what, err.detail, err.hint);
+            continue;
+        }
+        ck_assert_ok(rc, err);
+        ck_assert_msg(cases[i].note ? strstr(note, cases[i].note) != NULL : !note[0], "%s", note);
+        ck_assert_msg(memcmp(number, cases[i].want, f.n_classes * sizeof *number) == 0, "case %zu",
+                      i);
+    }
 }
 END_TEST
 
@@ -1045,6 +1098,7 @@ int main(void)
     tcase_add_test(tc, counts_differ);
     tcase_add_test(tc, splits);
     tcase_add_test(tc, image_folders);
+    tcase_add_test(tc, classes_of_folders);
     tcase_add_test(tc, without_labels);
     tc = pare_test_case(s, "measure");
     tcase_set_timeout(tc, 300); /* all test images */
