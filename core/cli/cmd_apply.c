@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "pipeline/child.h"
 #include "pipeline/run.h"
 #include "pipeline/run_parts.h"
@@ -17,6 +18,9 @@
 
 enum { SET_MAX = 64 };
 
+/* What KEY=VALUE sets in the pipeline that is written here. */
+#define SET_PREFIX "stages.apply.with."
+
 static const struct pare_option options[] = {
     {"output", 'o', "OUT", "a folder, or a .safetensors file: the compressed model (required)"},
     {"data", 'd', "FOLDER", "calibration data, for what needs it"},
@@ -24,6 +28,7 @@ static const struct pare_option options[] = {
     {"samples", 'n', "N", "calibration samples at most (256)"},
     {"on", 0, "SELECTOR", "units to change (default: what the plugin says)"},
     {"except", 0, "SELECTOR", "units to leave alone"},
+    {"force", 'f', NULL, "replace what is there"},
     {"in-process", 0, NULL, "no worker process: for a debugger"},
 };
 
@@ -76,7 +81,13 @@ static int collect_sets(struct pare_cli *cli, const char **sets, struct pare_poo
     for (int i = 2; i < cli->n_args; i++) {
         if (!strchr(cli->args[i], '=') || n + 1 >= SET_MAX)
             return pare_cli_usage(cli, "'%s' is not KEY=VALUE", cli->args[i]);
-        sets[n] = pare_pool_printf(pool, "stages.apply.with.%s", cli->args[i]);
+        size_t key = strcspn(cli->args[i], "=") + 1;
+        for (int k = 2; k < i; k++) {
+            if (strncmp(cli->args[k], cli->args[i], key) == 0)
+                return pare_cli_usage(cli, "'%s' and '%s' set the same", cli->args[k],
+                                      cli->args[i]);
+        }
+        sets[n] = pare_pool_printf(pool, SET_PREFIX "%s", cli->args[i]);
         if (!sets[n++])
             return PARE_EXIT_FAILED;
     }
@@ -128,7 +139,7 @@ static int in_worker(struct pare_cli *cli, json_t *job, json_t **answer, struct 
 }
 
 /* Where the model file goes; a folder is made. */
-static int output_file(const char *out, char **file, struct pare_error *err)
+static int output_file(const char *out, bool force, char **file, struct pare_error *err)
 {
     size_t n = strlen(out);
     char *folder;
@@ -140,7 +151,9 @@ static int output_file(const char *out, char **file, struct pare_error *err)
         *file = pare_path_join(out, "model.safetensors");
         folder = pare_strdup(out);
     }
-    rc = *file && folder ? pare_make_folders(folder, err) : pare_error_nomem(err, 0);
+    rc = *file && folder ? pare_cli_refuse_overwrite(*file, force, err) : pare_error_nomem(err, 0);
+    if (rc == PARE_OK)
+        rc = pare_make_folders(folder, err);
     free(folder);
     return rc;
 }
@@ -161,6 +174,21 @@ static void print_result(const struct pare_model *before, const json_t *answer, 
     printf("model %s\n", file);
 }
 
+/* Each mistake with what was typed there; the pipeline that was written here has no places. */
+static int print_mistakes(const struct pare_diags *diags, const struct pare_error *err)
+{
+    if (!diags->n)
+        return pare_cli_fail(err);
+    for (size_t i = 0; i < diags->n; i++) {
+        const struct pare_diag *d = &diags->items[i];
+        const char *set = pare_diags_set(diags, d->at);
+        fprintf(stderr, "pare: %s%s%s\n", set ? set : "", set ? ": " : "", d->what);
+        if (d->hint)
+            fprintf(stderr, "  hint: %s\n", d->hint);
+    }
+    return PARE_EXIT_USAGE;
+}
+
 static int build(struct pare_cli *cli, const struct pare_pipeline *p,
                  const struct pare_run_plan *plan, const struct pare_model *before, const char *out,
                  struct pare_error *err)
@@ -169,7 +197,7 @@ static int build(struct pare_cli *cli, const struct pare_pipeline *p,
     json_t *answer = NULL;
     char *file = NULL;
     int rc;
-    PARE_TRY(output_file(out, &file, err));
+    PARE_TRY(output_file(out, pare_cli_option(cli, "force") != NULL, &file, err));
     json_t *job = json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:s, s:{s:s, s:s, s:s}}", "type", "build", "model",
         p->model, "baseline", p->model, "steps", pare_steps_to_json(v->steps, v->n_steps, &p->used),
@@ -193,7 +221,7 @@ static int run(struct pare_cli *cli)
 {
     const char *sets[SET_MAX], *out = pare_cli_option(cli, "output");
     struct pare_world world = {.data = pare_run_data, .data_user = &world, .sets = sets};
-    struct pare_diags diags = {0};
+    struct pare_diags diags = {.sets_hidden = strlen(SET_PREFIX)};
     struct pare_pipeline *p = NULL;
     struct pare_run_plan *plan = NULL;
     struct pare_error err = {0};
@@ -213,16 +241,11 @@ static int run(struct pare_cli *cli)
     if (!text || pare_catalog_new(&world.catalog, &err) != PARE_OK)
         goto out;
     struct pare_spec_env env = pare_world_env(&world);
+    env.calibrate_hint = "name them with --data FOLDER and --split NAME";
     if (pare_pipeline_parse("command line", text, strlen(text), &env, &diags, &p, &err) !=
             PARE_OK ||
         pare_run_plan_make(p, &env, &diags, &plan, &err) != PARE_OK) {
-        code = pare_cli_fail(&err);
-        for (size_t i = 0; i < diags.n; i++) {
-            if (i > 0)
-                fprintf(stderr, "  %s\n", diags.items[i].what);
-            if (diags.items[i].hint)
-                fprintf(stderr, "  hint: %s\n", diags.items[i].hint);
-        }
+        code = print_mistakes(&diags, &err);
     } else if (plan->n_variants > 2) {
         code = pare_cli_usage(cli, "these settings stand for %zu models; give one value each",
                               plan->n_variants - 1);
@@ -245,7 +268,8 @@ const struct pare_command pare_command_apply = {
     .name = "apply",
     .summary = "Apply one compression to one model, without pipeline or database",
     .arguments = "MODEL PLUGIN [KEY=VALUE]... -o OUT",
-    .about = "The result is Pare's own format, which every command takes as MODEL.\n\n"
+    .about = "The result is Pare's own format, which every command takes as MODEL. A model that is "
+             "there\nalready is not touched without --force.\n\n"
              "examples:\n"
              "  pare apply share/models/fashion-vit quantize bits=8 activations=int8 -o out/\n"
              "  pare apply share/models/fashion-vit prune pattern=2:4 --data "

@@ -47,7 +47,8 @@ void pare_diag_add(struct pare_diags *d, struct pare_mark at, struct pare_mark e
         return;
     for (size_t i = 0; i < d->n; i++) {
         const struct pare_diag *old = &d->items[i];
-        if (old->at.line == at.line && old->at.column == at.column && !strcmp(old->what, what))
+        if (old->at.set == at.set && old->at.line == at.line && old->at.column == at.column &&
+            !strcmp(old->what, what))
             return;
     }
     if (d->n == PARE_DIAG_MAX) {
@@ -81,6 +82,8 @@ void pare_diag_note(struct pare_diags *d, struct pare_mark at, const char *fmt, 
 
 static bool before(const struct pare_diag *a, const struct pare_diag *b)
 {
+    if (a->at.set != b->at.set)
+        return a->at.set < b->at.set;
     return a->at.line != b->at.line ? a->at.line < b->at.line : a->at.column < b->at.column;
 }
 
@@ -96,6 +99,22 @@ void pare_diags_sort(struct pare_diags *d)
     d->last_kept = false;
 }
 
+const char *pare_diags_set(const struct pare_diags *d, struct pare_mark at)
+{
+    return at.set ? d->sets[at.set - 1] + d->sets_hidden : NULL;
+}
+
+static void place(struct pare_str *s, const struct pare_diags *d, struct pare_mark at)
+{
+    if (at.set) {
+        pare_str_printf(s, "%s%s", d->sets_hidden ? "" : "--set ", pare_diags_set(d, at));
+        return;
+    }
+    pare_str_append(s, d->path ? d->path : "?");
+    if (at.line)
+        pare_str_printf(s, ":%u:%u", at.line, at.column);
+}
+
 int pare_diags_status(const struct pare_diags *d, struct pare_error *err)
 {
     if (d->nomem)
@@ -103,8 +122,10 @@ int pare_diags_status(const struct pare_diags *d, struct pare_error *err)
     if (d->n == 0)
         return PARE_OK;
     const struct pare_diag *first = &d->items[0];
-    pare_error_set(err, PARE_INVALID, "%s:%u:%u: %s", d->path ? d->path : "?", first->at.line,
-                   first->at.column, first->what);
+    struct pare_str where = {0};
+    place(&where, d, first->at);
+    pare_error_set(err, PARE_INVALID, "%s: %s", where.data ? where.data : "?", first->what);
+    pare_str_free(&where);
     if (first->hint)
         pare_error_hint(err, "%s", first->hint);
     if (d->n + d->dropped > 1)
@@ -126,9 +147,14 @@ static size_t char_bytes(const char *p, const char *end)
 static void quote(struct pare_str *s, const struct pare_diags *d, struct pare_mark at,
                   struct pare_mark end)
 {
-    const char *p = d->text, *stop = d->text + d->size;
-    if (!d->text || at.line == 0)
+    const char *set = pare_diags_set(d, at), *p = set ? set : d->text;
+    const char *stop = p ? p + (set ? strlen(set) : d->size) : NULL;
+    if (!p || at.line == 0)
         return;
+    if (set && at.line == 1) { /* what nobody typed is not shown */
+        at.column -= (unsigned)d->sets_hidden;
+        end.column -= end.line == 1 ? (unsigned)d->sets_hidden : 0;
+    }
     for (unsigned line = 1; line < at.line; line++) {
         p = memchr(p, '\n', (size_t)(stop - p));
         if (!p)
@@ -137,7 +163,10 @@ static void quote(struct pare_str *s, const struct pare_diags *d, struct pare_ma
     }
     unsigned first = at.column > SHOWN_WIDTH / 2 ? at.column - SHOWN_WIDTH / 4 : 1;
     unsigned column = 1;
-    pare_str_printf(s, "%5u | ", at.line);
+    if (set)
+        pare_str_append(s, "      | ");
+    else
+        pare_str_printf(s, "%5u | ", at.line);
     for (; p < stop && *p != '\n' && *p != '\r' && column < first + SHOWN_WIDTH; column++) {
         size_t n = char_bytes(p, stop);
         if (column >= first) {
@@ -158,13 +187,6 @@ static void quote(struct pare_str *s, const struct pare_diags *d, struct pare_ma
     pare_str_append(s, "\n");
 }
 
-static void place(struct pare_str *s, const struct pare_diags *d, struct pare_mark at)
-{
-    pare_str_append(s, d->path ? d->path : "?");
-    if (at.line)
-        pare_str_printf(s, ":%u:%u", at.line, at.column);
-}
-
 char *pare_diags_text(const struct pare_diags *d)
 {
     struct pare_str s = {0};
@@ -178,7 +200,7 @@ char *pare_diags_text(const struct pare_diags *d)
             pare_str_printf(&s, ": note: %s\n", item->note);
         }
         if (item->hint)
-            pare_str_printf(&s, "%s\n", item->hint);
+            pare_str_printf(&s, "hint: %s\n", item->hint);
     }
     if (d->dropped)
         pare_str_printf(&s, "%s: %zu more errors are not shown\n", d->path, d->dropped);
@@ -190,11 +212,18 @@ json_t *pare_diags_json(const struct pare_diags *d)
     json_t *list = json_array();
     for (size_t i = 0; list && i < d->n; i++) {
         const struct pare_diag *item = &d->items[i];
+        struct pare_str file = {0};
+        if (item->at.set)
+            place(&file, d, item->at);
         json_t *entry =
-            json_pack("{s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s?}", "file", d->path ? d->path : "",
+            json_pack("{s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s?}", "file",
+                      file.data ? file.data
+                      : d->path ? d->path
+                                : "",
                       "line", (int)item->at.line, "column", (int)item->at.column, "end_line",
                       (int)item->end.line, "end_column", (int)item->end.column, "severity", "error",
                       "message", item->what, "hint", item->hint);
+        pare_str_free(&file);
         if (!entry || json_array_append_new(list, entry) != 0) {
             json_decref(list);
             return NULL;

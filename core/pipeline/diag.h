@@ -10,6 +10,7 @@
 /* A place in a text file: line and column from 1, columns count characters. Line 0: no place. */
 struct pare_mark {
     unsigned line, column;
+    unsigned set; /* in the setting of this number, from 1, of the command line; 0: in the file */
 };
 
 /* One mistake in a file: what is wrong, from `at` to before `end`, and what to do about it. */
@@ -29,6 +30,8 @@ struct pare_diags {
     const char *path; /* as it is shown */
     const char *text; /* the file, for quoting lines; may be NULL */
     size_t size;
+    const char *const *sets; /* settings KEY=VALUE that marks refer to; the caller's */
+    size_t sets_hidden;      /* bytes at the front of each that nobody typed */
     struct pare_diag items[PARE_DIAG_MAX];
     size_t n;
     size_t dropped; /* beyond PARE_DIAG_MAX */
@@ -49,6 +52,9 @@ void pare_diag_add(struct pare_diags *d, struct pare_mark at, struct pare_mark e
 void pare_diag_hint(struct pare_diags *d, const char *fmt, ...) PARE_PRINTF(2, 3);
 void pare_diag_note(struct pare_diags *d, struct pare_mark at, const char *fmt, ...)
     PARE_PRINTF(3, 4);
+
+/* A setting as it was typed, or NULL when the mark is in the file. */
+const char *pare_diags_set(const struct pare_diags *d, struct pare_mark at);
 
 /* Put the mistakes in the order of their places. */
 void pare_diags_sort(struct pare_diags *d);

@@ -276,6 +276,8 @@ static void read_samples(struct pare_reader *r, const struct pare_yaml *node, co
         pare_yaml_error(r->check.diags, node, "`%s` lacks `from`", where);
     if (!from || r->check.diags->n + r->check.diags->dropped != before)
         return;
+    if (!r->p->model_hash[0]) /* said already; what fits a model cannot be told without one */
+        return;
     int rc = r->check.env->data(r->check.env->user, data, data->hash, &data->n_samples, &err);
     if (rc == PARE_NOMEM) {
         r->check.diags->nomem = true;
@@ -472,8 +474,9 @@ int pare_pipeline_parse(const char *path, const char *text, size_t size,
             pare_error_nomem(err, 0);
         goto out;
     }
-    for (const char *const *set = env->sets; set && *set; set++)
-        PARE_TRY(pare_yaml_set(&p->tree, *set, err));
+    diags->sets = env->sets;
+    for (size_t i = 0; env->sets && env->sets[i]; i++)
+        PARE_TRY(pare_yaml_set(&p->tree, diags, i + 1, err));
     p->path = pare_read_strdup(&r, path);
     p->folder = pare_read_strdup(&r, folder);
     p->name = default_name(&r, path);

@@ -199,7 +199,10 @@ static void check_needs(struct pare_reader *r, const struct stage_text *s)
     if (!who || pare_yaml_get(pare_yaml_get(r->p->tree.root, "data"), "calibrate"))
         return;
     pare_yaml_error(r->check.diags, s->plugin, "plugin '%s' needs calibration data", who);
-    pare_diag_hint(r->check.diags, "add data: {calibrate: {from: ..., split: ..., samples: 256}}");
+    pare_diag_hint(r->check.diags, "%s",
+                   r->check.env->calibrate_hint
+                       ? r->check.env->calibrate_hint
+                       : "add data: {calibrate: {from: ..., split: ..., samples: 256}}");
 }
 
 /* ---- stages and groups ---- */

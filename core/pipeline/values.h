@@ -36,6 +36,9 @@ struct pare_spec_env {
 
     /* NULL-terminated settings KEY=VALUE that change what the file says, or NULL. */
     const char *const *sets;
+
+    /* What to do where calibration data are needed; NULL: add them to the file. */
+    const char *calibrate_hint;
 };
 
 /* The plugins that a pipeline uses, each once. */

@@ -25,7 +25,7 @@ struct reader {
 
 static struct pare_mark mark(yaml_mark_t m)
 {
-    return (struct pare_mark){(unsigned)m.line + 1, (unsigned)m.column + 1};
+    return (struct pare_mark){(unsigned)m.line + 1, (unsigned)m.column + 1, 0};
 }
 
 /* Length of the UTF-8 sequence at `p`, 0 when it is none (also overlong forms and surrogates). */
@@ -59,9 +59,9 @@ static size_t utf8_length(const unsigned char *p, size_t left)
 static bool check_characters(struct pare_diags *diags, const char *text, size_t size)
 {
     const unsigned char *p = (const unsigned char *)text;
-    struct pare_mark at = {1, 1};
+    struct pare_mark at = {1, 1, 0};
     for (size_t i = 0; i < size;) {
-        struct pare_mark end = {at.line, at.column + 1};
+        struct pare_mark end = {at.line, at.column + 1, 0};
         size_t n = utf8_length(p + i, size - i);
         if (n == 0) {
             pare_diag_add(diags, at, end, "byte 0x%02x is not UTF-8 text", p[i]);
@@ -73,7 +73,7 @@ static bool check_characters(struct pare_diags *diags, const char *text, size_t 
             return false;
         }
         if (p[i] == '\n')
-            at = (struct pare_mark){at.line + 1, 1};
+            at = (struct pare_mark){at.line + 1, 1, 0};
         else if (i > 0 || n != 3 || memcmp(p, "\xEF\xBB\xBF", 3) != 0)
             at.column++;
         i += n;
@@ -145,7 +145,7 @@ static bool next_event(struct reader *r, yaml_event_t *event)
         return false;
     }
     struct pare_mark at = mark(p->error == YAML_READER_ERROR ? p->mark : p->problem_mark);
-    struct pare_mark end = {at.line, at.column + 1};
+    struct pare_mark end = {at.line, at.column + 1, 0};
     pare_diag_add(r->diags, at, end, "%s%s%s", p->problem ? p->problem : "not YAML",
                   p->context ? " " : "", p->context ? p->context : "");
     if (p->context && p->context_mark.line + 1 != at.line)
@@ -379,7 +379,7 @@ static const struct pare_yaml *read_document(struct reader *r)
         yaml_event_delete(&event);
     }
     if (!root && r->diags->n == 0 && !r->nomem)
-        pare_diag_add(r->diags, (struct pare_mark){1, 1}, (struct pare_mark){1, 1},
+        pare_diag_add(r->diags, (struct pare_mark){1, 1, 0}, (struct pare_mark){1, 1, 0},
                       "the file is empty");
     return root;
 }
@@ -391,7 +391,7 @@ int pare_yaml_parse(const char *path, const char *text, size_t size, struct pare
     *out = (struct pare_yaml_tree){0};
     pare_diags_source(diags, path, size > PARE_YAML_MAX_BYTES ? NULL : text, size);
     if (size > PARE_YAML_MAX_BYTES) {
-        pare_diag_add(diags, (struct pare_mark){1, 1}, (struct pare_mark){1, 1},
+        pare_diag_add(diags, (struct pare_mark){1, 1, 0}, (struct pare_mark){1, 1, 0},
                       "too large: %zu bytes, at most %u", size, PARE_YAML_MAX_BYTES);
         return PARE_INVALID;
     }

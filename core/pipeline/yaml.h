@@ -49,9 +49,12 @@ int pare_yaml_parse(const char *path, const char *text, size_t size, struct pare
                     struct pare_yaml_tree *out);
 void pare_yaml_free(struct pare_yaml_tree *tree);
 
-/* Put a value at a place: "data.evaluate.samples=400"; parts of the key are keys of maps (made when
- * they are not there) and ids or numbers of list elements, the value is YAML. */
-int pare_yaml_set(struct pare_yaml_tree *tree, const char *setting, struct pare_error *err);
+/* Put a value at a place, by the setting of that number, from 1, in given->sets:
+ * "data.evaluate.samples=400"; parts of the key are keys of maps (made when they are not there) and
+ * ids or numbers of list elements, the value is YAML. What is put there carries marks into the
+ * setting. */
+int pare_yaml_set(struct pare_yaml_tree *tree, const struct pare_diags *given, size_t number,
+                  struct pare_error *err);
 
 /* The value (or the key's node) under a key of a map; NULL: not there, or no map. */
 const struct pare_yaml *pare_yaml_get(const struct pare_yaml *map, const char *key);

@@ -8,6 +8,9 @@
 struct setter {
     struct pare_yaml_tree *tree;
     const char *what; /* the whole KEY=VALUE, for messages */
+    const char *dash; /* how it is called there */
+    const char *key;  /* the whole key */
+    unsigned number;  /* of the setting, from 1 */
     const struct pare_yaml *value;
     struct pare_error *err;
 };
@@ -35,6 +38,30 @@ static size_t map_at(const struct pare_yaml *map, const char *key)
     return SIZE_MAX;
 }
 
+/* From `at` on, so many bytes, in the key of the setting. */
+static struct pare_mark mark_in(const struct setter *s, const char *at)
+{
+    return (struct pare_mark){1, (unsigned)(at - s->key) + 1, s->number};
+}
+
+/* Places within the value, which was read by itself, become places within the setting. A node that
+ * several aliases share is met again: it is done then. */
+static void move_marks(struct pare_yaml *node, unsigned number, unsigned columns)
+{
+    if (node->at.set)
+        return;
+    struct pare_mark *const marks[] = {&node->at, &node->end};
+    for (size_t i = 0; i < PARE_COUNT(marks); i++) {
+        marks[i]->column += marks[i]->line == 1 ? columns : 0;
+        marks[i]->set = number;
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        move_marks((struct pare_yaml *)(uintptr_t)node->items[i], number, columns);
+        if (node->keys)
+            move_marks((struct pare_yaml *)(uintptr_t)node->keys[i], number, columns);
+    }
+}
+
 /* A copy of a collection with room for one more entry. */
 static struct pare_yaml *widened(struct setter *s, const struct pare_yaml *node)
 {
@@ -60,11 +87,11 @@ static const struct pare_yaml *set_in(struct setter *s, const struct pare_yaml *
     char part[64];
     size_t n = strcspn(key, ".");
     const struct pare_yaml empty = {
-        .kind = PARE_YAML_MAP, .at = s->tree->root->at, .end = s->tree->root->at};
+        .kind = PARE_YAML_MAP, .at = mark_in(s, key), .end = mark_in(s, key + n)};
     if (!key[0])
         return s->value;
     if (n == 0 || n >= sizeof part) {
-        pare_error_set(s->err, PARE_INVALID, "--set %s: no such key", s->what);
+        pare_error_set(s->err, PARE_INVALID, "%s%s: no such key", s->dash, s->what);
         return NULL;
     }
     memcpy(part, key, n);
@@ -76,7 +103,7 @@ static const struct pare_yaml *set_in(struct setter *s, const struct pare_yaml *
                 : node->kind == PARE_YAML_MAP ? map_at(node, part)
                                               : SIZE_MAX;
     if ((list && at == SIZE_MAX) || (!list && node->kind != PARE_YAML_MAP)) {
-        pare_error_set(s->err, PARE_NOT_FOUND, "--set %s: there is no '%s'", s->what, part);
+        pare_error_set(s->err, PARE_NOT_FOUND, "%s%s: there is no '%s'", s->dash, s->what, part);
         pare_error_hint(s->err,
                         "parts of the key are keys of maps, and ids or numbers of list elements");
         return NULL;
@@ -91,8 +118,10 @@ static const struct pare_yaml *set_in(struct setter *s, const struct pare_yaml *
         char *text = pare_pool_strdup(&s->tree->pool, part);
         if (!name || !text)
             return NULL;
-        *name = (struct pare_yaml){
-            .kind = PARE_YAML_TEXT, .at = node->at, .end = node->at, .text = text};
+        *name = (struct pare_yaml){.kind = PARE_YAML_TEXT,
+                                   .at = mark_in(s, key),
+                                   .end = mark_in(s, key + n),
+                                   .text = text};
         at = copy->n++;
         copy->keys[at] = name;
     }
@@ -100,28 +129,36 @@ static const struct pare_yaml *set_in(struct setter *s, const struct pare_yaml *
     return copy;
 }
 
-int pare_yaml_set(struct pare_yaml_tree *tree, const char *setting, struct pare_error *err)
+int pare_yaml_set(struct pare_yaml_tree *tree, const struct pare_diags *given, size_t number,
+                  struct pare_error *err)
 {
-    const char *equals = strchr(setting, '=');
+    const char *setting = given->sets[number - 1], *equals = strchr(setting, '=');
     struct pare_yaml_tree value = {0};
     struct pare_diags diags = {0};
-    struct setter s = {.tree = tree, .what = setting, .err = err};
+    struct setter s = {.tree = tree,
+                       .what = setting + given->sets_hidden,
+                       .dash = given->sets_hidden ? "" : "--set ",
+                       .number = (unsigned)number,
+                       .err = err};
     int rc;
     if (!equals || equals == setting)
-        return pare_error_set(err, PARE_INVALID, "--set %s is not KEY=VALUE", setting);
+        return pare_error_set(err, PARE_INVALID, "%s%s is not KEY=VALUE", s.dash, s.what);
     err->what[0] = '\0';
     char *key = pare_pool_strndup(&tree->pool, setting, (size_t)(equals - setting));
     rc =
         key ? pare_yaml_parse("--set", equals + 1, strlen(equals + 1), &diags, &value) : PARE_NOMEM;
     if (rc == PARE_OK && diags.n == 0) {
         s.value = value.root;
+        s.key = key;
+        move_marks((struct pare_yaml *)(uintptr_t)value.root, s.number,
+                   (unsigned)(equals + 1 - setting));
         const struct pare_yaml *root = set_in(&s, tree->root, key);
         if (root)
             tree->root = root;
         else
             rc = err->what[0] ? err->status : pare_error_nomem(err, 0);
     } else if (rc != PARE_NOMEM) {
-        rc = pare_error_set(err, PARE_INVALID, "--set %s: the value is no YAML", setting);
+        rc = pare_error_set(err, PARE_INVALID, "%s%s: the value is no YAML", s.dash, s.what);
         if (diags.n)
             pare_error_detail(err, "%s", diags.items[0].what);
     } else {

@@ -117,7 +117,23 @@ awk "BEGIN { lo = $(member latency_ms_lo <"$tmp/bench"); x = $(member latency_ms
 result $? "bench: an interval around the median"
 is "bench --layers: a row per operation" "$("$pare" bench "$tmp/m" --layers --format csv | cut -d, -f1 | grep -c '^layer.0')" 12
 
+# ---- apply
+fails_with 2 "^pare: bits=99: " "apply: a value out of range, as typed" \
+    "$pare" apply "$vit" quantize bits=99 -o "$tmp/applied"
+is "... said once, hint and all" 1 "$("$pare" apply "$vit" quantize bist=9 -o "$tmp/applied" 2>&1 | grep -c hint)"
+fails_with 2 "'bits=8' and 'bits=4' set the same" "apply: a parameter twice" \
+    "$pare" apply "$vit" quantize bits=8 bits=4 -o "$tmp/applied"
+fails_with 2 "hint: name them with --data FOLDER and --split NAME" "apply: calibration data are missing" \
+    "$pare" apply "$vit" prune criterion=wanda -o "$tmp/applied"
+[ ! -e "$tmp/applied" ]
+result $? "... leaves nothing"
+ok "apply" "$pare" apply "$vit" quantize bits=8 -o "$tmp/applied"
+fails_with 2 'is there already' "apply: does not overwrite" "$pare" apply "$vit" quantize bits=4 -o "$tmp/applied"
+ok "apply --force" "$pare" apply "$vit" quantize bits=4 -o "$tmp/applied" --force
+
 # ---- pipelines
+fails_with 2 '^--set data.evaluate.samples=abc: error' "plan --set: a mistake is blamed on what was typed" \
+    "$pare" plan "$PARE_TOP_SRC/pipelines/first.yaml" -s data.evaluate.samples=abc
 "$pare" init "$vit" "$data" >"$tmp/new.yaml" 2>"$tmp/err"
 result $? "init"
 "$pare" plan "$tmp/new.yaml" --db "$tmp/none.db" >"$tmp/plan" 2>"$tmp/err"

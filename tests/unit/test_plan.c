@@ -106,6 +106,78 @@ static void check_mistakes(const char *head, const struct mistake *cases, size_t
     }
 }
 
+/* What --set brings in is blamed on what was typed, not on a line of the file. */
+START_TEST(mistakes_in_settings)
+{
+    static const struct {
+        const char *set, *want;
+        size_t hidden;
+    } cases[] = {
+        {"data.evaluate.samples=abc",
+         "--set data.evaluate.samples=abc: error: expected an integer of at least 1 for "
+         "'samples', got text 'abc'\n"
+         "      | data.evaluate.samples=abc\n"
+         "      |                       ^~~\n",
+         0},
+        {"foo=1",
+         "--set foo=1: error: unknown key 'foo' in a pipeline\n"
+         "      | foo=1\n"
+         "      | ^~~\n",
+         0},
+        {"stages.drop.with={count: 1, cuont: 2}",
+         "--set stages.drop.with={count: 1, cuont: 2}: error: unknown parameter 'cuont' for plugin "
+         "'layer-drop'\n"
+         "      | stages.drop.with={count: 1, cuont: 2}\n"
+         "      |                             ^~~~~\n",
+         0},
+        {"limits.tmie=3s",
+         "--set limits.tmie=3s: error: unknown key 'tmie' in limits\n"
+         "      | limits.tmie=3s\n"
+         "      |        ^~~~\n",
+         0},
+        {"stages.drop.with.cuont=2",
+         "cuont=2: error: unknown parameter 'cuont' for plugin 'layer-drop'\n"
+         "      | cuont=2\n"
+         "      | ^~~~~\n",
+         17},
+    };
+    for (size_t i = 0; i < PARE_COUNT(cases); i++) {
+        const char *const sets[] = {"limits.time=30s", cases[i].set, NULL};
+        struct pare_spec_env env = test_env;
+        struct pare_diags diags = {.sets_hidden = cases[i].hidden};
+        struct pare_pipeline *p = NULL;
+        struct pare_error err = {0};
+        static const char text[] = HEAD "stages: [{id: drop, plugin: layer-drop}]\n";
+        env.sets = sets;
+        ck_assert_int_eq(pare_pipeline_parse("t.yaml", text, strlen(text), &env, &diags, &p, &err),
+                         PARE_INVALID);
+        char *shown = pare_diags_text(&diags);
+        ck_assert_msg(strncmp(shown, cases[i].want, strlen(cases[i].want)) == 0, "%s", shown);
+        ck_assert_msg(strncmp(err.what, cases[i].want, 9 - 9 * !!cases[i].hidden) == 0 &&
+                          strstr(err.what, diags.items[0].what),
+                      "%s", err.what);
+        json_t *json = pare_diags_json(&diags);
+        const char *file = json_string_value(json_object_get(json_array_get(json, 0), "file"));
+        ck_assert_msg(strstr(file, cases[i].set + cases[i].hidden) != NULL, "%s", file);
+        json_decref(json);
+        free(shown);
+        pare_diags_free(&diags);
+    }
+}
+END_TEST
+
+/* A model that cannot be read is said once, not again by all that needs it. */
+START_TEST(one_mistake_for_a_missing_model)
+{
+    struct planned p = make("pare: 1\nmodel: nowhere\ndata: {calibrate: {from: mnist}, evaluate: "
+                            "{from: mnist}}\nstages: [{plugin: layer-drop}]\n");
+    ck_assert_int_eq(p.rc, PARE_INVALID);
+    ck_assert_uint_eq(p.diags.n, 1);
+    ck_assert_ptr_nonnull(strstr(p.diags.items[0].what, "nowhere"));
+    drop(&p);
+}
+END_TEST
+
 START_TEST(mistakes_in_stages)
 {
     static const struct mistake cases[] = {
@@ -854,6 +926,8 @@ int main(void)
 {
     Suite *s = suite_create("plan");
     TCase *tc = pare_test_case(s, "plan");
+    tcase_add_test(tc, mistakes_in_settings);
+    tcase_add_test(tc, one_mistake_for_a_missing_model);
     tcase_add_test(tc, mistakes_in_stages);
     tcase_add_test(tc, mistakes_elsewhere);
     tcase_add_test(tc, all_mistakes_at_once);

@@ -160,12 +160,12 @@ START_TEST(diagnostics_as_text)
     struct pare_diags d = {0};
     static const char source[] = "stages:\n  - plugin: prune\n    with: {ratoi: 0.5}\n";
     pare_diags_source(&d, "edge.yaml", source, sizeof source - 1);
-    pare_diag_add(&d, (struct pare_mark){3, 12}, (struct pare_mark){3, 17},
+    pare_diag_add(&d, (struct pare_mark){3, 12, 0}, (struct pare_mark){3, 17, 0},
                   "unknown parameter '%s' for plugin 'prune'", "ratoi");
     pare_diag_hint(&d, "did you mean '%s'?", "sparsity");
-    pare_diag_add(&d, (struct pare_mark){2, 5}, (struct pare_mark){2, 11}, "second");
-    pare_diag_note(&d, (struct pare_mark){1, 1}, "see here");
-    pare_diag_add(&d, (struct pare_mark){2, 5}, (struct pare_mark){2, 11}, "second");
+    pare_diag_add(&d, (struct pare_mark){2, 5, 0}, (struct pare_mark){2, 11, 0}, "second");
+    pare_diag_note(&d, (struct pare_mark){1, 1, 0}, "see here");
+    pare_diag_add(&d, (struct pare_mark){2, 5, 0}, (struct pare_mark){2, 11, 0}, "second");
     pare_diags_sort(&d);
     char *text = pare_diags_text(&d);
     ck_assert_str_eq(text, "edge.yaml:2:5: error: second\n"
@@ -175,7 +175,7 @@ START_TEST(diagnostics_as_text)
                            "edge.yaml:3:12: error: unknown parameter 'ratoi' for plugin 'prune'\n"
                            "    3 |     with: {ratoi: 0.5}\n"
                            "      |            ^~~~~\n"
-                           "did you mean 'sparsity'?\n");
+                           "hint: did you mean 'sparsity'?\n");
     free(text);
     json_t *json = pare_diags_json(&d);
     char *dump = json_dumps(json_array_get(json, 1), JSON_SORT_KEYS | JSON_COMPACT);
@@ -194,7 +194,7 @@ START_TEST(diagnostics_are_capped)
     struct pare_diags d = {0};
     pare_diags_source(&d, "x", NULL, 0);
     for (unsigned i = 1; i <= 50; i++)
-        pare_diag_add(&d, (struct pare_mark){i, 1}, (struct pare_mark){i, 2}, "bad");
+        pare_diag_add(&d, (struct pare_mark){i, 1, 0}, (struct pare_mark){i, 2, 0}, "bad");
     ck_assert_uint_eq(d.n, PARE_DIAG_MAX);
     ck_assert_uint_eq(d.dropped, 50 - PARE_DIAG_MAX);
     pare_diag_hint(&d, "belongs to a dropped one");
@@ -211,7 +211,7 @@ START_TEST(control_characters_are_not_echoed)
     struct pare_diags d = {0};
     static const char source[] = "a\x1b[31m: 1\n";
     pare_diags_source(&d, "x", source, sizeof source - 1);
-    pare_diag_add(&d, (struct pare_mark){1, 1}, (struct pare_mark){1, 2}, "bad");
+    pare_diag_add(&d, (struct pare_mark){1, 1, 0}, (struct pare_mark){1, 2, 0}, "bad");
     char *text = pare_diags_text(&d);
     ck_assert_ptr_null(strchr(text, '\x1b'));
     free(text);
