@@ -39,6 +39,15 @@ static const struct section {
      "p99_ms, speedup, speedup_lo, speedup_hi, rounds, n, disturbed, noisy, isa, started_at FROM "
      "latencies WHERE variant = :hash ORDER BY session",
      false},
+    {"probes", "work of the probes that decided, as a share of running every one from the images",
+     "WITH RECURSIVE chain(variant_id) AS (SELECT variant_id FROM variant WHERE hash = :hash UNION "
+     "SELECT v.parent_id FROM chain c JOIN variant v ON v.variant_id = c.variant_id WHERE "
+     "v.parent_id IS NOT NULL) SELECT s.stage, a.value AS stored_activations, b.value AS "
+     "and_stopped_early FROM chain c JOIN measurement a ON a.variant_id = c.variant_id AND "
+     "a.metric = 'probe_share' LEFT JOIN measurement b ON b.variant_id = c.variant_id AND b.metric "
+     "= 'probe_share_racing' JOIN step s ON s.variant_id = c.variant_id WHERE s.position = (SELECT "
+     "max(x.position) FROM step x WHERE x.variant_id = c.variant_id) ORDER BY s.position",
+     false},
     {"unit_values", "decided for each unit",
      "SELECT DISTINCT stage, unit, role, name, value, score, bytes_before, bytes_after, "
      "macs_before, macs_after FROM unit_values WHERE variant = :hash",

@@ -71,6 +71,32 @@ static int store_file(struct pare_runner *r, const struct pare_run_node *node, c
     return rc;
 }
 
+/* Of the work that scores and measured allocations would have been: what stored activations leave,
+ * and what ran because candidates were stopped early as well. */
+static int store_probe_shares(struct pare_runner *r, int64_t variant, int64_t attempt,
+                              const json_t *answer, struct pare_error *err)
+{
+    static const struct {
+        const char *metric, *macs, *how;
+    } shares[] = {{"probe_share", "macs_stored", "work of probes from stored activations"},
+                  {"probe_share_racing", "macs_run", "and with beaten candidates stopped early"}};
+    double naive = (double)integer_of(answer, "macs_naive");
+    int rc = PARE_OK;
+    for (size_t i = 0; naive > 0 && i < PARE_COUNT(shares); i++) {
+        struct pare_store_measurement share = {.metric = shares[i].metric,
+                                               .unit = "1",
+                                               .how = shares[i].how,
+                                               .value = (double)integer_of(answer, shares[i].macs) /
+                                                        naive,
+                                               .lo = (double)NAN,
+                                               .hi = (double)NAN,
+                                               .n = PARE_NONE};
+        PARE_TRY(pare_store_measure(r->store, variant, attempt, &share, err));
+    }
+out:
+    return rc;
+}
+
 int pare_commit_built(struct pare_runner *r, size_t at, int64_t attempt,
                       const struct pare_store_end *end, const json_t *answer,
                       struct pare_error *err)
@@ -86,18 +112,7 @@ int pare_commit_built(struct pare_runner *r, size_t at, int64_t attempt,
         PARE_TRY(pare_store_inherit_units(r->store, node->id, r->nodes[node->parent].id, err));
     PARE_TRY(store_unit_values(r, node->id, json_object_get(answer, "unit_values"), err));
     PARE_TRY(store_file(r, node, answer, err));
-    if (integer_of(answer, "macs_naive") > 0) {
-        struct pare_store_measurement share = {
-            .metric = "probe_share",
-            .unit = "1",
-            .how = "probe work run over probe work without restarts",
-            .value =
-                (double)integer_of(answer, "macs_run") / (double)integer_of(answer, "macs_naive"),
-            .lo = (double)NAN,
-            .hi = (double)NAN,
-            .n = PARE_NONE};
-        PARE_TRY(pare_store_measure(r->store, node->id, attempt, &share, err));
-    }
+    PARE_TRY(store_probe_shares(r, node->id, attempt, answer, err));
     PARE_TRY(pare_store_attempt_finish(r->store, attempt, end, err));
 out:
     return pare_store_end(r->store, rc, err);

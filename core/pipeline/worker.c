@@ -282,13 +282,14 @@ static int job_build(struct worker *w, const json_t *job, json_t **answer, struc
     PARE_TRY(pare_model_write(built, out_path, json_object_get(job, "about"), err));
     PARE_TRY(pare_map_open(out_path, &map, err));
     pare_hash_bytes(map.data, map.size, sha256);
-    *answer = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:O, s:I, s:I, s:o}", "type", "built",
-                        "bytes", (json_int_t)map.size, "sha256", sha256, "parameters",
-                        (json_int_t)pare_graph_parameters(built->graph), "macs",
-                        (json_int_t)pare_graph_macs(built->graph), "size_bytes",
-                        (json_int_t)pare_graph_bytes(built->graph), "unit_values", w->unit_values,
-                        "macs_run", (json_int_t)env.macs_run, "macs_naive",
-                        (json_int_t)env.macs_naive, "points", list_points(built->graph));
+    *answer =
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:O, s:I, s:I, s:I, s:o}", "type", "built",
+                  "bytes", (json_int_t)map.size, "sha256", sha256, "parameters",
+                  (json_int_t)pare_graph_parameters(built->graph), "macs",
+                  (json_int_t)pare_graph_macs(built->graph), "size_bytes",
+                  (json_int_t)pare_graph_bytes(built->graph), "unit_values", w->unit_values,
+                  "macs_run", (json_int_t)env.macs_run, "macs_stored", (json_int_t)env.macs_stored,
+                  "macs_naive", (json_int_t)env.macs_naive, "points", list_points(built->graph));
 out:
     pare_map_close(&map);
     pare_steps_free(&steps);

@@ -50,7 +50,8 @@ struct pare_stage {
     struct pare_statistics entry_stats;
     struct pare_statistics now_stats; /* propagate: compressed */
     uint64_t now_stats_at;
-    struct pare_restart *restart; /* stored activations of `entry` */
+    struct pare_restart *restart; /* stored activations */
+    struct pare_graph *winner;    /* of the last comparison of assignments; or NULL */
     float *stage_reference,
         *baseline_reference; /* logits then last hidden of every sample; by probes */
     struct pare_assignment *assignments;
@@ -80,7 +81,7 @@ struct pare_ctx {
     const struct pare_assignment *scored;
     const struct pare_param *param; /* being allocated */
     double *chosen;
-    int (*measure)(struct pare_ctx *ctx, const double *values, double *distortion);
+    bool measures; /* assignments can be measured: the stage is at its allocation */
 };
 
 extern const struct pare_host pare_host_table;
@@ -106,6 +107,19 @@ int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...) PARE_P
 int pare_stage_run_score(struct pare_stage *stage, const char *plugin, const json_t *params,
                          unsigned kind, const struct pare_units *rows, double *values,
                          struct pare_error *err);
+
+/* stage.c: a copy of the entry graph, transformed with these values of what is being allocated. */
+int pare_stage_trial(struct pare_ctx *ctx, const double *values, struct pare_graph **out);
+
+/* race.c: the distortion of an assignment, and the best of `n` of them, see pare_ext_allocation. */
+int pare_measure_one(struct pare_ctx *ctx, const double *values, double *distortion);
+int pare_measure_best(struct pare_ctx *ctx, const double *values, uint32_t n, uint32_t *best,
+                      double *distortion);
+/* Whether the candidate, after the `n` samples seen, is worse than the leader beyond doubt: the
+ * paired interval at `level` of its distances less the leader's lies above zero. `scratch` holds n.
+ * Distances are per sample, at the samples' numbers; `seen` are those numbers. */
+bool pare_race_beaten(const double *candidate, const double *leader, const uint32_t *seen,
+                      uint32_t n, double level, double *scratch);
 
 /* setting.c: the assignment of a parameter and its row that covers a unit; false: none. */
 bool pare_assignment_find(const struct pare_stage *stage, const char *param,
@@ -135,11 +149,17 @@ int pare_statistics_collect(struct pare_stage *stage, const struct pare_graph *g
                             struct pare_statistics *out, struct pare_error *err);
 void pare_statistics_free(struct pare_statistics *stats);
 
-/* restart.c: run calibration samples through an altered copy of the entry graph, from the last
- * stored point before what differs. `out` and `hidden` (may be NULL) receive every sample's logits
- * and last hidden state. */
-int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered, float *out,
+/* restart.c: run `n` calibration samples (their numbers, or NULL: the first n) through an altered
+ * copy of the entry graph, from the last stored point before what differs. `out` and `hidden` (may
+ * be NULL) receive their logits and last hidden states, at the places that all samples would have.
+ * `spared`: further samples that these stand for, in the account of work. */
+int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered,
+                     const uint32_t *samples, uint32_t n, uint32_t spared, float *out,
                      float *hidden, struct pare_error *err);
+/* Store activations of another graph than the entry graph: what is tried next differs less from it.
+ * What both share is not computed again. */
+int pare_restart_rebase(struct pare_stage *stage, const struct pare_graph *base,
+                        struct pare_error *err);
 void pare_restart_free(struct pare_restart *restart);
 size_t
 pare_hidden_size(const struct pare_graph *graph); /* floats per sample of the last hidden state */
@@ -157,10 +177,12 @@ extern const struct pare_ext_scored pare_service_scored;
 extern const struct pare_ext_table pare_service_table;
 extern const struct pare_ext_allocation pare_service_allocation;
 
-/* distance.c: per sample, of the reference's logits and hidden state to the altered ones. */
-int pare_distance(const struct pare_stage *stage, unsigned distance, const float *reference,
-                  const float *logits, const float *hidden, double *per_sample, double *mean,
-                  struct pare_error *err);
+/* distance.c: of the reference's logits and hidden states to the altered ones, for `n` samples
+ * (their numbers, or NULL: the first n) of arrays that hold all; `per_sample` (may be NULL)
+ * receives theirs at their places. */
+int pare_distance(const struct pare_stage *stage, unsigned distance, const uint32_t *samples,
+                  uint32_t n, const float *reference, const float *logits, const float *hidden,
+                  double *per_sample, double *mean, struct pare_error *err);
 /* The reference of a stage: logits and hidden states of all samples, one after the other per
  * sample. */
 int pare_reference(struct pare_stage *stage, unsigned which, const float **out,

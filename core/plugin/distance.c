@@ -49,9 +49,9 @@ static double one_minus_cos(const float *a, const float *b, size_t n)
     return aa > 0 && bb > 0 ? 1 - ab / sqrt(aa * bb) : aa != bb;
 }
 
-int pare_distance(const struct pare_stage *stage, unsigned distance, const float *reference,
-                  const float *logits, const float *hidden, double *per_sample, double *mean,
-                  struct pare_error *err)
+int pare_distance(const struct pare_stage *stage, unsigned distance, const uint32_t *samples,
+                  uint32_t n, const float *reference, const float *logits, const float *hidden,
+                  double *per_sample, double *mean, struct pare_error *err)
 {
     const struct pare_stage_env *env = stage->env;
     size_t classes = stage->entry->values[stage->entry->output].width;
@@ -61,7 +61,8 @@ int pare_distance(const struct pare_stage *stage, unsigned distance, const float
     if (distance == PARE_DISTANCE_LOSS && !env->labels)
         return pare_error_set(err, PARE_INVALID,
                               "a loss needs labels, and the calibration data have none");
-    for (size_t i = 0; i < env->n; i++) {
+    for (uint32_t at = 0; at < n; at++) {
+        size_t i = samples ? samples[at] : at;
         const float *p = reference + i * classes, *q = logits + i * classes;
         double d;
         switch (distance) {
@@ -86,7 +87,7 @@ int pare_distance(const struct pare_stage *stage, unsigned distance, const float
             per_sample[i] = d;
         sum += d;
     }
-    *mean = env->n ? sum / (double)env->n : 0;
+    *mean = n ? sum / (double)n : 0;
     return PARE_OK;
 }
 
@@ -97,7 +98,7 @@ static int run_reference(struct pare_stage *stage, const struct pare_graph *grap
     float *ref = pare_alloc(n * (classes + pare_hidden_size(graph)), sizeof *ref);
     if (!ref)
         return pare_error_nomem(err, 0);
-    int rc = pare_restart_run(stage, graph, ref, ref + n * classes, err);
+    int rc = pare_restart_run(stage, graph, NULL, (uint32_t)n, 0, ref, ref + n * classes, err);
     if (rc != PARE_OK) {
         free(ref);
         return rc;

@@ -8,6 +8,7 @@ libhost_la_SOURCES += \
 	core/plugin/fpstate.h \
 	core/plugin/lapack.c \
 	core/plugin/pass.c \
+	core/plugin/race.c \
 	core/plugin/restart.c \
 	core/plugin/service_choice.c \
 	core/plugin/service_data.c \
@@ -175,8 +176,10 @@ tests/plugins/old/pare/plugin.h: $(top_srcdir)/core/include/pare/plugin.h
 tests/plugins/old_plugin_la-old-plugin.lo: tests/plugins/old/pare/plugin.h
 CLEANFILES += tests/plugins/old/pare/plugin.h
 
-check_PROGRAMS += tests/unit/test_plugin_host
-TESTS += tests/unit/test_plugin_host
+check_PROGRAMS += tests/unit/test_plugin_host tests/unit/test_race
+TESTS += tests/unit/test_plugin_host tests/unit/test_race
+tests_unit_test_race_SOURCES = tests/unit/test_race.c
+tests_unit_test_race_LDADD = $(TEST_LIBS)
 tests_unit_test_plugin_host_SOURCES = tests/unit/test_plugin_host.c
 tests_unit_test_plugin_host_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 endif

@@ -8,7 +8,7 @@
 
 #define STORE_MAX ((size_t)512 << 20) /* bytes of stored activations */
 
-/* A point before node `at` of the entry graph where at most two values live (stream and sizes). */
+/* A point before node `at` of the base graph where at most two values live (stream and sizes). */
 struct point {
     uint32_t at;
     uint32_t values[2];
@@ -17,18 +17,27 @@ struct point {
 };
 
 struct pare_restart {
-    struct point *points; /* ascending */
+    struct pare_graph *base; /* whose activations these are: the entry graph, or what won since */
+    struct point *points;    /* ascending */
     size_t n;
 };
+
+/* Forget all points from the n-th on. */
+static void cut(struct pare_restart *r, size_t n)
+{
+    while (r->n > n) {
+        r->n--;
+        free(r->points[r->n].data[0]);
+        free(r->points[r->n].data[1]);
+    }
+}
 
 void pare_restart_free(struct pare_restart *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->n; i++) {
-        free(r->points[i].data[0]);
-        free(r->points[i].data[1]);
-    }
+    cut(r, 0);
+    pare_graph_free(r->base);
     free(r->points);
     free(r);
 }
@@ -53,9 +62,14 @@ static size_t value_floats(const struct pare_graph *g, uint32_t value)
     return (size_t)g->values[value].tokens * g->values[value].width;
 }
 
+static size_t point_floats(const struct pare_graph *g, const struct point *p)
+{
+    return value_floats(g, p->values[0]) + (p->n > 1 ? value_floats(g, p->values[1]) : 0);
+}
+
 struct store_tap {
     struct pare_restart *restart;
-    const struct pare_graph *graph;
+    size_t known;   /* points that are stored already */
     uint32_t first; /* sample of this run */
 };
 
@@ -64,7 +78,7 @@ static int store_tap(void *user, uint32_t value, const float *data, const float 
 {
     struct store_tap *t = user;
     (void)sizes;
-    for (size_t p = 0; p < t->restart->n; p++) {
+    for (size_t p = t->known; p < t->restart->n; p++) {
         struct point *point = &t->restart->points[p];
         for (uint32_t i = 0; i < point->n; i++) {
             size_t per = (size_t)tokens * width;
@@ -75,21 +89,25 @@ static int store_tap(void *user, uint32_t value, const float *data, const float 
     return PARE_OK;
 }
 
-/* Choose the points, as many as fit. */
+/* Choose points after those that are there, as many as fit. */
 static int choose_points(const struct pare_stage *stage, struct pare_restart *r,
                          struct pare_error *err)
 {
-    const struct pare_graph *g = stage->entry;
+    const struct pare_graph *g = r->base;
+    const uint32_t from = r->n ? r->points[r->n - 1].at + 1 : 1;
     uint32_t *live = pare_alloc(g->n_values, sizeof *live);
     int32_t last = pare_graph_writer(g, hidden_value(g)); /* every run has to compute it */
     size_t total = 0;
     int rc = PARE_OK;
-    r->points = pare_calloc(g->n_nodes, sizeof *r->points);
-    if (!live || !r->points) {
+    struct point *points = pare_realloc(r->points, g->n_nodes, sizeof *r->points);
+    r->points = points ? points : r->points;
+    if (!live || !points) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    for (uint32_t i = 1; (int32_t)i <= last; i++) {
+    for (size_t p = 0; p < r->n; p++)
+        total += point_floats(g, &r->points[p]) * stage->env->n * sizeof(float);
+    for (uint32_t i = from; (int32_t)i <= last; i++) {
         uint32_t n = pare_graph_live(g, i, live);
         bool image = false;
         size_t floats = 0;
@@ -120,36 +138,20 @@ out:
     return rc;
 }
 
-static int store(struct pare_stage *stage, struct pare_error *err)
+static bool same_blob(const struct pare_blob *a, const struct pare_blob *b)
 {
-    const struct pare_graph *g = stage->entry;
-    struct pare_restart *r = calloc(1, sizeof *r);
-    struct pare_plan *plan = NULL;
-    struct store_tap t = {.restart = r, .graph = g};
-    bool *tapped = pare_calloc(g->n_values, sizeof *tapped);
-    int rc;
-    if (!r || !tapped) {
-        rc = pare_error_nomem(err, 0);
-        goto out;
-    }
-    PARE_TRY(choose_points(stage, r, err));
-    PARE_TRY(pare_pass_new(stage->env, g, &plan, err));
-    for (size_t p = 0; p < r->n; p++) {
-        for (uint32_t i = 0; i < r->points[p].n; i++) {
-            uint32_t value = r->points[p].values[i];
-            if (!tapped[value])
-                PARE_TRY(pare_plan_tap(plan, value, store_tap, &t, err));
-            tapped[value] = true;
-        }
-    }
-    PARE_TRY(pare_pass_run(stage->env, g, plan, &t.first, err));
-    stage->restart = r;
-    r = NULL;
-out:
-    pare_restart_free(r);
-    pare_plan_free(plan);
-    free(tapped);
-    return rc;
+    return a == b || (a && b && a->size == b->size && memcmp(a->data, b->data, a->size) == 0);
+}
+
+/* By content: a transform that runs again makes equal weights anew. */
+static bool same_weight(const struct pare_weight *a, const struct pare_weight *b)
+{
+    return a == b ||
+           (a && b && a->rows == b->rows && a->cols == b->cols && a->structure == b->structure &&
+            a->n == b->n && a->m == b->m && a->values == b->values && a->bits == b->bits &&
+            a->zero_kind == b->zero_kind && a->group == b->group &&
+            same_blob(a->scales, b->scales) && same_blob(a->zeros, b->zeros) &&
+            same_blob(a->index, b->index) && same_blob(a->stored, b->stored));
 }
 
 static bool same_node(const struct pare_node *a, const struct pare_node *b)
@@ -157,7 +159,8 @@ static bool same_node(const struct pare_node *a, const struct pare_node *b)
     return a->op == b->op && a->n_inputs == b->n_inputs &&
            memcmp(a->inputs, b->inputs, a->n_inputs * sizeof *a->inputs) == 0 &&
            a->outputs[0] == b->outputs[0] && (a->n_outputs < 2 || a->outputs[1] == b->outputs[1]) &&
-           a->weight == b->weight && a->bias == b->bias && a->a == b->a && a->b == b->b &&
+           same_weight(a->weight, b->weight) && same_blob(a->bias, b->bias) &&
+           same_blob(a->a, b->a) && same_blob(a->b, b->b) &&
            a->activation_bits == b->activation_bits && a->kernel == b->kernel &&
            a->prefix == b->prefix && a->heads == b->heads && a->activation == b->activation &&
            a->token == b->token && a->merge == b->merge && a->eps == b->eps && a->scale == b->scale;
@@ -182,18 +185,44 @@ static const struct point *best_point(const struct pare_restart *r, uint32_t at)
     return best;
 }
 
+/* The samples of one batch: `n` of them, given by their numbers or (NULL) from `first` on. */
+struct batch {
+    const uint32_t *samples;
+    uint32_t first, n;
+};
+
+static uint32_t sample_of(const struct batch *b, uint32_t i)
+{
+    return b->samples ? b->samples[b->first + i] : b->first + i;
+}
+
+/* Where a batch's inputs lie together, `per` floats a sample: in place, or gathered into `room`. */
+static const float *gather(const struct batch *b, const float *all, size_t per, float *room)
+{
+    if (!b->samples)
+        return all + b->first * per;
+    for (uint32_t i = 0; i < b->n; i++)
+        memcpy(room + i * per, all + sample_of(b, i) * per, per * sizeof *room);
+    return room;
+}
+
+static void scatter(const struct batch *b, const float *from, size_t per, float *all)
+{
+    for (uint32_t i = 0; i < b->n; i++)
+        memcpy(all + sample_of(b, i) * per, from + i * per, per * sizeof *all);
+}
+
 struct hidden_tap {
     float *out;
-    size_t width;
-    uint32_t first;
+    const struct batch *batch;
 };
 
 static int hidden_tap(void *user, uint32_t value, const float *data, const float *sizes, uint32_t n,
                       uint32_t tokens, uint32_t width)
 {
     struct hidden_tap *t = user;
-    (void)value, (void)sizes, (void)tokens;
-    memcpy(t->out + t->first * t->width, data, (size_t)n * width * sizeof *data);
+    (void)value, (void)sizes, (void)n, (void)tokens;
+    scatter(t->batch, data, width, t->out);
     return PARE_OK;
 }
 
@@ -217,45 +246,181 @@ static uint64_t macs_from(const struct pare_graph *g, uint32_t first)
     return total;
 }
 
-int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered, float *out,
+/* One batch from the point (NULL: from the images) to the end. `room` holds what is gathered for a
+ * batch, first of the point's values, and the logits behind. */
+static int run_batch(const struct pare_stage *stage, struct pare_plan *plan, const struct point *p,
+                     const struct batch *b, float *room, float *out, struct pare_error *err)
+{
+    const struct pare_stage_env *env = stage->env;
+    const struct pare_graph *g = stage->restart->base;
+    size_t pixels = (size_t)g->channels * g->height * g->width;
+    size_t classes = g->values[g->output].width;
+    struct pare_given given[2];
+    float *logits = room, *at = room + b->n * classes;
+    int rc;
+    PARE_TRY(pare_pass_go_on(env, err));
+    for (uint32_t i = 0; p && i < p->n; i++) {
+        size_t per = value_floats(g, p->values[i]);
+        given[i] = (struct pare_given){p->values[i], gather(b, p->data[i], per, at)};
+        at += b->n * per;
+    }
+    if (p)
+        PARE_TRY(pare_plan_run_from(plan, p->at, given, p->n, b->n, logits, err));
+    else
+        PARE_TRY(pare_plan_run(plan, gather(b, env->images, pixels, at), b->n, logits, err));
+    scatter(b, logits, classes, out);
+out:
+    return rc;
+}
+
+/* Room for what run_batch() gathers; NULL: no memory. */
+static float *batch_room(const struct pare_graph *g, const struct point *p)
+{
+    size_t per = p ? point_floats(g, p) : (size_t)g->channels * g->height * g->width;
+    return pare_alloc(PARE_PASS_BATCH, (per + g->values[g->output].width) * sizeof(float));
+}
+
+static int tap_points(struct pare_plan *plan, struct store_tap *t, struct pare_error *err)
+{
+    const struct pare_restart *r = t->restart;
+    bool *tapped = pare_calloc(r->base->n_values, sizeof *tapped);
+    int rc = tapped ? PARE_OK : pare_error_nomem(err, 0);
+    for (size_t p = t->known; p < r->n && rc == PARE_OK; p++) {
+        for (uint32_t i = 0; i < r->points[p].n && rc == PARE_OK; i++) {
+            uint32_t value = r->points[p].values[i];
+            if (!tapped[value])
+                rc = pare_plan_tap(plan, value, store_tap, t, err);
+            tapped[value] = true;
+        }
+    }
+    free(tapped);
+    return rc;
+}
+
+/* A value that lives at the point started from and at a later one is written by nobody on the way.
+ */
+static void copy_given(const struct pare_stage *stage, const struct point *from, struct point *to)
+{
+    for (uint32_t i = 0; i < to->n; i++) {
+        for (uint32_t k = 0; k < from->n; k++) {
+            if (to->values[i] == from->values[k])
+                memcpy(to->data[i], from->data[k],
+                       value_floats(stage->restart->base, to->values[i]) * stage->env->n *
+                           sizeof(float));
+        }
+    }
+}
+
+/* Run the base from its last stored point on, and store what comes after. */
+static int store_rest(struct pare_stage *stage, struct pare_error *err)
+{
+    struct pare_restart *r = stage->restart;
+    struct pare_stage_env *env = stage->env;
+    struct pare_plan *plan = NULL;
+    struct store_tap t = {.restart = r, .known = r->n};
+    struct batch b = {0};
+    float *room = NULL,
+          *out = pare_alloc(env->n, r->base->values[r->base->output].width * sizeof *out);
+    int rc;
+    PARE_TRY(pare_pass_new(env, r->base, &plan, err));
+    PARE_TRY(choose_points(stage, r, err));
+    PARE_TRY(tap_points(plan, &t, err));
+    const struct point *p = t.known ? &r->points[t.known - 1] : NULL;
+    room = batch_room(r->base, p);
+    if (!out || !room) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    uint64_t macs = macs_from(r->base, p ? p->at : 0) * env->n;
+    env->macs_stored += macs;
+    env->macs_run += macs;
+    for (; b.first < env->n; b.first += b.n) {
+        b.n = PARE_MIN(env->n - b.first, (uint32_t)PARE_PASS_BATCH);
+        t.first = b.first;
+        PARE_TRY(run_batch(stage, plan, p, &b, room, out, err));
+    }
+    for (size_t i = t.known; p && i < r->n; i++)
+        copy_given(stage, p, &r->points[i]);
+out:
+    if (rc != PARE_OK)
+        cut(r, t.known);
+    free(room);
+    free(out);
+    pare_plan_free(plan);
+    return rc;
+}
+
+int pare_restart_rebase(struct pare_stage *stage, const struct pare_graph *base,
+                        struct pare_error *err)
+{
+    struct pare_restart *r = stage->restart;
+    struct pare_graph *own = NULL;
+    uint32_t *live = pare_alloc(base->n_values, sizeof *live), same = 0;
+    size_t keep = 0;
+    int rc = PARE_OK;
+    if (!r)
+        r = stage->restart = pare_calloc(1, sizeof *r);
+    if (!r || !live) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    PARE_TRY(pare_graph_copy(base, &own, err));
+    same = r->base ? first_difference(r->base, base) : 0;
+    while (keep < r->n && r->points[keep].at <= same && point_serves(base, &r->points[keep], live))
+        keep++;
+    cut(r, keep);
+    pare_graph_free(r->base);
+    r->base = own;
+    PARE_TRY(store_rest(stage, err));
+out:
+    if (r && !r->base) { /* nothing to compare with */
+        pare_restart_free(r);
+        stage->restart = NULL;
+    }
+    free(live);
+    return rc;
+}
+
+int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered,
+                     const uint32_t *samples, uint32_t n, uint32_t spared, float *out,
                      float *hidden, struct pare_error *err)
 {
     struct pare_stage_env *env = stage->env;
     struct pare_plan *plan = NULL;
     uint32_t *live = pare_alloc(altered->n_values, sizeof *live);
-    size_t pixels = (size_t)altered->channels * altered->height * altered->width;
-    size_t classes = altered->values[altered->output].width;
-    struct hidden_tap t = {.out = hidden, .width = pare_hidden_size(altered)};
+    float *room = NULL;
+    struct batch b = {.samples = samples};
+    struct hidden_tap t = {.out = hidden, .batch = &b};
     int rc = PARE_OK;
     if (!live) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    PARE_TRY(pare_pass_new(env, altered, &plan, err));
     if (!stage->restart)
-        PARE_TRY(store(stage, err));
-    const struct point *p = best_point(stage->restart, first_difference(stage->entry, altered));
+        PARE_TRY(pare_restart_rebase(stage, stage->entry, err));
+    PARE_TRY(pare_pass_new(env, altered, &plan, err));
+    const struct pare_graph *base = stage->restart->base;
+    const struct point *p = best_point(stage->restart, first_difference(base, altered));
     if (p && !point_serves(altered, p, live))
         p = NULL;
     if (hidden)
         PARE_TRY(pare_plan_tap(plan, hidden_value(altered), hidden_tap, &t, err));
-    env->macs_naive += macs_from(altered, 0) * env->n;
-    env->macs_run += macs_from(altered, p ? p->at : 0) * env->n;
-    for (t.first = 0; t.first < env->n; t.first += PARE_PASS_BATCH) {
-        uint32_t n = PARE_MIN(env->n - t.first, (uint32_t)PARE_PASS_BATCH), n_given = 0;
-        struct pare_given given[2];
-        PARE_TRY(pare_pass_go_on(env, err));
-        for (uint32_t i = 0; p && i < p->n; i++)
-            given[n_given++] = (struct pare_given){
-                p->values[i], p->data[i] + t.first * value_floats(stage->entry, p->values[i])};
-        float *to = out + t.first * classes;
-        if (p)
-            PARE_TRY(pare_plan_run_from(plan, p->at, given, n_given, n, to, err));
-        else
-            PARE_TRY(pare_plan_run(plan, env->images + t.first * pixels, n, to, err));
+    room = batch_room(base, p);
+    if (!room) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    uint64_t rest = macs_from(altered, p ? p->at : 0);
+    env->macs_naive += macs_from(altered, 0) * ((uint64_t)n + spared);
+    env->macs_stored += rest * ((uint64_t)n + spared);
+    env->macs_run += rest * n;
+    for (; b.first < n; b.first += b.n) {
+        b.n = PARE_MIN(n - b.first, (uint32_t)PARE_PASS_BATCH);
+        PARE_TRY(run_batch(stage, plan, p, &b, room, out, err));
     }
 out:
     free(live);
+    free(room);
     pare_plan_free(plan);
     return rc;
 }

@@ -191,16 +191,31 @@ static int allocation_choose(struct pare_ctx *ctx, uint32_t row, double value)
     return PARE_OK;
 }
 
+static int check_assignment(struct pare_ctx *ctx, const double *values)
+{
+    int rc = PARE_OK;
+    if (!ctx->measures)
+        return pare_ctx_fail(ctx, PARE_INVALID, "there is nothing to measure here");
+    for (uint32_t i = 0; i < allocation_units(ctx) && rc == PARE_OK; i++)
+        rc = check_option(ctx, values[i]);
+    return rc;
+}
+
 static int allocation_measure(struct pare_ctx *ctx, const double *values, double *distortion)
 {
-    if (!ctx->measure)
-        return pare_ctx_fail(ctx, PARE_INVALID, "there is nothing to measure here");
-    for (uint32_t i = 0; i < allocation_units(ctx); i++) {
-        int rc = check_option(ctx, values[i]);
-        if (rc != PARE_OK)
-            return rc;
-    }
-    return ctx->measure(ctx, values, distortion);
+    int rc = check_assignment(ctx, values);
+    return rc == PARE_OK ? pare_measure_one(ctx, values, distortion) : rc;
+}
+
+static int allocation_best(struct pare_ctx *ctx, const double *values, uint32_t n, uint32_t *best,
+                           double *distortion)
+{
+    int rc = PARE_OK;
+    if (n == 0)
+        return pare_ctx_fail(ctx, PARE_INVALID, "the best of no assignments is asked for");
+    for (uint32_t i = 0; i < n && rc == PARE_OK; i++)
+        rc = check_assignment(ctx, values + (size_t)i * allocation_units(ctx));
+    return rc == PARE_OK ? pare_measure_best(ctx, values, n, best, distortion) : rc;
 }
 
 const struct pare_ext_allocation pare_service_allocation = {
@@ -212,4 +227,5 @@ const struct pare_ext_allocation pare_service_allocation = {
     .range = allocation_range,
     .choose = allocation_choose,
     .measure = allocation_measure,
+    .best = allocation_best,
 };

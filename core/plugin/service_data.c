@@ -284,10 +284,11 @@ static int probe_run(struct pare_ctx *ctx, const struct pare_alter *alters, uint
         rc = pare_ctx_fail(ctx, PARE_NOMEM, "out of memory");
         goto out;
     }
+    PARE_TRY(pare_ctx_pass(ctx, pare_restart_run(stage, g, NULL, stage->env->n, 0, out,
+                                                 out + samples * classes, ctx->err)));
     PARE_TRY(
-        pare_ctx_pass(ctx, pare_restart_run(stage, g, out, out + samples * classes, ctx->err)));
-    PARE_TRY(pare_ctx_pass(ctx, pare_distance(stage, distance, ref, out, out + samples * classes,
-                                              per_sample, mean, ctx->err)));
+        pare_ctx_pass(ctx, pare_distance(stage, distance, NULL, stage->env->n, ref, out,
+                                         out + samples * classes, per_sample, mean, ctx->err)));
 out:
     free(out);
     pare_graph_free(g);

@@ -114,6 +114,7 @@ static void stage_end(struct pare_stage *stage)
     free(stage->stage_reference);
     free(stage->baseline_reference);
     pare_restart_free(stage->restart);
+    pare_graph_free(stage->winner);
     pare_statistics_free(&stage->entry_stats);
     pare_statistics_free(&stage->now_stats);
     pare_units_free(&stage->entry_units);
@@ -174,17 +175,12 @@ static int assignment_rows(struct pare_stage *stage, struct pare_assignment *a,
     return fine ? PARE_OK : pare_error_nomem(err, 0);
 }
 
-/* Distortion of the model when the stage's transform runs with `values`: on a copy of the entry
- * graph, with the KL divergence of the outputs to the stage's. */
-static int measure_assignment(struct pare_ctx *ctx, const double *values, double *distortion)
+int pare_stage_trial(struct pare_ctx *ctx, const double *values, struct pare_graph **out)
 {
     struct pare_stage *stage = ctx->stage, trial = *stage;
     struct pare_stage_env *env = stage->env;
     struct pare_graph *g = NULL;
-    const float *ref;
-    float *out = NULL;
     int rc;
-    size_t classes = stage->entry->values[stage->entry->output].width;
     void (*progress)(void *, double) = env->progress;
     env->progress = NULL; /* the trial's own progress means nothing to the one who waits */
     trial.now_stats = (struct pare_statistics){0};
@@ -201,15 +197,8 @@ static int measure_assignment(struct pare_ctx *ctx, const double *values, double
     trial.graph = g;
     PARE_TRY(run_transform(&trial, ctx->err));
     PARE_TRY(pare_graph_infer(g, ctx->err));
-    PARE_TRY(pare_reference(&trial, PARE_REFERENCE_STAGE, &ref, ctx->err));
-    out = pare_alloc(env->n * (classes + pare_hidden_size(stage->entry)), sizeof *out);
-    if (!out) {
-        rc = pare_error_nomem(ctx->err, 0);
-        goto out;
-    }
-    PARE_TRY(pare_restart_run(&trial, g, out, out + env->n * classes, ctx->err));
-    PARE_TRY(pare_distance(&trial, PARE_DISTANCE_KL, ref, out, out + env->n * classes, NULL,
-                           distortion, ctx->err));
+    *out = g;
+    g = NULL;
 out:
     env->progress = progress;
     /* what was collected about the entry graph is the stage's, and serves the next trial */
@@ -219,10 +208,8 @@ out:
     stage->baseline_reference = trial.baseline_reference;
     pare_statistics_free(&trial.now_stats);
     free(trial.assignments);
-    free(out);
     pare_graph_free(g);
-    ctx->reported = ctx->reported || rc != PARE_OK;
-    return rc;
+    return pare_ctx_pass(ctx, rc);
 }
 
 /* The kind of unit that is allocated over: `per`, else the score's own, else what the parameter
@@ -277,7 +264,7 @@ static int allocate(struct pare_stage *stage, const struct pare_param *param, co
     ctx.scored = a;
     ctx.param = param;
     ctx.chosen = a->values;
-    ctx.measure = measure_assignment;
+    ctx.measures = true;
     for (size_t i = 0; i < a->units.n; i++)
         a->values[i] = NAN;
     rc = pare_ctx_call(&ctx, "allocate", call_allocate, NULL);

@@ -34,9 +34,10 @@ struct pare_stage_env {
     void (*progress)(void *user, double share); /* may be NULL */
     void (*record)(void *user, const struct pare_unit_value *value); /* may be NULL */
     void *user;
-    /* Work of probes and measured allocations: multiply-accumulates that ran, and that would have
-     * run without restarting from stored activations. */
-    uint64_t macs_run, macs_naive;
+    /* Work of probes and measured allocations, in multiply-accumulates: all of it, what is left of
+     * it by starting from stored activations, and what ran, as candidates were stopped early too.
+     */
+    uint64_t macs_naive, macs_stored, macs_run;
 };
 
 /* Apply one step to a graph (changed in place; on failure it is undefined but whole, to be freed).

@@ -3,7 +3,21 @@
  * again give the unit that hurts least the value `to`, measured with what was changed before. */
 #include <pare/plugin.h>
 
-#include <math.h>
+/* One assignment per unit that could be next, one after the other; returns how many. `which` tells
+ * the unit of each. */
+static uint32_t candidates(const double *values, uint32_t n, double to, double *out,
+                           uint32_t *which)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (values[i] == to)
+            continue;
+        for (uint32_t k = 0; k < n; k++)
+            out[(size_t)count * n + k] = k == i ? to : values[k];
+        which[count++] = i;
+    }
+    return count;
+}
 
 static int allocate(struct pare_ctx *ctx, const struct pare_host *host)
 {
@@ -11,8 +25,8 @@ static int allocate(struct pare_ctx *ctx, const struct pare_host *host)
     double from, to;
     int64_t count;
     int rc;
-    if (!PARE_HAS(a, measure))
-        return host->error(ctx, PARE_UNSUPPORTED, "this host does not measure allocations");
+    if (!PARE_HAS(a, best))
+        return host->error(ctx, PARE_UNSUPPORTED, "this host does not compare allocations");
     if ((rc = host->get_real(ctx, NULL, "from", &from)) != PARE_OK ||
         (rc = host->get_real(ctx, NULL, "to", &to)) != PARE_OK ||
         (rc = host->get_int(ctx, NULL, "count", &count)) != PARE_OK)
@@ -22,31 +36,22 @@ static int allocate(struct pare_ctx *ctx, const struct pare_host *host)
         return host->error(ctx, PARE_INVALID, "count is %lld, but there are %u units",
                            (long long)count, n);
     double *values = host->alloc(ctx, n + 1u, sizeof *values);
-    if (!values)
+    double *tried = host->alloc(ctx, (size_t)n * n + 1u, sizeof *tried);
+    uint32_t *which = host->alloc(ctx, n + 1u, sizeof *which);
+    if (!values || !tried || !which)
         return PARE_NOMEM;
     for (uint32_t i = 0; i < n; i++)
         values[i] = from;
     for (int64_t k = 0; k < count; k++) {
-        uint32_t best = n;
-        double least = INFINITY, distortion;
-        for (uint32_t i = 0; i < n; i++) {
-            if (values[i] == to)
-                continue;
-            values[i] = to;
-            rc = a->measure(ctx, values, &distortion);
-            values[i] = from;
-            if (rc != PARE_OK)
-                return rc;
-            if (distortion < least) { /* among equals the earlier unit */
-                least = distortion;
-                best = i;
-            }
-        }
-        if (best == n)
+        uint32_t best, left = candidates(values, n, to, tried, which);
+        double least;
+        if (left == 0)
             return host->error(ctx, PARE_FAILED, "no unit could be changed");
-        values[best] = to;
+        if ((rc = a->best(ctx, tried, left, &best, &least)) != PARE_OK)
+            return rc;
+        values[which[best]] = to;
         host->log(ctx, PARE_LOG_INFO, "greedy %lld of %lld: %s, distortion %.4g",
-                  (long long)(k + 1), (long long)count, a->unit(ctx, best)->path, least);
+                  (long long)(k + 1), (long long)count, a->unit(ctx, which[best])->path, least);
         if (host->progress(ctx, (double)(k + 1) / (double)count))
             return host->error(ctx, PARE_CANCELLED, "interrupted");
     }
@@ -76,7 +81,7 @@ static const struct pare_param params[] = {
 static const struct pare_plugin plugin = {
     PARE_PLUGIN_HEAD,
     .id = "greedy",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .summary = "change the unit that hurts least, measure, and again (FinerCut)",
     .author = "the Pare authors",
     .license = "Apache-2.0",

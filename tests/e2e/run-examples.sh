@@ -41,6 +41,8 @@ db=$tmp/layer.db
 ok "layer-wise.yaml runs" "$pare" run "$pipelines/layer-wise.yaml" --db "$db" $few --session-time 60
 is "bits differ by score" 2 \
     "$(sql "$db" "select count(distinct value) from unit_values where label = 'q-zd' and name = 'bits'")"
+ok "show tells what the probes cost" sh -c "'$pare' show greedy+q4 --db '$db' | grep -A2 'work of the probes' | tail -n 1 |
+    grep -Eq '^drop +0\.[345][0-9]* +0\.[0-5]'"
 is "bits by hand are as written" 8 \
     "$(sql "$db" "select value from unit_values where label = 'q-hand' and name = 'bits' and unit = 'layer.7.ffn.up'")"
 done_testing

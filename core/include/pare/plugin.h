@@ -339,6 +339,12 @@ struct pare_ext_allocation {
      * through a copy of the model transformed so. Costs a transform and a pass: cheap only for
      * small models. */
     int (*measure)(struct pare_ctx *ctx, const double *values, double *distortion);
+    /* The one of `n` assignments (each one value per row, one after the other) whose distortion is
+     * least; of equals the first. Cheaper than measuring all: the host stops one on some of the
+     * samples when its paired interval leaves no doubt that another is better. `*distortion` (may
+     * be NULL) is the best one's, over all samples. */
+    int (*best)(struct pare_ctx *ctx, const double *values, uint32_t n, uint32_t *best,
+                double *distortion);
 };
 
 /* ---- the descriptor
