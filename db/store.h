@@ -36,6 +36,9 @@ enum pare_store_mode {
  * PARE_NOT_FOUND: no file to read; PARE_INVALID: not a Pare database. */
 int pare_store_open(const char *path, enum pare_store_mode mode, struct pare_store **out,
                     struct pare_error *err);
+/* Whether attempts are `running` whose process on this machine is gone: opening for writing marks
+ * them. False where that cannot be told. */
+bool pare_store_stale(struct pare_store *store);
 void pare_store_close(struct pare_store *store); /* NULL is fine; gives the lock back */
 
 /* The database a command means: `given` (--db), else $PARE_DB, else pare.db in the current folder
@@ -215,7 +218,8 @@ int pare_store_artifact(struct pare_store *store, int64_t variant_id, const char
                         struct pare_error *err);
 
 /* Name a variant (the name moves when it was another's), drop a name, write a note (variant_id 0:
- * about the database). pare_store_untag: PARE_NOT_FOUND. */
+ * about the database). A tag is a word, and no current label: PARE_INVALID. pare_store_untag:
+ * PARE_NOT_FOUND. */
 int pare_store_tag(struct pare_store *store, int64_t variant_id, const char *tag,
                    struct pare_error *err);
 int pare_store_untag(struct pare_store *store, const char *tag, struct pare_error *err);

@@ -322,6 +322,23 @@ static bool on_network(const char *path)
     return false;
 }
 
+bool pare_store_stale(struct pare_store *store)
+{
+    struct pare_process self;
+    sqlite3_stmt *stmt = NULL;
+    bool stale = false;
+    pare__process_self(&self);
+    int rc = pare__store_prepare(store, &stmt, NULL,
+                                 "SELECT boot, pid, pid_start FROM attempt JOIN host "
+                                 "USING(host_id) WHERE state = 'running' AND key = ?",
+                                 "t", self.machine);
+    while (rc == PARE_OK && !stale && pare__store_step(store, stmt, NULL) > 0)
+        stale = strcmp((const char *)sqlite3_column_text(stmt, 0), self.boot) != 0 ||
+                pare__process_start(sqlite3_column_int64(stmt, 1)) != sqlite3_column_int64(stmt, 2);
+    sqlite3_finalize(stmt);
+    return stale;
+}
+
 int pare__store_mark_lost(struct pare_store *store, bool everyone, struct pare_error *err)
 {
     struct pare_process self;

@@ -236,6 +236,29 @@ out:
     return pare_store_end(store, rc, err);
 }
 
+/* A tag is typed where variants are named, and labels come first there. */
+static int check_tag(struct pare_store *store, const char *tag, struct pare_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "._+-";
+    int64_t taken;
+    int rc;
+    if (!*tag || *tag == '-' || tag[strspn(tag, allowed)] || strlen(tag) > 64) {
+        pare_error_set(err, PARE_INVALID, "'%s' cannot be a tag", tag);
+        pare_error_hint(err,
+                        "a tag is at most 64 letters, digits and . _ + -, and begins with no -");
+        return PARE_INVALID;
+    }
+    PARE_TRY(pare__store_get(store, &taken, err,
+                             "SELECT 1 FROM member WHERE label = ? AND is_current", "t", tag));
+    if (taken == 1) {
+        rc = pare_error_set(err, PARE_INVALID, "'%s' is the label of a variant", tag);
+        pare_error_detail(err, "a tag of the same name could never be used");
+    }
+out:
+    return rc;
+}
+
 int pare_store_tag(struct pare_store *store, int64_t variant_id, const char *tag,
                    struct pare_error *err)
 {
@@ -244,8 +267,10 @@ int pare_store_tag(struct pare_store *store, int64_t variant_id, const char *tag
     int rc = pare_store_begin(store, err);
     if (rc != PARE_OK)
         return rc;
-    rc = pare__store_run(store, err, "INSERT OR REPLACE INTO tag VALUES(?, ?, ?)", "tit", tag,
-                         variant_id, now);
+    rc = check_tag(store, tag, err);
+    if (rc == PARE_OK)
+        rc = pare__store_run(store, err, "INSERT OR REPLACE INTO tag VALUES(?, ?, ?)", "tit", tag,
+                             variant_id, now);
     return pare_store_end(store, rc, err);
 }
 

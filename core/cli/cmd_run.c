@@ -42,10 +42,27 @@ static int print_diags(const struct pare_diags *diags, const struct pare_error *
     return PARE_EXIT_USAGE;
 }
 
+/* How many variants are built and evaluated, by the database: a run that was interrupted has not
+ * counted them. */
+static void count_ready(struct pare_store *store, const struct pare_pipeline *p,
+                        const struct pare_run_plan *plan, struct pare_run_summary *s)
+{
+    const struct pare_argument name = {"pipeline", p->name};
+    struct pare_rows rows;
+    s->variants = plan->n_variants - plan->n_skipped;
+    s->skipped = plan->n_skipped;
+    if (pare_rows_load(store,
+                       "SELECT count(DISTINCT variant) AS n FROM measurements WHERE pipeline = "
+                       ":pipeline AND role = 'evaluate' AND metric = 'top1'",
+                       &name, 1, &rows, NULL) != PARE_OK)
+        return;
+    s->ready = (size_t)pare_rows_number(&rows, 0, "n");
+    pare_rows_free(&rows);
+}
+
 static void print_summary(const struct pare_cli *cli, const struct pare_pipeline *p,
                           const struct pare_run_summary *s, const char *database)
 {
-    (void)cli;
     fprintf(stderr, "%s: %zu variants, %zu ready (%zu built, %zu evaluated, %zu timed now)",
             p->name, s->variants, s->ready, s->built, s->evaluated, s->timed);
     if (s->skipped)
@@ -56,7 +73,10 @@ static void print_summary(const struct pare_cli *cli, const struct pare_pipeline
     if (s->first_failure[0])
         fprintf(stderr, "failed: %s\n  `pare query @failed` or `pare list --failed` show all\n",
                 s->first_failure);
-    fputs("next: pare front | pare pick\n", stderr);
+    if (s->interrupted)
+        fprintf(stderr, "next: pare run %s\n", cli->args[0]);
+    else
+        fputs("next: pare front | pare pick\n", stderr);
 }
 
 static int run_pipeline(struct pare_cli *cli, const struct pare_pipeline *p,
@@ -83,6 +103,8 @@ static int run_pipeline(struct pare_cli *cli, const struct pare_pipeline *p,
         code = pare_cli_fail(err);
     else
         code = summary.failed || summary.blocked ? PARE_EXIT_SOME_FAILED : PARE_EXIT_OK;
+    if (rc == PARE_CANCELLED)
+        count_ready(store, p, plan, &summary);
     if (rc == PARE_OK || rc == PARE_CANCELLED)
         print_summary(cli, p, &summary, pare_store_path(store));
     pare_store_close(store);

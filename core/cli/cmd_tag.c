@@ -58,7 +58,8 @@ const struct pare_command pare_command_tag = {
     .summary = "Give a variant a name of your own",
     .arguments = "[VARIANT] [TAG]",
     .about = "A tag stands for the variant in every command, and keeps its built model. A tag that "
-             "was\nanother variant's moves. Without arguments: list the tags.\n\n"
+             "was\nanother variant's moves. It is a word of letters, digits and . _ + -, and no "
+             "label, since\nlabels come first. Without arguments: list the tags.\n\n"
              "examples:\n"
              "  pare tag drop1+q8 release-1\n"
              "  pare tag --delete release-1\n"

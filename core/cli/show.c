@@ -11,6 +11,17 @@
 
 /* ---- the database ---- */
 
+/* A run that was killed left attempts behind as running: let them be marked as lost, so that what
+ * is shown is so. Where the file cannot be written it stays as it is. */
+static void settle(struct pare_store *store)
+{
+    struct pare_store *writer;
+    struct pare_error ignored;
+    if (!pare_store_notice(store)[0] && pare_store_stale(store) &&
+        pare_store_open(pare_store_path(store), PARE_STORE_WRITE, &writer, &ignored) == PARE_OK)
+        pare_store_close(writer);
+}
+
 struct pare_store *pare_cli_store(const struct pare_cli *cli, enum pare_store_mode mode, int *exit)
 {
     struct pare_error err = {0};
@@ -25,6 +36,8 @@ struct pare_store *pare_cli_store(const struct pare_cli *cli, enum pare_store_mo
         goto out;
     }
     PARE_TRY(pare_store_open(path, mode, &store, &err));
+    if (mode == PARE_STORE_READ)
+        settle(store);
     if (pare_store_notice(store)[0])
         fprintf(stderr, "pare: %s\n", pare_store_notice(store));
 out:
@@ -334,7 +347,11 @@ int pare_variant_file(struct pare_store *store, const struct pare_store_ref *ref
     if (!*out) {
         rc = pare_error_set(err, PARE_NOT_FOUND, "the model of '%s' is not kept", ref->label);
         pare_error_detail(err, "%zu file%s known, none is there", rows.n, rows.n == 1 ? "" : "s");
-        pare_error_hint(err, "run its pipeline again to build it");
+        pare_error_hint(
+            err,
+            "to build it again, in its pipeline's folder: `pare show %.7s --yaml > one.yaml`, "
+            "then `pare run one.yaml --db one.db`",
+            ref->hash);
     }
 out:
     free(folder);

@@ -141,6 +141,8 @@ is "query: what the pipeline holds back by its role" "top1 0.9000 [0.8706, 0.923
 # ---- tags and notes
 ok "tag" "$pare" tag q8 shipped
 is "tag: is a name" q8 "$("$pare" query 'select v.label from variants v join variant x on x.hash = v.variant join tag t using(variant_id) where tag = :t' t=shipped --format csv | tr -d '\r' | tail -n 1)"
+fails_with 2 "'q4' is the label of a variant" "tag: no label" "$pare" tag q8 q4
+fails_with 2 "'my best' cannot be a tag" "tag: a word" "$pare" tag q8 'my best'
 ok "tag --delete" "$pare" tag --delete shipped
 fails_with 2 'shipped' "tag --delete: twice" "$pare" tag --delete shipped
 ok "note" "$pare" note q8 'second best'

@@ -24,6 +24,21 @@ while [ $i -lt 12 ]; do
     fi
 done
 is "some runs were cut" 1 "$([ $cuts -ge 3 ] && echo 1)"
+# what a killed run left as running is lost, for whoever looks
+"$pare" run "$first" --db "$tmp/lost.db" "$@" >/dev/null 2>&1 &
+pid=$!
+n=0
+while [ $n -lt 100 ] && [ "$(sql "$tmp/lost.db" "select count(*) from attempts where state = 'running'")" != 1 ] &&
+    [ "$(sql "$tmp/lost.db" "select count(*) from attempts where state = 'running'")" != 2 ]; do
+    n=$((n + 1))
+    sleep 0.02
+done
+kill -9 $pid
+wait $pid 2>/dev/null
+"$pare" list --db "$tmp/lost.db" --columns state --format csv >"$tmp/states" 2>&1
+is "after kill -9 nothing is said to be running" 0 "$(grep -c running "$tmp/states")"
+is "... an attempt is lost" 1 "$(sql "$tmp/lost.db" "select count(*) > 0 from attempts where state = 'lost'")"
+
 before=$(sql "$db" "select count(*) from attempts where state = 'ok' and phase in ('build', 'eval')")
 ok "the run after the cuts ends" "$pare" run "$first" --db "$db" "$@"
 is "no unit of work was done twice" 0 "$(sql "$db" "select count(*) from (select 1 from attempts
@@ -40,13 +55,25 @@ ok "db check finds no damage" "$pare" db check --db "$db"
 
 # Ctrl-C: what is in flight ends, the rest waits for the next run
 db=$tmp/int.db
-"$pare" run "$first" --db "$db" "$@" >/dev/null 2>&1 &
+"$pare" run "$first" --db "$db" "$@" >/dev/null 2>"$tmp/said" &
 pid=$!
 sleep 1
 kill -INT $pid
 wait $pid
 is "an interrupted run exits with 130" 130 $?
+ok "and says how to go on" grep -q "^next: pare run .*first.yaml" "$tmp/said"
+is "with the number of variants" 1 "$(grep -c '^[a-z]*: 4 variants, [0-4] ready' "$tmp/said")"
 is "and leaves no attempt open" 0 "$(sql "$db" "select count(*) from attempts where state = 'running'")"
 ok "and can go on" "$pare" run "$first" --db "$db" "$@"
 is "to the same end" "$(sql "$tmp/whole.db" "$same")" "$(sql "$db" "$same")"
+
+# a built model that somebody deleted
+rm -r "$tmp/int.db.d"
+fails_with 2 "in its pipeline's folder: .pare show .* --yaml > one.yaml., then .pare run one.yaml --db one.db" \
+    "a model that is gone: how to get it back" "$pare" export q8 -o "$tmp/q8" --db "$tmp/int.db"
+"$pare" show q8 --yaml --db "$tmp/int.db" 2>"$tmp/err" |
+    sed "s|\.\./share|$PARE_TOP_SRC/share|" >"$tmp/one.yaml" # as if it were in that folder
+"$pare" run "$tmp/one.yaml" --db "$tmp/one.db" "$@" --no-latency >"$tmp/out" 2>&1 &&
+    "$pare" export q8 -o "$tmp/q8" --db "$tmp/one.db" >"$tmp/out" 2>&1
+result $? "... and that works"
 done_testing

@@ -546,6 +546,10 @@ START_TEST(tags_and_notes)
     ck_assert_ok(pare_store_note(s, f.variant[Q8], "ship it", &err), err);
     ck_assert_ok(pare_store_note(s, 0, "new rack", &err), err);
     expect(s, "select tag, label from tags", "best|q8\n");
+    static const char *const bad[] = {"q4", "baseline", "two words", "", "-x", "a:b", "a/b"};
+    for (size_t i = 0; i < PARE_COUNT(bad); i++)
+        ck_assert_int_eq(pare_store_tag(s, f.variant[Q8], bad[i], &err), PARE_INVALID);
+    expect(s, "select count(*) from tags", "1\n");
     expect(s, "select note, label, body from notes order by note", "1|q8|ship it\n2|-|new rack\n");
     pare_store_close(s);
 }
