@@ -42,7 +42,7 @@ endif
 if FUZZ
 noinst_PROGRAMS += tests/fuzz/fuzz_model
 tests_fuzz_fuzz_model_SOURCES = tests/fuzz/fuzz_model.c
-tests_fuzz_fuzz_model_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined
-tests_fuzz_fuzz_model_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer,address,undefined
+tests_fuzz_fuzz_model_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_model_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_model_LDADD = $(TEST_LIBS)
 endif

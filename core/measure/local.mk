@@ -100,7 +100,7 @@ endif
 if FUZZ
 noinst_PROGRAMS += tests/fuzz/fuzz_data
 tests_fuzz_fuzz_data_SOURCES = tests/fuzz/fuzz_data.c
-tests_fuzz_fuzz_data_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined
-tests_fuzz_fuzz_data_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer,address,undefined
+tests_fuzz_fuzz_data_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_data_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_data_LDADD = $(TEST_LIBS)
 endif

@@ -13,7 +13,7 @@ libhost_la_SOURCES += \
 	core/pipeline/run.c core/pipeline/run.h core/pipeline/run_parts.h \
 	core/pipeline/run_build.c core/pipeline/run_commit.c core/pipeline/run_data.c \
 	core/pipeline/run_finish.c core/pipeline/run_phase.h core/pipeline/run_plan.c \
-	core/pipeline/run_share.c core/pipeline/run_share.h \
+	core/pipeline/run_race.c core/pipeline/run_share.c core/pipeline/run_share.h \
 	core/pipeline/run_time.c core/pipeline/run_view.c \
 	core/pipeline/schema.c core/pipeline/schema.h \
 	core/pipeline/spec.c core/pipeline/spec.h core/pipeline/spec_parts.h \
@@ -50,7 +50,7 @@ endif
 if FUZZ
 noinst_PROGRAMS += tests/fuzz/fuzz_yaml
 tests_fuzz_fuzz_yaml_SOURCES = tests/fuzz/fuzz_yaml.c
-tests_fuzz_fuzz_yaml_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined
-tests_fuzz_fuzz_yaml_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer,address,undefined
+tests_fuzz_fuzz_yaml_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_yaml_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_yaml_LDADD = $(TEST_LIBS)
 endif
