@@ -50,5 +50,6 @@ elif [ -z "$torch" ]; then
 fi
 
 make -s -C "$build" pare bench/serve bench/rates
+export PYTHONDONTWRITEBYTECODE=1
 export BENCH_SOURCE="$source" BENCH_BUILD="$build" BENCH_CACHE="$cache" BENCH_TORCH_PYTHON="$torch"
 exec "$venv/bin/python" "$source/bench/peers/drive.py" "$@"

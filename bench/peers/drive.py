@@ -46,6 +46,7 @@ def arguments():
     p.add_argument("--quick", action="store_true", help="6 rounds of 0.1 s, 60 s per setting")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--out", help="raw times, as JSON")
+    p.add_argument("--resume", action="store_true", help="keep the settings that --out has already")
     p.add_argument("--write", help="the report, as markdown; else printed")
     p.add_argument("--again", help="no timing: report on an earlier --out")
     a = p.parse_args()
@@ -110,7 +111,8 @@ def time_setting(a, what, model, batch, threads):
                     engines.pop().close()
             errors = compare(engines, scratch)
             for e in engines:
-                e.calibrate()
+                if not e.seconds:
+                    e.calibrate()
             cost = sum(e.seconds * e.inferences(a.span) + 0.06 for e in engines)
             rounds = max(6, min(a.rounds, int(a.budget / cost)))
             print(f"{what}: {model}, batch {batch}, {threads} threads: {len(engines)} engines, {rounds} rounds, "
@@ -140,14 +142,17 @@ def main():
         data = json.loads(pathlib.Path(a.again).read_text())
     else:
         data = {"host": report.host(a), "settings": []}
+        if a.resume:
+            data = json.loads(pathlib.Path(a.out).read_text())
+        done = {(s["what"], s["model"], s["batch"], s["threads"]) for s in data["settings"]}
         settings = itertools.product(a.what.split(","), a.models.split(","),
                                      a.batches.split(","), a.threads.split(","))
         for what, model, batch, threads in settings:
             if what != "peers" and (batch, threads) != ("1", "1"):
                 continue
-            start = time.monotonic()
+            if (what, model, int(batch), int(threads)) in done:
+                continue
             data["settings"].append(time_setting(a, what, model, int(batch), int(threads)))
-            data["settings"][-1]["seconds"] = time.monotonic() - start
             if a.out:
                 pathlib.Path(a.out).write_text(json.dumps(data))
     text = report.markdown(data, TOLERANCE)

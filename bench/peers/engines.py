@@ -14,6 +14,7 @@ ENCODINGS = ["f32", "int8", "int8-weights", "int4-weights", "2:4", "2:4-int8"]  
 RATES = ["gemm", "onednn", "fma256", "fma512", "read"]
 
 
+SLOW = 0.5  # seconds of an inference that needs no warm-up in each round
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -42,6 +43,7 @@ class Engine:
 
     def __init__(self, name, command, threads, env=None):
         self.name = name
+        self.seconds = None  # of one inference
         self.times = []  # of each visit: a list of ns
         self.nodes = []  # of each visit: ns by kind of node, over all layers
         self.others = []  # of each visit: CPUs that other processes kept busy
@@ -76,15 +78,15 @@ class Engine:
         return [int(word) for word in self.ask(f"run {times}")[0].split()]
 
     def calibrate(self):
-        """Seconds of one inference, after a first one."""
-        self.ask("run 1")
-        first = min(self.run(1)) / 1e9
-        self.seconds = first if first > 0.5 else min(self.run(3)) / 1e9
+        """Seconds of one inference."""
+        self.seconds = self.run(1)[0] / 1e9
+        if self.seconds < SLOW:
+            self.seconds = min(self.run(3)) / 1e9
         return self.seconds
 
     def visit(self, span):
-        """Warm up for 50 ms, but for an inference of half a second and more, then time some."""
-        if self.seconds < 0.5:
+        """Warm up for 50 ms, but for slow inferences, then time some."""
+        if self.seconds < SLOW:
             end = time.monotonic() + 0.05
             while time.monotonic() < end:
                 self.run(1)

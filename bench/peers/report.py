@@ -25,6 +25,22 @@ the median over the rounds of the ratio within a round, with the order statistic
 optimisations and with its transformer optimizer before, int8 weights per tensor and per channel;
 torch with MKL and with oneDNN over packed weights.
 """
+OWN_NOTES = """\
+Against own dense f32; of all linears in blocks.
+"""
+STRUCTURE_NOTES = """\
+f32; `drop`: layers left out, `heads` and `channels`: how many each branch keeps, `merge`: tokens
+merged in each layer.
+"""
+DENSITY_NOTES = """\
+How many times faster than own dense f32 on the same instruction set, the whole model and its products
+alone (with what they do to their input); per cent: numbers stored, anywhere. `even with`: the density
+at which sparse f32 takes as long as dense f32, and as int8.
+"""
+AGREEMENT_NOTES = """\
+Largest difference of f32 logits from Pare's, of the largest logit (checked: at most {}); for integer
+weights the relative error of all logits, in the 2-norm.
+"""
 
 
 def host(a):
@@ -164,16 +180,16 @@ def markdown(data, tolerance):
     engines = {e["about"]["engine"] for s in every for e in s.engines.values() if "engine" in e["about"]}
     out = ["# Pare beside its peers", ""]
     out += [f"* {key}: {value}" for key, value in (data["host"] | {"engines": ", ".join(sorted(engines))}).items()]
-    out += ["", NOTES, "## Targets", "", *targets(settings + structure), "## Peers", "", *peers(settings)]
-    out += ["## Own encodings", "", "Against own dense f32; of all linears in blocks.", "", *own(settings)]
-    out += ["## The machine in the same run", "", *rates(settings)]
-    out += ["## Structure", "", "f32; `drop`: layers left out, `heads` and `channels`: how many each branch keeps,",
-            "`merge`: tokens merged in each layer.", "", *changes(structure)]
-    out += ["## Density", "", "How many times faster than own dense f32 on the same instruction set, the whole model and",
-            "its products alone (with what they do to their input); per cent: numbers stored, anywhere. `even",
-            "with`: the density at which sparse f32 takes as long as dense f32, and as int8.", "",
-            *densities(sparse)]
-    out += ["## Agreement", "",
-            f"Largest difference of f32 logits from Pare's, of the largest logit (checked: at most {tolerance});",
-            "for integer weights the relative error of all logits, in the 2-norm.", "", *errors(settings)]
+    out += ["", NOTES]
+    for title, text, rows in [
+        ("Targets", "", targets(settings + structure)),
+        ("Peers", "", peers(settings)),
+        ("Own encodings", OWN_NOTES, own(settings)),
+        ("The machine in the same run", "", rates(settings)),
+        ("Structure", STRUCTURE_NOTES, changes(structure)),
+        ("Density", DENSITY_NOTES, densities(sparse)),
+        ("Agreement", AGREEMENT_NOTES.format(tolerance), errors(settings)),
+    ]:
+        if rows:
+            out += [f"## {title}", "", *([text] if text else []), *rows]
     return "\n".join(out)
