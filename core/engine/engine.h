@@ -79,7 +79,7 @@ pare_step_fn pare_step_of(unsigned op);
 pare_step_fn pare_step_preparing(unsigned slot_kind);
 
 /* merge.c: one sample of ToMe. `scratch` as pare_merge_scratch() says. */
-size_t pare_merge_scratch(uint32_t tokens, uint32_t head_width);
+size_t pare_merge_scratch(const struct pare_kernels *kernels, uint32_t tokens, uint32_t head_width);
 void pare_merge_tokens(const struct pare_kernels *kernels, const float *x, const float *keys,
                        const float *sizes, uint32_t tokens, uint32_t width, uint32_t key_width,
                        uint32_t heads, uint32_t prefix, uint32_t r, float *out, float *out_sizes,

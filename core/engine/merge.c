@@ -20,9 +20,11 @@ struct pair {
     float score;
 };
 
-size_t pare_merge_scratch(uint32_t tokens, uint32_t head_width)
+size_t pare_merge_scratch(const struct pare_kernels *kernels, uint32_t tokens, uint32_t head_width)
 {
-    return (size_t)tokens * (head_width * sizeof(float) + sizeof(struct pair) + 1) + PARE_ALIGN;
+    return (size_t)tokens * (head_width * sizeof(float) + sizeof(struct pair) + sizeof(uint32_t) +
+                             sizeof(float) + 1) +
+           pare_nearest_scratch(kernels, tokens, head_width) * sizeof(float) + PARE_ALIGN;
 }
 
 /* Unit vectors: the mean over heads of a token's keys. */
@@ -58,23 +60,21 @@ void pare_merge_tokens(const struct pare_kernels *kernels, const float *x, const
     const uint32_t dh = key_width / heads;
     float *metric = scratch;
     struct pair *pairs = (struct pair *)(void *)(metric + (size_t)tokens * dh);
-    uint8_t *gone = (uint8_t *)(pairs + tokens);
+    uint32_t *nearest = (uint32_t *)(void *)(pairs + tokens);
+    float *score = (float *)(void *)(nearest + tokens), *products = score + tokens;
+    uint8_t *gone = (uint8_t *)(products + pare_nearest_scratch(kernels, tokens, dh));
     metric_of(kernels, keys, tokens, key_width, heads, metric);
     memset(gone, 0, tokens);
 
+    const uint32_t a0 = (prefix + 1) & ~1u, b0 = prefix | 1;
+    const uint32_t count = a0 < tokens && b0 < tokens ? (tokens - a0 + 1) / 2 : 0;
+    if (count)
+        kernels->nearest(metric + (size_t)a0 * dh, 2 * (size_t)dh, count, metric + (size_t)b0 * dh,
+                         2 * (size_t)dh, (tokens - b0 + 1) / 2, dh, nearest, score, products);
     uint32_t n = 0;
-    for (uint32_t a = (prefix + 1) & ~1u; a < tokens; a += 2) {
-        struct pair best = {.a = a, .b = 0, .score = -INFINITY};
-        for (uint32_t b = prefix | 1; b < tokens; b += 2) {
-            float score = kernels->dot(metric + (size_t)a * dh, metric + (size_t)b * dh, dh);
-            if (best.b == 0 || score > best.score)
-                best = (struct pair){.a = a, .b = b, .score = score};
-        }
-        if (best.b != 0) {
-            insert_pair(pairs, n, best);
-            n++;
-        }
-    }
+    for (; n < count; n++)
+        insert_pair(pairs, n,
+                    (struct pair){.a = a0 + 2 * n, .b = b0 + 2 * nearest[n], .score = score[n]});
     r = PARE_MIN(r, n);
     for (uint32_t i = 0; i < r; i++)
         gone[pairs[i].a] = 1;

@@ -341,7 +341,7 @@ size_t pare_step_scratch(const struct pare_kernels *kernels, const struct pare_s
                                       slots[step->in[2]].width / step->node->heads) *
                sizeof(float);
     case PARE_OP_TOKEN_MERGE:
-        return pare_merge_scratch(in->tokens,
+        return pare_merge_scratch(kernels, in->tokens,
                                   slots[step->in[1]].width / PARE_MAX(step->node->heads, 1u));
     default:
         return 0;

@@ -404,11 +404,9 @@ START_TEST(merge_golden)
     const struct pare_kernels *kernels = pare_kernels_of((enum pare_isa)_i);
     const float x[7] = {1, 2, 3, 4, 5, 6, 7}, sizes[7] = {1, 1, 3, 1, 2, 1, 4};
     float out[7], out_sizes[7];
-    void *scratch = pare_alloc_aligned(pare_merge_scratch(7, 2), 1);
-    if (!kernels) {
-        free(scratch);
+    if (!kernels)
         return;
-    }
+    void *scratch = pare_alloc_aligned(pare_merge_scratch(kernels, 7, 4), 1);
     pare_merge_tokens(kernels, x, golden_keys[0], NULL, 7, 1, 2, 1, 1, 2, out, out_sizes, scratch);
     /* kept A: 0, 6; B: 1 with 4, 3 with 2, 5 */
     const float want[5] = {1, 7, 3.5f, 3.5f, 6}, want_sizes[5] = {1, 1, 2, 2, 1};
@@ -442,9 +440,9 @@ START_TEST(merge_zero_keys)
 {
     const float keys[4][2] = {{0, 0}, {0, 0}, {1, 1}, {1, 1}}, x[4] = {1, 2, 3, 4};
     float out[4], sizes[4];
-    void *scratch = pare_alloc_aligned(pare_merge_scratch(4, 2), 1);
-    pare_merge_tokens(pare_kernels_of(PARE_ISA_SCALAR), x, keys[0], NULL, 4, 1, 2, 1, 0, 1, out,
-                      sizes, scratch);
+    const struct pare_kernels *kernels = pare_kernels_of(PARE_ISA_SCALAR);
+    void *scratch = pare_alloc_aligned(pare_merge_scratch(kernels, 4, 2), 1);
+    pare_merge_tokens(kernels, x, keys[0], NULL, 4, 1, 2, 1, 0, 1, out, sizes, scratch);
     ck_assert(out[0] == 1 && out[1] == 2 && out[2] == 3.5f && sizes[2] == 2);
     free(scratch);
 }

@@ -472,6 +472,55 @@ START_TEST(elementwise)
 }
 END_TEST
 
+/* Rows of every other position, as token merging asks; the first of equals, and NaN does no harm.
+ */
+START_TEST(nearest)
+{
+    const struct pare_kernels *kernels = pare_kernels_of((enum pare_isa)_i);
+    static const uint32_t sizes[][3] = {
+        {1, 1, 1}, {3, 2, 5}, {24, 25, 32}, {98, 98, 64}, {50, 47, 33}};
+    struct pare_random r;
+    pare_random_seed(&r, 8);
+    if (!kernels)
+        return;
+    for (size_t t = 0; t < PARE_COUNT(sizes); t++) {
+        const uint32_t m = sizes[t][0], n = sizes[t][1], k = sizes[t][2];
+        float *x = random_floats(&r, (size_t)2 * m * k), *y = random_floats(&r, (size_t)2 * n * k);
+        float *product = pare_alloc(m, sizeof *product);
+        uint32_t *index = pare_alloc(m, sizeof *index);
+        float *scratch = pare_alloc_aligned(pare_nearest_scratch(kernels, n, k), sizeof *scratch);
+        kernels->nearest(x, 2 * k, m, y, 2 * k, n, k, index, product, scratch);
+        for (size_t i = 0; i < m; i++) {
+            double best = -INFINITY, size = 0;
+            for (size_t j = 0; j < n; j++) {
+                double dot = 0, all = 0;
+                for (size_t c = 0; c < k; c++) {
+                    double v = (double)x[2 * i * k + c] * (double)y[2 * j * k + c];
+                    dot += v;
+                    all += fabs(v);
+                }
+                best = fmax(best, dot);
+                size = fmax(size, all);
+                if (j == index[i])
+                    ck_assert(fabs(dot - (double)product[i]) <= EPS * (k + 1) * all);
+            }
+            ck_assert(index[i] < n && (double)product[i] >= best - 2 * EPS * (k + 1) * size);
+        }
+        for (size_t j = 0; j < n; j++) /* all the same */
+            memcpy(y + 2 * j * k, y, k * sizeof *y);
+        x[0] = NAN;
+        kernels->nearest(x, 2 * k, m, y, 2 * k, n, k, index, product, scratch);
+        for (size_t i = 0; i < m; i++)
+            ck_assert_uint_eq(index[i], 0);
+        free(x);
+        free(y);
+        free(product);
+        free(index);
+        free(scratch);
+    }
+}
+END_TEST
+
 START_TEST(norms)
 {
     const struct pare_kernels *kernels = pare_kernels_of((enum pare_isa)_i);
@@ -701,6 +750,7 @@ int main(void)
     tcase_add_loop_test(tc, saturation, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, activations, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, elementwise, 0, PARE_ISA_COUNT);
+    tcase_add_loop_test(tc, nearest, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, norms, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, attention, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, quantize, 0, PARE_ISA_COUNT);

@@ -131,6 +131,10 @@ struct pare_kernels {
     void (*mean)(const float *x, float *out, uint32_t rows, uint32_t width);
     void (*attention)(const struct pare_attention *a, uint32_t sample, uint32_t head);
     float (*dot)(const float *x, const float *y, size_t n);
+    /* For each of m rows of x the row of y (n >= 1 of them, k wide) with the largest inner product,
+     * the first of equals, and that product. `scratch`: pare_nearest_scratch() floats. */
+    void (*nearest)(const float *x, size_t ldx, uint32_t m, const float *y, size_t ldy, uint32_t n,
+                    uint32_t k, uint32_t *index, float *product, float *scratch);
 };
 
 /* NULL when the program has no kernels for it, or the CPU cannot run them. */
@@ -144,6 +148,7 @@ PARE_KERNELS(X)
 /* Floats of scratch that attention over `tokens` needs for one head. */
 size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t tokens,
                               uint32_t head_width, uint32_t value_width);
+size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint32_t k);
 /* Bytes of scratch that a job of `rows` rows needs. */
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows);
 

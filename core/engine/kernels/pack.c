@@ -40,6 +40,11 @@ size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t token
     return t * head_width + d * tokens + PARE_QUERY_BLOCK * t + t;
 }
 
+size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint32_t k)
+{
+    return pare_round_up(n, kernels->lanes) * ((size_t)k + PARE_QUERY_BLOCK);
+}
+
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows)
 {
     switch (w->product) {

@@ -175,6 +175,23 @@ static float scalar_dot(const float *x, const float *y, size_t n)
     return sum;
 }
 
+static void scalar_nearest(const float *x, size_t ldx, uint32_t m, const float *y, size_t ldy,
+                           uint32_t n, uint32_t k, uint32_t *index, float *product, float *scratch)
+{
+    (void)scratch;
+    for (uint32_t i = 0; i < m; i++) {
+        index[i] = 0;
+        product[i] = scalar_dot(x + i * ldx, y, k);
+        for (uint32_t j = 1; j < n; j++) {
+            float here = scalar_dot(x + i * ldx, y + j * ldy, k);
+            if (here > product[i]) {
+                index[i] = j;
+                product[i] = here;
+            }
+        }
+    }
+}
+
 static void scalar_attention(const struct pare_attention *a, uint32_t sample, uint32_t head)
 {
     const size_t dh = a->head_width, width = a->heads * dh, tokens = a->tokens;
@@ -229,4 +246,5 @@ const struct pare_kernels pare_kernels_scalar = {
     .mean = scalar_mean,
     .attention = scalar_attention,
     .dot = scalar_dot,
+    .nearest = scalar_nearest,
 };

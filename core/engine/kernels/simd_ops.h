@@ -205,6 +205,42 @@ static void simd_attention(const struct pare_attention *a, uint32_t sample, uint
     }
 }
 
+/* The first of the largest. */
+INLINE uint32_t first_highest(const float *x, uint32_t n)
+{
+    vf most = vf_set1(x[0]);
+    uint32_t i = 0;
+    for (; i + VL <= n; i += VL)
+        most = vf_max(most, vf_load(x + i));
+    float top = vf_highest(most);
+    for (; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    for (i = 0; i < n; i++)
+        if (x[i] == top)
+            return i;
+    return 0; /* all are NaN */
+}
+
+static void simd_nearest(const float *x, size_t ldx, uint32_t m, const float *y, size_t ldy,
+                         uint32_t n, uint32_t k, uint32_t *index, float *product, float *scratch)
+{
+    const uint32_t nr = TILE_VECS * VL, padded = (n + VL - 1) / VL * VL;
+    float *packed = scratch, *products = packed + (size_t)padded * k;
+    for (uint32_t j = 0; j < n; j += nr)
+        pack_columns(y + j * ldy, ldy, PARE_MIN(nr, n - j), k, packed + (size_t)j * k);
+    for (uint32_t m0 = 0; m0 < m; m0 += PARE_QUERY_BLOCK) {
+        const uint32_t rows = PARE_MIN(PARE_QUERY_BLOCK, m - m0);
+        for (uint32_t j = 0; j < n; j += nr)
+            panel_f32(rows, k, x + m0 * ldx, ldx, packed + (size_t)j * k, products + j, padded,
+                      PARE_MIN(nr, n - j), true, NULL, (struct ahead){0});
+        for (uint32_t i = 0; i < rows; i++) {
+            const float *row = products + (size_t)i * padded;
+            index[m0 + i] = first_highest(row, n);
+            product[m0 + i] = row[index[m0 + i]];
+        }
+    }
+}
+
 /* absmax / 127 per row, codes rounded to nearest, ties to even. A row that is not finite gets a
  * scale of NaN, so that it stays visible. */
 static void simd_quantize(const float *x, uint32_t rows, uint32_t k, void *codes, size_t stride,

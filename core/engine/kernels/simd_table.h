@@ -38,4 +38,5 @@ const struct pare_kernels PARE_TABLE = {
     .mean = simd_mean,
     .attention = simd_attention,
     .dot = simd_dot,
+    .nearest = simd_nearest,
 };
