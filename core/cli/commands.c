@@ -28,6 +28,7 @@ const struct pare_command *const pare_commands[] = {
     &pare_command_tag,
     &pare_command_note,
     &pare_command_db,
+    &pare_command_complete,
     &pare_command_worker,
 };
 /* clang-format on */

@@ -27,6 +27,7 @@ extern const struct pare_command pare_command_schema;
 extern const struct pare_command pare_command_tag;
 extern const struct pare_command pare_command_note;
 extern const struct pare_command pare_command_db;
+extern const struct pare_command pare_command_complete;
 extern const struct pare_command pare_command_worker;
 
 #endif

@@ -6,6 +6,7 @@ libcli_la_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_VERSION='"$(PACKAGE_VERSION)"' \
 libcli_la_SOURCES = \
 	core/cli/cmd_apply.c \
 	core/cli/cmd_bench.c \
+	core/cli/cmd_complete.c \
 	core/cli/cmd_db.c \
 	core/cli/cmd_diff.c \
 	core/cli/cmd_eval.c \
@@ -45,7 +46,8 @@ check_PROGRAMS += tests/e2e/fill_store
 tests_e2e_fill_store_SOURCES = tests/e2e/fill_store.c
 tests_e2e_fill_store_LDADD = libhost.la libcore.la
 
-cli_e2e = tests/e2e/cli-front.sh tests/e2e/cli-input.sh tests/e2e/cli-model.sh
+cli_e2e = tests/e2e/cli-complete.sh tests/e2e/cli-front.sh tests/e2e/cli-input.sh \
+	tests/e2e/cli-model.sh
 dist_check_SCRIPTS += $(cli_e2e)
 TESTS += $(cli_e2e)
 
@@ -53,3 +55,12 @@ man_MANS += docs/pare.1
 EXTRA_DIST += docs/pare.1
 bashcompdir = $(datadir)/bash-completion/completions
 dist_bashcomp_DATA = share/completions/pare.bash
+fishcompdir = $(datadir)/fish/vendor_completions.d
+dist_fishcomp_DATA = share/completions/pare.fish
+zshcompdir = $(datadir)/zsh/site-functions
+EXTRA_DIST += share/completions/pare.zsh
+install-data-local: # zsh goes by the file's name
+	$(MKDIR_P) '$(DESTDIR)$(zshcompdir)'
+	$(INSTALL_DATA) $(srcdir)/share/completions/pare.zsh '$(DESTDIR)$(zshcompdir)/_pare'
+uninstall-local:
+	rm -f '$(DESTDIR)$(zshcompdir)/_pare'
