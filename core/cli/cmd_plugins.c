@@ -26,6 +26,8 @@ static void warn_bad(void *user, const char *path, const struct pare_error *why)
 {
     (void)user;
     fprintf(stderr, "pare: %s is left out: %s\n", path, why->what);
+    if (why->detail[0])
+        fprintf(stderr, "  %s\n", why->detail);
     if (why->hint[0])
         fprintf(stderr, "  hint: %s\n", why->hint);
 }

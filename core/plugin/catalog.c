@@ -127,6 +127,14 @@ static int load(struct pare_plugin_file *f, struct pare_error *err)
     return pare_descriptor_take(theirs, f, err);
 }
 
+static int refuse_two(const char *id, const char *a, const char *b, struct pare_error *err)
+{
+    pare_error_set(err, PARE_INVALID, "two files are the plugin '%s'", id);
+    pare_error_detail(err, "%s and %s", a, b);
+    pare_error_hint(err, "remove one of them, or take its folder out of PARE_PLUGIN_PATH");
+    return PARE_INVALID;
+}
+
 /* Load one file, or find that it is loaded. */
 static int load_file(struct pare_catalog *c, const char *path, const struct pare_plugin_file **out,
                      struct pare_error *err)
@@ -162,11 +170,16 @@ static int load_file(struct pare_catalog *c, const char *path, const struct pare
     f->device = st.st_dev;
     f->inode = st.st_ino;
     PARE_TRY(pare_hash_file(f->path, f->sha256, err));
+    for (size_t i = 0; i < c->n; i++) { /* a copy is the same plugin */
+        if (strcmp(c->files[i]->sha256, f->sha256) == 0) {
+            *out = c->files[i];
+            goto out;
+        }
+    }
     PARE_TRY(load(f, err));
     for (size_t i = 0; i < c->n; i++) {
         if (strcmp(c->files[i]->desc.id, f->desc.id) == 0) {
-            rc = pare_error_set(err, PARE_INVALID, "two files are the plugin '%s'", f->desc.id);
-            pare_error_detail(err, "%s and %s", c->files[i]->path, f->path);
+            rc = refuse_two(f->desc.id, c->files[i]->path, f->path, err);
             goto out;
         }
     }
@@ -198,6 +211,40 @@ static char *file_in(const char *folder, const char *id, size_t layout)
     return pare_str_take(&s);
 }
 
+/* Whether two files are one, or hold the same. */
+static bool same_file(const char *a, const char *b)
+{
+    char hash[2][PARE_HASH_HEX];
+    struct stat st[2];
+    if (stat(a, &st[0]) == 0 && stat(b, &st[1]) == 0 && st[0].st_dev == st[1].st_dev &&
+        st[0].st_ino == st[1].st_ino)
+        return true;
+    return pare_hash_file(a, hash[0], NULL) == PARE_OK &&
+           pare_hash_file(b, hash[1], NULL) == PARE_OK && strcmp(hash[0], hash[1]) == 0;
+}
+
+/* The file of an id, *out NULL when there is none; freed with free(). PARE_INVALID: there are two.
+ */
+static int search(struct pare_catalog *c, const char *id, char **out, struct pare_error *err)
+{
+    *out = NULL;
+    for (size_t i = 0; i < c->n_folders * LAYOUTS; i++) {
+        char *path = file_in(c->folders[i / LAYOUTS], id, i % LAYOUTS);
+        if (!path)
+            return pare_error_nomem(err, 0);
+        if (pare_file_exists(path) && *out && !same_file(*out, path)) {
+            refuse_two(id, *out, path, err);
+            free(path);
+            return PARE_INVALID;
+        }
+        if (pare_file_exists(path) && !*out)
+            *out = path;
+        else
+            free(path);
+    }
+    return PARE_OK;
+}
+
 static int not_found(struct pare_catalog *c, const char *name, struct pare_error *err)
 {
     const struct pare_plugin_file *const *list;
@@ -226,36 +273,40 @@ static int not_found(struct pare_catalog *c, const char *name, struct pare_error
 int pare_catalog_find(struct pare_catalog *c, const char *name, const char *folder,
                       const struct pare_plugin_file **out, struct pare_error *err)
 {
+    int rc = PARE_OK;
     if (strchr(name, '/')) {
-        char *path = pare_path_join(folder ? folder : ".", name);
-        int rc = path ? load_file(c, path, out, err) : pare_error_nomem(err, 0);
-        free(path);
+        char *file = pare_path_join(folder ? folder : ".", name);
+        rc = file ? load_file(c, file, out, err) : pare_error_nomem(err, 0);
+        free(file);
         return rc;
     }
+    struct pare_plugin_file *known = NULL;
+    char *path = NULL;
     for (size_t i = 0; i < c->n; i++) {
-        if (strcmp(c->files[i]->desc.id, name) == 0) {
-            *out = c->files[i];
-            return PARE_OK;
-        }
+        if (strcmp(c->files[i]->desc.id, name) == 0)
+            known = c->files[i];
     }
-    for (size_t f = 0; f < c->n_folders && pare_plugin_id_is_plain(name); f++) {
-        for (size_t l = 0; l < LAYOUTS; l++) {
-            char *path = file_in(c->folders[f], name, l);
-            if (!path)
-                return pare_error_nomem(err, 0);
-            if (!pare_file_exists(path)) {
-                free(path);
-                continue;
-            }
-            int rc = load_file(c, path, out, err);
-            free(path);
-            if (rc == PARE_OK && strcmp((*out)->desc.id, name) != 0)
-                return pare_error_set(err, PARE_INVALID, "%s is the plugin '%s', not '%s'",
-                                      (*out)->path, (*out)->desc.id, name);
-            return rc;
-        }
+    if (known && known->searched) {
+        *out = known;
+        return PARE_OK;
     }
-    return not_found(c, name, err);
+    if (pare_plugin_id_is_plain(name))
+        PARE_TRY(search(c, name, &path, err));
+    if (path)
+        PARE_TRY(load_file(c, path, out, err));
+    else if (known) /* named by its path before */
+        *out = known;
+    else
+        PARE_TRY(not_found(c, name, err));
+    if (strcmp((*out)->desc.id, name) != 0) {
+        rc = pare_error_set(err, PARE_INVALID, "%s is the plugin '%s', not '%s'", (*out)->path,
+                            (*out)->desc.id, name);
+        goto out;
+    }
+    ((struct pare_plugin_file *)(uintptr_t)*out)->searched = true;
+out:
+    free(path);
+    return rc;
 }
 
 /* The id that a directory entry may stand for: "quantize.so", or a folder "quantize". */

@@ -2,6 +2,7 @@
 #ifndef PARE_PLUGIN_CATALOG_H
 #define PARE_PLUGIN_CATALOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <pare/plugin.h>
@@ -16,6 +17,7 @@ struct pare_plugin_file {
     char *path; /* absolute */
     char sha256[PARE_HASH_HEX];
     unsigned long long device, inode;
+    bool searched; /* the search path holds no other file of its id */
 };
 
 /* The plugins of one process. Loaded on first use, never unloaded (a plugin's OpenMP threads may
@@ -28,7 +30,8 @@ void pare_catalog_free(struct pare_catalog *catalog);
 /* Find and load: a bare id ("quantize") in PARE_PLUGIN_PATH, the user's folder, the installed one;
  * a name with a slash is a file relative to `folder` (the YAML's; NULL: the current one). The
  * result belongs to the catalogue. PARE_NOT_FOUND names the folders searched and the nearest id;
- * PARE_INVALID: it is there, but is no plugin for this program. */
+ * PARE_INVALID: it is there, but is no plugin for this program, or two different files are it; both
+ * are named. A copy with the same content is the same plugin. */
 int pare_catalog_find(struct pare_catalog *catalog, const char *name, const char *folder,
                       const struct pare_plugin_file **out, struct pare_error *err);
 

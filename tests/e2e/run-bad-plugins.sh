@@ -46,5 +46,20 @@ pipeline bad-abi >"$tmp/abi.yaml"
 fails_with 2 'ABI' "a wrong ABI is refused before any work" "$pare" run "$tmp/abi.yaml" --db "$tmp/abi.db"
 pipeline bad-noentry >"$tmp/noentry.yaml"
 fails_with 2 'no pare_plugin_v1' "a file that is no plugin too" "$pare" run "$tmp/noentry.yaml" --db "$tmp/abi.db"
+
+# two builds of one plugin in the path: nobody can tell which is meant
+mkdir "$tmp/a" "$tmp/b"
+for f in "$PARE_TOP_BUILD"/plugins/.libs/quantize.so "$PARE_TOP_BUILD"/plugins/quantize/.libs/quantize.so "$PARE_TOP_BUILD"/plugins/quantize.so; do
+    [ -f "$f" ] && cp "$f" "$tmp/a" && cp "$f" "$tmp/b"
+done
+printf 'x' >>"$tmp/b/quantize.so"
+printf 'pare: 1\nmodel: %s\nstages: [{plugin: quantize}]\nmeasure: {latency: {edge: {}}}\n' \
+    "$PARE_TOP_SRC/share/models/fashion-vit" >"$tmp/two.yaml"
+for command in "plan $tmp/two.yaml" "run $tmp/two.yaml --db $tmp/abi.db" "plugins quantize"; do
+    # shellcheck disable=SC2086
+    PARE_PLUGIN_PATH=$tmp/a:$tmp/b fails_with 2 "two files are the plugin 'quantize'" \
+        "${command%% *}: two files of one id" "$pare" $command
+    is "... both are named" 2 "$(grep -o "$tmp/[ab]/quantize.so" "$tmp/err" | sort -u | wc -l | tr -d ' ')"
+done
 is "and nothing was written" "" "$(ls "$tmp/abi.db" 2>/dev/null)"
 done_testing

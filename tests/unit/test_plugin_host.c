@@ -673,17 +673,34 @@ START_TEST(search_order)
     copy_file(from, path);
     snprintf(path, sizeof path, "%s/old-plugin.so", b);
     copy_file(from, path);
+    snprintf(path, sizeof path, "%s:%s", a, b);
+    setenv("PARE_PLUGIN_PATH", path, 1);
+    setenv("HOME", folder, 1);
+    /* a copy is the same plugin: the first in the path counts */
+    ck_assert_ok(pare_catalog_new(&c, &err), err);
+    ck_assert_ok(pare_catalog_find(c, "old-plugin", NULL, &file, &err), err);
+    ck_assert_int_eq(strncmp(file->path, a, strlen(a)), 0);
+    pare_catalog_free(c);
+    /* another build of it is not, whichever way the first was met */
+    snprintf(path, sizeof path, "%s/old-plugin.so", b);
+    FILE *longer = fopen(path, "ab");
+    ck_assert(longer && fputc(0, longer) == 0 && fclose(longer) == 0);
+    for (int met = 0; met < 2; met++) {
+        ck_assert_ok(pare_catalog_new(&c, &err), err);
+        snprintf(path, sizeof path, "%s/old-plugin.so", a);
+        if (met)
+            ck_assert_ok(pare_catalog_find(c, path, NULL, &file, &err), err);
+        ck_assert_int_eq(pare_catalog_find(c, "old-plugin", NULL, &file, &err), PARE_INVALID);
+        ck_assert_str_eq(err.what, "two files are the plugin 'old-plugin'");
+        ck_assert(strstr(err.detail, a) && strstr(err.detail, b));
+        pare_catalog_free(c);
+    }
     snprintf(path, sizeof path, "%s/broken.so", b);
     ck_assert_ok(pare_file_write(path, "not ELF", 7, &err), err);
     snprintf(path, sizeof path, "%s/renamed.so", b);
     copy_file(module("bad-crash"), path);
-    snprintf(path, sizeof path, "%s:%s", a, b);
-    setenv("PARE_PLUGIN_PATH", path, 1);
-    setenv("HOME", folder, 1);
     ck_assert_ok(pare_catalog_new(&c, &err), err);
-    ck_assert_ok(pare_catalog_find(c, "old-plugin", NULL, &file, &err), err);
     snprintf(path, sizeof path, "%s/old-plugin.so", a);
-    ck_assert_str_eq(file->path, path);
     /* the second file of the id is named with the first, and left out */
     ck_assert_ok(pare_catalog_all(c, note_bad, &bad, &list, &n, &err), err);
     ck_assert_uint_eq(bad.n, 2);
