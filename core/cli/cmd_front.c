@@ -156,7 +156,7 @@ static void people_row(const struct view *v, size_t i, bool all, struct pare_tab
 static void print_header(const struct view *v)
 {
     const struct pare_trials *t = &v->choice.trials;
-    size_t failed = 0, skipped = 0;
+    size_t failed = 0, skipped = 0, stopped = 0;
     double session = pare_rows_number(&v->about, 0, "session");
     const char *data = pare_rows_text(&v->about, 0, "data");
     const char *definition = pare_rows_text(&v->about, 0, "definition");
@@ -165,12 +165,15 @@ static void print_header(const struct view *v)
                   strcmp(t->items[i].state, "lost") == 0 ||
                   strcmp(t->items[i].state, "blocked") == 0;
         skipped += strcmp(t->items[i].state, "skipped") == 0;
+        stopped += strcmp(t->items[i].state, "stopped") == 0;
     }
     printf("%s: %zu variant%s", t->pipeline, t->n, t->n == 1 ? "" : "s");
     if (failed)
         printf(", %zu failed", failed);
     if (skipped)
         printf(", %zu impossible", skipped);
+    if (stopped)
+        printf(", %zu stopped early", stopped);
     if (t->n_samples)
         printf(" | %s n=%zu", data ? data : "samples", t->n_samples);
     if (t->host) {
@@ -248,6 +251,26 @@ static void with_commas(size_t n, char *out)
     *out = '\0';
 }
 
+/* No metric's noise decides. That is so as well where there is nothing to decide on. */
+static void print_settled(const struct view *v)
+{
+    const struct pare_front *f = &v->choice.front;
+    size_t waiting = 0, missing = SIZE_MAX;
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->items[i].missing == SIZE_MAX || strcmp(v->choice.trials.items[i].state, "ok") != 0)
+            continue;
+        waiting++;
+        missing = f->items[i].missing;
+    }
+    if (waiting)
+        printf("limits the decision: %s of %zu variant%s is not measured yet\n",
+               v->choice.known[missing].name, waiting, waiting == 1 ? "" : "s");
+    else if (!f->n_feasible)
+        puts("limits the decision: the constraints");
+    else
+        puts("limits the decision: nothing, all is settled");
+}
+
 /* Which metric's noise decides, and how much more of it would settle the one most in doubt. */
 static void print_limiting(const struct view *v)
 {
@@ -255,7 +278,7 @@ static void print_limiting(const struct view *v)
     size_t doubt = SIZE_MAX;
     char count[48];
     if (f->limiting == SIZE_MAX) {
-        puts("limits the decision: nothing, all is settled");
+        print_settled(v);
         return;
     }
     for (size_t i = 0; i < f->n; i++) {

@@ -126,6 +126,17 @@ static void print_rule(const struct job *j)
     putchar('\n');
 }
 
+/* A count beside the baseline's; `out` holds 160 bytes. */
+static void exact_against(double value, double base, char *out)
+{
+    if (value == base)
+        snprintf(out, 160, "as the baseline");
+    else if (value < base)
+        snprintf(out, 160, "%.3gx less than the baseline", base / value);
+    else
+        snprintf(out, 160, "%.3gx more than the baseline", value / base);
+}
+
 static void print_figures(const struct job *j, size_t i)
 {
     const struct pare_choice *c = &j->choice;
@@ -141,11 +152,13 @@ static void print_figures(const struct job *j, size_t i)
         if (i != c->trials.baseline &&
             pare_front_compare(&c->input, m, i, c->trials.baseline, 0.95, &d, NULL) == PARE_OK) {
             if (c->input.metrics[m].kind == PARE_FIGURE_EXACT)
-                snprintf(against, sizeof against, "%.2fx less than the baseline",
-                         figure(j, c->trials.baseline, m) / figure(j, i, m));
+                exact_against(figure(j, i, m), figure(j, c->trials.baseline, m), against);
             else if (d.ratio)
-                snprintf(against, sizeof against, "%.2fx [%.2f, %.2f] faster than the baseline",
-                         1 / d.difference.value, 1 / d.difference.hi, 1 / d.difference.lo);
+                snprintf(against, sizeof against, "%.2fx [%.2f, %.2f] the baseline's speed%s",
+                         1 / d.difference.value, 1 / d.difference.hi, 1 / d.difference.lo,
+                         d.difference.hi < 1   ? ": faster"
+                         : d.difference.lo > 1 ? ": slower"
+                                               : "");
             else
                 snprintf(against, sizeof against, "%+.4f [%+.4f, %+.4f] to the baseline",
                          d.difference.value, d.difference.lo, d.difference.hi);
@@ -267,7 +280,7 @@ static int tell_infeasible(const struct job *j)
                 "pare: there is nothing to pick from yet: %s of the baseline is not known\n",
                 missing == SIZE_MAX ? "a figure" : metric(j, missing)->name);
         fputs("  hint: `pare run FILE` goes on where it stopped\n", stderr);
-        return PARE_EXIT_INFEASIBLE;
+        return PARE_EXIT_FAILED;
     }
     fprintf(stderr, "pare: no variant on the front meets the constraints\n");
     if (miss != SIZE_MAX) {

@@ -55,6 +55,11 @@ ok "pick: by latency within the limit" grep -q '^pick: drop2+q8 ' "$tmp/pick"
 ok "pick: the rule" grep -q '^by latency_ms, then size_bytes, top1 where top1 >= baseline - 0.01$' "$tmp/pick"
 ok "pick: the margin" grep -q 'limit top1 >= baseline - 0.01: 0.0015 to spare (limit 0.8900)' "$tmp/pick"
 ok "pick: the runner-up" grep -q '^runner-up: drop1+q8; the pick against it: latency_ms 0.879x' "$tmp/pick"
+ok "pick: faster" grep -q '^  latency_ms  *0.491 ms   2.05x \[2.04, 2.07\] the baseline.s speed: faster$' "$tmp/pick"
+ok "pick: smaller" grep -q '^  size_bytes  *610 kB   4.92x less than the baseline$' "$tmp/pick"
+"$pare" pick --max top1 --where 'size_bytes <= 500 kB' --where 'top1 >= 0.5' >"$tmp/slow"
+ok "pick: slower" grep -q '^  latency_ms .* 0.80x \[0.80, 0.80\] the baseline.s speed: slower$' "$tmp/slow"
+ok "pick: the same" grep -q '^  macs  *40.0M   as the baseline$' "$tmp/slow"
 hash=$("$pare" pick -q)
 is "pick -q: a hash alone" 64 "${#hash}"
 is "pick -q: of the pick" drop2+q8 "$(sql "$db" "select label from variants where variant = '$hash'")"
@@ -124,6 +129,14 @@ ok "pick --min of another shape" grep -q '^pick: q8 ' "$tmp/pick"
 ok "pick: figures of both shapes" grep -q '^  latency_ms.server  *0.33[0-9] ms ' "$tmp/pick"
 "$pare" pick --where 'latency_ms.server <= 0.2 * baseline' --db "$tmp/two.db" >"$tmp/pick"
 ok "pick --where on another shape" grep -q '^pick: q8 ' "$tmp/pick"
+
+# ---- before anything is timed
+ok "a database without timing" "$PARE_TOP_BUILD/tests/e2e/fill_store" --untimed "$tmp/untimed.db"
+is "front: what is not measured limits the decision" \
+    "limits the decision: latency_ms of 7 variants is not measured yet" \
+    "$("$pare" front --db "$tmp/untimed.db" | grep '^limits')"
+fails_with 1 'nothing to pick from yet: latency_ms' "pick: not yet, which is not infeasible" \
+    "$pare" pick --db "$tmp/untimed.db"
 
 # ---- another pipeline on other samples, with the same variants
 ok "a database with two pipelines" "$PARE_TOP_BUILD/tests/e2e/fill_store" --two-pipelines "$tmp/both.db"

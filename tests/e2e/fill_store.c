@@ -2,7 +2,7 @@
 /* Fill a database with a small, always equal set of figures, so that the commands that read can be
  * tested without running a pipeline. With a model, two variants are built for real: one with a
  * branch dropped, one with int8 weights besides. Usage:
- * fill_store [--two-shapes] [--two-pipelines] DATABASE [PIPELINE MODEL] */
+ * fill_store [--two-shapes] [--two-pipelines] [--untimed] DATABASE [PIPELINE MODEL] */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -335,13 +335,15 @@ int main(int argc, char **argv)
     struct pare_str source = {0};
     char model[PARE_HASH_HEX];
     struct pare_model *untouched = NULL;
-    bool other = false;
+    bool other = false, timed = true;
     for (; argc > 1 && argv[1][0] == '-'; argv++, argc--) {
         n_shapes = strcmp(argv[1], "--two-shapes") == 0 ? 2 : n_shapes;
         other = other || strcmp(argv[1], "--two-pipelines") == 0;
+        timed = timed && strcmp(argv[1], "--untimed") != 0;
     }
     if (argc != 2 && argc != 4) {
-        fputs("usage: fill_store [--two-shapes] [--two-pipelines] DATABASE [PIPELINE MODEL]\n",
+        fputs("usage: fill_store [--two-shapes] [--two-pipelines] [--untimed] DATABASE [PIPELINE "
+              "MODEL]\n",
               stderr);
         return 2;
     }
@@ -357,7 +359,7 @@ int main(int argc, char **argv)
     need(pare_store_begin(s, &err));
     add_plan(s, argc == 4 ? argv[2] : "tiny.yaml", source.data, model);
     add_results(s);
-    for (size_t shape = 0; shape < n_shapes; shape++)
+    for (size_t shape = 0; timed && shape < n_shapes; shape++)
         add_session(s, shape);
     if (other)
         add_other(s);
