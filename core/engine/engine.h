@@ -26,9 +26,10 @@ struct pare_slot {
 
 struct pare_run;
 struct pare_step;
-/* One thread's part of a step. */
+/* One part of a step. Parts are independent, and what each writes does not depend on their number.
+ */
 typedef void (*pare_step_fn)(const struct pare_run *run, const struct pare_step *step,
-                             uint32_t thread, uint32_t threads);
+                             uint32_t part, uint32_t parts);
 
 struct pare_step {
     pare_step_fn fn;
@@ -47,8 +48,7 @@ struct pare_run {
     const struct pare_kernels *kernels;
     const struct pare_slot *slots;
     char *arena;
-    char *scratch; /* of thread 0; the next thread's is scratch_bytes further on */
-    size_t scratch_bytes;
+    void *scratch; /* of this thread */
     const float *images;
     uint32_t n; /* samples */
     uint32_t image_width;
@@ -63,6 +63,15 @@ static inline const float *pare_slot_read(const struct pare_run *run, uint32_t s
 {
     return slot == 0 ? run->images : (const float *)pare_slot_data(run, slot);
 }
+
+/* team.c: the parts of a step, claimed by whichever thread is free, so that one which the system
+ * keeps waiting does not hold up the others. Returns when all parts are done. `claims` begin at 0
+ * and serve one step of one run. */
+struct pare_claims {
+    uint32_t next, done; /* atomic */
+};
+void pare_work_off(const struct pare_step *step, const struct pare_run *run,
+                   struct pare_claims *claims, uint32_t parts);
 
 /* Bytes of a slot for `samples`; false when they overflow. */
 bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot *slot,

@@ -6,6 +6,7 @@ libcore_la_SOURCES += \
 	core/engine/merge.c \
 	core/engine/plan.c core/engine/plan.h \
 	core/engine/steps.c \
+	core/engine/team.c \
 	core/engine/kernels/kernels.h \
 	core/engine/kernels/pack.c \
 	core/engine/kernels/scalar.c

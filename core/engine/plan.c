@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <math.h>
 #include <omp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,8 @@ struct pare_plan {
     struct pare_program program;
     uint32_t lanes; /* blocks of samples that run at once */
     char *arena, *scratch;
-    size_t arena_bytes; /* of all lanes */
+    struct pare_claims *claims; /* per step */
+    size_t arena_bytes;         /* of all lanes */
     struct pare_node_report *reports;
     uint64_t *times;
 };
@@ -40,6 +40,7 @@ void pare_plan_free(struct pare_plan *plan)
     free(plan->taps);
     free(plan->arena);
     free(plan->scratch);
+    free(plan->claims);
     free(plan->reports);
     free(plan->times);
     free(plan);
@@ -101,17 +102,21 @@ static int lay_out(struct pare_plan *plan, struct pare_error *err)
     }
     char *arena = pare_alloc_aligned(arena_bytes, 1),
          *scratch = pare_alloc_aligned(scratch_bytes, 1);
-    if (!arena || !scratch) {
+    struct pare_claims *claims = pare_calloc(program.n_steps, sizeof *claims);
+    if (!arena || !scratch || !claims) {
         free(arena);
         free(scratch);
+        free(claims);
         rc = pare_error_nomem(err, arena_bytes + scratch_bytes);
         goto out;
     }
     free(plan->arena);
     free(plan->scratch);
+    free(plan->claims);
     pare_program_free(&plan->program);
     plan->arena = arena;
     plan->scratch = scratch;
+    plan->claims = claims;
     plan->arena_bytes = arena_bytes;
     plan->lanes = lanes;
     plan->program = program;
@@ -188,32 +193,7 @@ int pare_plan_tap(struct pare_plan *plan, uint32_t value, pare_tap_fn fn, void *
 /* ---- running
  * ------------------------------------------------------------------------------------- */
 
-/* Threads meet after every step. Steps take microseconds, so they spin first, then let others run.
- */
-struct barrier {
-    int arrived, round; /* atomic */
-    int threads;
-};
-
-static void meet(struct barrier *b)
-{
-    int round = __atomic_load_n(&b->round, __ATOMIC_ACQUIRE);
-    if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_ACQ_REL) == b->threads) {
-        __atomic_store_n(&b->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&b->round, round + 1, __ATOMIC_RELEASE);
-        return;
-    }
-    for (int spins = 0; __atomic_load_n(&b->round, __ATOMIC_ACQUIRE) == round;) {
-        if (++spins < 4000) {
-#if defined(__x86_64__)
-            __builtin_ia32_pause();
-#endif
-        } else {
-            sched_yield();
-        }
-    }
-}
-
+/* A run in the arena of a lane; the scratch is that of thread 0. */
 static struct pare_run run_of(const struct pare_plan *plan, uint32_t lane, const float *images,
                               uint32_t n)
 {
@@ -221,12 +201,42 @@ static struct pare_run run_of(const struct pare_plan *plan, uint32_t lane, const
         .kernels = plan->kernels,
         .slots = plan->program.slots,
         .arena = plan->arena + lane * plan->program.arena_bytes,
-        .scratch = plan->scratch + lane * plan->program.scratch_bytes,
-        .scratch_bytes = plan->program.scratch_bytes,
+        .scratch = plan->scratch,
         .images = images,
         .n = n,
         .image_width = plan->graph->width,
     };
+}
+
+static void use_scratch_of(const struct pare_plan *plan, struct pare_run *run, uint32_t thread)
+{
+    run->scratch = plan->scratch + thread * plan->program.scratch_bytes;
+}
+
+/* More parts than threads: who is done takes from who is late. */
+static uint32_t parts_for(uint32_t threads)
+{
+    return threads == 1 ? 1 : 2 * threads;
+}
+
+/* Steps first..end of a run by several threads. */
+static void run_steps(const struct pare_plan *plan, const struct pare_run *run, uint32_t threads,
+                      uint32_t first, uint32_t end)
+{
+    const struct pare_program *p = &plan->program;
+    if (threads == 1) {
+        for (uint32_t s = first; s < end; s++)
+            p->steps[s].fn(run, &p->steps[s], 0, 1);
+        return;
+    }
+    memset(plan->claims + first, 0, (end - first) * sizeof *plan->claims);
+#pragma omp parallel num_threads((int)threads)
+    {
+        struct pare_run mine = *run;
+        use_scratch_of(plan, &mine, (uint32_t)omp_get_thread_num());
+        for (uint32_t s = first; s < end; s++)
+            pare_work_off(&p->steps[s], &mine, &plan->claims[s], parts_for(threads));
+    }
 }
 
 static bool wanted(const struct pare_step *step, uint32_t first)
@@ -243,7 +253,7 @@ static int call_tap(const struct pare_plan *plan, const struct pare_run *run, ui
                    sizes ? pare_slot_read(run, sizes) : NULL, run->n, v->tokens, v->width);
 }
 
-/* Every step on its own, for taps and profiles; threads meet between steps anyway. */
+/* Every step on its own, for taps and profiles. */
 static int run_observed(struct pare_plan *plan, const struct pare_run *run, uint32_t threads,
                         uint32_t first)
 {
@@ -255,12 +265,7 @@ static int run_observed(struct pare_plan *plan, const struct pare_run *run, uint
         if (!wanted(step, first))
             continue;
         uint64_t start = plan->profiling ? pare_clock_ns() : 0;
-        if (threads == 1) {
-            step->fn(run, step, 0, 1);
-        } else {
-#pragma omp parallel num_threads((int)threads)
-            step->fn(run, step, (uint32_t)omp_get_thread_num(), (uint32_t)omp_get_num_threads());
-        }
+        run_steps(plan, run, threads, s, s + 1);
         if (plan->profiling)
             plan->times[step->index] += pare_clock_ns() - start;
         for (uint32_t o = 0; !step->prepares && o < step->node->n_outputs; o++)
@@ -271,40 +276,36 @@ out:
     return rc;
 }
 
-static void run_together(const struct pare_plan *plan, const struct pare_run *run, uint32_t threads)
-{
-    const struct pare_program *p = &plan->program;
-    if (threads == 1) {
-        for (uint32_t s = 0; s < p->n_steps; s++)
-            p->steps[s].fn(run, &p->steps[s], 0, 1);
-        return;
-    }
-    struct barrier barrier = {0};
-#pragma omp parallel num_threads((int)threads)
-    {
-#pragma omp single
-        barrier.threads = omp_get_num_threads();
-        for (uint32_t s = 0; s < p->n_steps; s++) {
-            p->steps[s].fn(run, &p->steps[s], (uint32_t)omp_get_thread_num(),
-                           (uint32_t)barrier.threads);
-            meet(&barrier);
-        }
-    }
-}
-
-/* Blocks of samples that one lane runs: every `lanes`-th. */
-static void run_blocks(const struct pare_plan *plan, uint32_t lane, uint32_t lanes, uint32_t block,
-                       const float *images, uint32_t n, float *out)
+/* Block number `i` of the samples: `block` of them, fewer at the end. */
+static void run_block(const struct pare_plan *plan, uint32_t lane, uint32_t threads, uint32_t block,
+                      uint64_t i, const float *images, uint32_t n, float *out)
 {
     const struct pare_graph *g = plan->graph;
-    const size_t pixels = (size_t)g->channels * g->height * g->width;
+    const size_t pixels = (size_t)g->channels * g->height * g->width, at = i * block;
     const size_t classes = g->values[g->output].width;
-    for (uint64_t at = (uint64_t)lane * block; at < n; at += (uint64_t)lanes * block) {
-        uint32_t here = (uint32_t)PARE_MIN((uint64_t)block, n - at);
-        struct pare_run run = run_of(plan, lane, images + at * pixels, here);
-        run_together(plan, &run, lanes > 1 ? 1 : plan->lanes > 1 ? 1 : plan->options.threads);
-        memcpy(out + at * classes, pare_slot_read(&run, g->output), here * classes * sizeof *out);
+    uint32_t here = (uint32_t)PARE_MIN((uint64_t)block, n - at);
+    struct pare_run run = run_of(plan, lane, images + at * pixels, here);
+    if (threads == 1)
+        use_scratch_of(plan, &run, lane);
+    run_steps(plan, &run, threads, 0, plan->program.n_steps);
+    memcpy(out + at * classes, pare_slot_read(&run, g->output), here * classes * sizeof *out);
+}
+
+/* All samples, block by block: every block by all threads, or several blocks at once. */
+static void run_blocks(const struct pare_plan *plan, const float *images, uint32_t n, float *out)
+{
+    /* Smaller blocks when there are too few samples for every lane to have a full one. */
+    const uint32_t block = PARE_MIN(plan->program.samples, (n + plan->lanes - 1) / plan->lanes);
+    const uint64_t blocks = ((uint64_t)n + block - 1) / block;
+    if (plan->lanes == 1) {
+        for (uint64_t i = 0; i < blocks; i++)
+            run_block(plan, 0, plan->options.threads, block, i, images, n, out);
+        return;
     }
+    uint64_t next = 0;
+#pragma omp parallel num_threads((int)plan->lanes)
+    for (uint64_t i; (i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < blocks;)
+        run_block(plan, (uint32_t)omp_get_thread_num(), 1, block, i, images, n, out);
 }
 
 static int check_finite(const struct pare_plan *plan, const float *out, uint32_t n,
@@ -355,14 +356,8 @@ int pare_plan_run(struct pare_plan *plan, const float *images, uint32_t n, float
             memcpy(out + at * classes, pare_slot_read(&run, g->output),
                    here * classes * sizeof *out);
         }
-    } else if (plan->lanes == 1) {
-        run_blocks(plan, 0, 1, plan->program.samples, images, n, out);
     } else {
-        /* Smaller blocks when there are too few samples for every lane to have a full one. */
-        uint32_t block = PARE_MIN(plan->program.samples, (n + plan->lanes - 1) / plan->lanes);
-#pragma omp parallel num_threads((int)plan->lanes)
-        run_blocks(plan, (uint32_t)omp_get_thread_num(), (uint32_t)omp_get_num_threads(), block,
-                   images, n, out);
+        run_blocks(plan, images, n, out);
     }
     PARE_TRY(check_finite(plan, out, n, err));
 out:

@@ -5,20 +5,15 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 
-/* A thread's share of n things. */
+/* One part of n things. */
 struct share {
     uint32_t from, to;
 };
 
-static struct share share_of(uint32_t n, uint32_t thread, uint32_t threads)
+static struct share share_of(uint32_t n, uint32_t part, uint32_t parts)
 {
-    return (struct share){(uint32_t)((uint64_t)n * thread / threads),
-                          (uint32_t)((uint64_t)n * (thread + 1) / threads)};
-}
-
-static void *scratch_of(const struct pare_run *run, uint32_t thread)
-{
-    return run->scratch + thread * run->scratch_bytes;
+    return (struct share){(uint32_t)((uint64_t)n * part / parts),
+                          (uint32_t)((uint64_t)n * (part + 1) / parts)};
 }
 
 uint32_t pare_code_stride(uint32_t width)
@@ -65,11 +60,11 @@ static struct pare_quantized quantized(const struct pare_run *run, uint32_t slot
 
 /* ---- steps that prepare the input of products ---- */
 
-static void step_quantize(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                          uint32_t threads)
+static void step_quantize(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                          uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     struct pare_quantized q = quantized(run, step->out[0]);
     char *codes = pare_slot_data(run, step->out[0]);
     float *scales = (float *)(void *)(codes + ((const char *)q.scales - codes));
@@ -79,11 +74,11 @@ static void step_quantize(const struct pare_run *run, const struct pare_step *st
                            scales + rows.from);
 }
 
-static void step_dequantize(const struct pare_run *run, const struct pare_step *step,
-                            uint32_t thread, uint32_t threads)
+static void step_dequantize(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                            uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     const float *in = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
     for (size_t r = rows.from; r < rows.to; r++) {
@@ -99,12 +94,12 @@ static void step_dequantize(const struct pare_run *run, const struct pare_step *
     }
 }
 
-static void step_transpose(const struct pare_run *run, const struct pare_step *step,
-                           uint32_t thread, uint32_t threads)
+static void step_transpose(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                           uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
     const uint32_t block = run->kernels->token_block, rows = run->n * s->tokens;
-    struct share blocks = share_of(pare_token_blocks(rows, block), thread, threads);
+    struct share blocks = share_of(pare_token_blocks(rows, block), part, parts);
     const float *x = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
     for (uint32_t b = blocks.from; b < blocks.to; b++)
@@ -112,14 +107,14 @@ static void step_transpose(const struct pare_run *run, const struct pare_step *s
 }
 
 /* Patches as rows: channel, y, x. The image is channels x (height * width). */
-static void step_patches(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                         uint32_t threads)
+static void step_patches(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                         uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
     const uint32_t k = step->node->kernel, pixels = run->slots[step->in[0]].width;
     const uint32_t channels = run->slots[step->in[0]].tokens, across = run->image_width,
                    grid = across / k;
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     const float *images = pare_slot_read(run, step->in[0]);
     float *out = (float *)pare_slot_data(run, step->out[0]) + (size_t)rows.from * s->width;
     for (uint32_t r = rows.from; r < rows.to; r++) {
@@ -136,8 +131,20 @@ static void step_patches(const struct pare_run *run, const struct pare_step *ste
 
 /* ---- operations ---- */
 
-static void step_product(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                         uint32_t threads)
+/* Into how many parts a product's outputs are cut: all, where each then reads its part of the
+ * weight once, else as many as divide them evenly. The rest of the parts cut its rows. */
+static uint32_t parts_across(uint32_t panels, uint32_t rows, uint32_t parts)
+{
+    if (panels >= 4 * parts)
+        return parts;
+    for (uint32_t across = parts; across > 0; across--)
+        if (parts % across == 0 && panels % across == 0 && rows >= parts / across)
+            return across;
+    return parts;
+}
+
+static void step_product(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                         uint32_t parts)
 {
     const struct pare_packed *w = step->packed;
     const struct pare_slot *s = &run->slots[step->in[0]];
@@ -146,7 +153,7 @@ static void step_product(const struct pare_run *run, const struct pare_step *ste
         .end = step->end,
         .y = pare_slot_data(run, step->out[0]),
         .rows = run->n * s->tokens,
-        .scratch = scratch_of(run, thread),
+        .scratch = run->scratch,
     };
     job.m1 = job.rows;
     job.p1 = w->panels;
@@ -159,31 +166,26 @@ static void step_product(const struct pare_run *run, const struct pare_step *ste
     job.turned = run->slots[step->out[0]].kind == PARE_SLOT_TRANSPOSED;
     if (step->n_in > 1)
         job.end.residual = pare_slot_read(run, step->in[1]);
-    /* By outputs where they divide well (each thread then reads its part of the weight once), else
-     * by rows. */
-    struct share part;
-    if (w->panels % threads == 0 || w->panels >= 4 * threads || job.m1 < threads) {
-        part = share_of(w->panels, thread, threads);
-        job.p0 = part.from;
-        job.p1 = part.to;
-    } else {
-        part = share_of(job.m1, thread, threads);
-        job.m0 = part.from;
-        job.m1 = part.to;
-    }
-    if (part.from < part.to)
+    const uint32_t across = parts_across(w->panels, job.m1, parts), down = parts / across;
+    const struct share panels = share_of(w->panels, part % across, across);
+    const struct share rows = share_of(job.m1, part / across, down);
+    job.p0 = panels.from;
+    job.p1 = panels.to;
+    job.m0 = rows.from;
+    job.m1 = rows.to;
+    if (job.p0 < job.p1 && job.m0 < job.m1)
         run->kernels->product[w->product](&job);
 }
 
-static void step_tokens(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                        uint32_t threads)
+static void step_tokens(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                        uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
     const uint32_t width = s->width, prefix = step->node->prefix;
     const float *x = pare_slot_read(run, step->in[0]), *a = pare_blob_f32(step->node->a);
     const float *position = pare_blob_f32(step->node->b);
     float *out = pare_slot_data(run, step->out[0]);
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     for (uint32_t r = rows.from; r < rows.to; r++) {
         uint32_t sample = r / s->tokens, t = r % s->tokens;
         const float *from = t < prefix
@@ -197,11 +199,11 @@ static void step_tokens(const struct pare_run *run, const struct pare_step *step
     }
 }
 
-static void step_norm(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                      uint32_t threads)
+static void step_norm(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                      uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->norm(pare_slot_read(run, step->in[0]) + at, pare_blob_f32(step->node->a),
                        pare_blob_f32(step->node->b), step->node->eps,
@@ -209,8 +211,8 @@ static void step_norm(const struct pare_run *run, const struct pare_step *step, 
                        s->width);
 }
 
-static void step_attention(const struct pare_run *run, const struct pare_step *step,
-                           uint32_t thread, uint32_t threads)
+static void step_attention(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                           uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
     const uint32_t heads = step->node->heads;
@@ -225,51 +227,58 @@ static void step_attention(const struct pare_run *run, const struct pare_step *s
         .head_width = run->slots[step->in[0]].width / heads,
         .value_width = s->width / heads,
         .scale = step->node->scale,
-        .scratch = scratch_of(run, thread),
+        .scratch = run->scratch,
     };
-    struct share units = share_of(run->n * heads, thread, threads);
-    for (uint32_t u = units.from; u < units.to; u++)
-        run->kernels->attention(&a, u / heads, u % heads);
+    /* Heads; where they do not divide evenly, the queries of each too. */
+    const uint32_t all = run->n * heads, cuts = all % parts == 0 || all >= 4 * parts ? 1 : parts;
+    const struct share units = share_of(all * cuts, part, parts);
+    for (uint32_t u = units.from; u < units.to; u++) {
+        const uint32_t head = u / cuts % heads, sample = u / cuts / heads;
+        const struct share queries = share_of(s->tokens, u % cuts, cuts);
+        a.query0 = queries.from;
+        a.query1 = queries.to;
+        run->kernels->attention(&a, sample, head);
+    }
 }
 
-static void step_activation(const struct pare_run *run, const struct pare_step *step,
-                            uint32_t thread, uint32_t threads)
+static void step_activation(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                            uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->activate(step->node->activation, pare_slot_read(run, step->in[0]) + at,
                            (float *)pare_slot_data(run, step->out[0]) + at,
                            (size_t)(rows.to - rows.from) * s->width);
 }
 
-static void step_add(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                     uint32_t threads)
+static void step_add(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                     uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->add(pare_slot_read(run, step->in[0]) + at, pare_slot_read(run, step->in[1]) + at,
                       step->node->scale, (float *)pare_slot_data(run, step->out[0]) + at,
                       (size_t)(rows.to - rows.from) * s->width);
 }
 
-static void step_add_vector(const struct pare_run *run, const struct pare_step *step,
-                            uint32_t thread, uint32_t threads)
+static void step_add_vector(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                            uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, thread, threads);
+    struct share rows = share_of(run->n * s->tokens, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->add_vector(pare_slot_read(run, step->in[0]) + at, pare_blob_f32(step->node->a),
                              (float *)pare_slot_data(run, step->out[0]) + at, rows.to - rows.from,
                              s->width);
 }
 
-static void step_pool(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                      uint32_t threads)
+static void step_pool(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                      uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->in[0]];
-    struct share samples = share_of(run->n, thread, threads);
+    struct share samples = share_of(run->n, part, parts);
     const float *x = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
     for (size_t i = samples.from; i < samples.to; i++) {
@@ -282,13 +291,13 @@ static void step_pool(const struct pare_run *run, const struct pare_step *step, 
     }
 }
 
-static void step_merge(const struct pare_run *run, const struct pare_step *step, uint32_t thread,
-                       uint32_t threads)
+static void step_merge(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                       uint32_t parts)
 {
     const struct pare_slot *in = &run->slots[step->in[0]], *to = &run->slots[step->out[0]];
     const uint32_t key_width = run->slots[step->in[1]].width;
     const float *sizes = step->n_in > 2 ? pare_slot_read(run, step->in[2]) : NULL;
-    struct share samples = share_of(run->n, thread, threads);
+    struct share samples = share_of(run->n, part, parts);
     for (size_t i = samples.from; i < samples.to; i++)
         pare_merge_tokens(
             run->kernels, pare_slot_read(run, step->in[0]) + i * in->tokens * in->width,
@@ -296,7 +305,7 @@ static void step_merge(const struct pare_run *run, const struct pare_step *step,
             sizes ? sizes + i * in->tokens : NULL, in->tokens, in->width, key_width,
             PARE_MAX(step->node->heads, 1u), step->node->prefix, in->tokens - to->tokens,
             (float *)pare_slot_data(run, step->out[0]) + i * to->tokens * to->width,
-            (float *)pare_slot_data(run, step->out[1]) + i * to->tokens, scratch_of(run, thread));
+            (float *)pare_slot_data(run, step->out[1]) + i * to->tokens, run->scratch);
 }
 
 pare_step_fn pare_step_of(unsigned op)

@@ -602,7 +602,11 @@ START_TEST(attention)
         };
         for (uint32_t s = 0; s < samples; s++)
             for (uint32_t head = 0; head < h; head++)
-                kernels->attention(&a, s, head);
+                for (uint32_t cut = 0; cut < 2; cut++) {
+                    a.query0 = cut * (t / 3);
+                    a.query1 = cut ? t : t / 3;
+                    kernels->attention(&a, s, head);
+                }
         for (size_t i = 0; i < (size_t)samples * t * h; i++) {
             size_t s = i / h / t, row = i / h % t, head = i % h;
             double sum = 0, top = -1e300, span = 0;

@@ -101,6 +101,7 @@ struct pare_attention {
     const float *sizes;     /* samples x tokens, or NULL */
     float *out;             /* samples x tokens x (heads * value_width) */
     uint32_t tokens, heads, head_width, value_width;
+    uint32_t query0, query1; /* the queries of this call */
     float scale;
     float *scratch; /* attention_scratch() floats */
 };

@@ -200,7 +200,7 @@ static void scalar_attention(const struct pare_attention *a, uint32_t sample, ui
     const size_t v_start = sample * tokens * v_width + head * dv;
     const float *sizes = a->sizes ? a->sizes + sample * tokens : NULL;
     float *s = a->scratch;
-    for (size_t i = 0; i < tokens; i++) {
+    for (size_t i = a->query0; i < a->query1; i++) {
         float top = -INFINITY, sum = 0;
         for (size_t j = 0; j < tokens; j++) {
             s[j] = a->scale * scalar_dot(a->q + start + i * width, a->k + start + j * width, dh);

@@ -191,8 +191,8 @@ static void simd_attention(const struct pare_attention *a, uint32_t sample, uint
     if (a->sizes)
         for (uint32_t t = 0; t < tokens; t++)
             logs[t] = logf(a->sizes[(size_t)sample * tokens + t]);
-    for (uint32_t m0 = 0; m0 < tokens; m0 += PARE_QUERY_BLOCK) {
-        uint32_t m = PARE_MIN(PARE_QUERY_BLOCK, tokens - m0);
+    for (uint32_t m0 = a->query0; m0 < a->query1; m0 += PARE_QUERY_BLOCK) {
+        uint32_t m = PARE_MIN(PARE_QUERY_BLOCK, a->query1 - m0);
         for (uint32_t t = 0; t < tokens; t += nr)
             panel_f32(m, dh, q + m0 * width, width, keys + (size_t)t * dh, scores + t, t_padded,
                       PARE_MIN(nr, tokens - t), true, NULL, (struct ahead){0});
