@@ -127,7 +127,8 @@ out:
     return rc;
 }
 
-int main(void)
+/* With the name of a file: write the seed there, for the fuzzer to begin with. */
+int main(int argc, char **argv)
 {
     char folder[] = "/tmp/pare-fuzz-XXXXXX", *seed = NULL;
     struct pare_error err = {0};
@@ -137,6 +138,11 @@ int main(void)
     pare_remove_tree(folder, NULL);
     if (rc != PARE_OK)
         return refuse(&err);
+    if (argc > 1) {
+        rc = pare_file_write(argv[1], seed, size, &err);
+        free(seed);
+        return rc == PARE_OK ? 0 : refuse(&err);
+    }
     uint8_t *damaged = malloc(size);
     uint64_t header = 8;
     for (int i = 7; i >= 0; i--)
