@@ -295,8 +295,8 @@ struct pare_argument {
 
 /* Run one SELECT (or EXPLAIN) and give its rows to `row`, whose texts live until it returns;
  * another status than PARE_OK stops. An authorizer refuses everything that is not reading.
- * Parameters that get no argument are NULL. PARE_INVALID: SQL that is wrong, several statements, an
- * argument nothing asks for. */
+ * PARE_INVALID: SQL that is wrong, several statements, an argument nothing asks for, a parameter
+ * :NAME without an argument (unless the SQL says ":NAME IS NULL"). */
 int pare_store_query(struct pare_store *store, const char *sql, const struct pare_argument *args,
                      size_t n_args,
                      int (*row)(void *user, const struct pare_row *row, struct pare_error *err),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/store_private.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -459,6 +460,10 @@ int pare_store_open(const char *path, enum pare_store_mode mode, struct pare_sto
         goto out;
     }
     bool there = stat(path, &st) == 0;
+    if (!there && errno != ENOENT && errno != ENOTDIR) {
+        rc = pare_error_errno(err, "cannot open %s", path);
+        goto out;
+    }
     if (there && !S_ISREG(st.st_mode)) {
         rc = pare_error_set(err, PARE_INVALID, "%s is not a regular file", path);
         goto out;

@@ -92,6 +92,32 @@ static void read_value(sqlite3_stmt *stmt, int i, struct pare_cell *out)
     }
 }
 
+/* Whether the SQL itself says what the parameter is when it is missing. */
+static bool may_be_missing(const char *sql, const char *name)
+{
+    char test[160];
+    snprintf(test, sizeof test, "%s IS NULL", name);
+    return strcasestr(sql, test) != NULL;
+}
+
+/* A parameter that was forgotten would compare as NULL, and give an empty answer. */
+static int require_arguments(sqlite3_stmt *stmt, const char *sql, const struct pare_argument *args,
+                             size_t n, struct pare_error *err)
+{
+    for (int k = 1; k <= sqlite3_bind_parameter_count(stmt); k++) {
+        const char *name = sqlite3_bind_parameter_name(stmt, k);
+        bool given = !name || name[0] != ':' || may_be_missing(sql, name);
+        for (size_t i = 0; !given && i < n; i++)
+            given = strcmp(args[i].name, name + 1) == 0;
+        if (!given) {
+            pare_error_set(err, PARE_INVALID, "%s is missing", name);
+            pare_error_hint(err, "give it as %s=VALUE", name + 1);
+            return PARE_INVALID;
+        }
+    }
+    return PARE_OK;
+}
+
 /* Only space, comments and semicolons are left. */
 static bool nothing_left(const char *p)
 {
@@ -142,6 +168,7 @@ int pare_store_query(struct pare_store *store, const char *sql, const struct par
         goto out;
     }
     PARE_TRY(bind_arguments(store, stmt, args, n_args, err));
+    PARE_TRY(require_arguments(stmt, sql, args, n_args, err));
     int n = sqlite3_column_count(stmt);
     names = pare_alloc((size_t)n, sizeof *names);
     values = pare_alloc((size_t)n, sizeof *values);
@@ -194,6 +221,8 @@ static int find_variant(struct pare_store *store, struct pare_store_ref *out, si
     return rc;
 }
 
+enum { HASH_LEAST = 4 }; /* digits of a hash that name a variant */
+
 static int not_found(struct pare_store *store, const char *text, struct pare_error *err)
 {
     struct pare_pool pool = {0};
@@ -211,8 +240,12 @@ static int not_found(struct pare_store *store, const char *text, struct pare_err
         labels[n++] = label;
     }
     sqlite3_finalize(stmt);
-    const char *near = n ? pare_nearest(text, labels, n) : NULL;
-    if (near)
+    size_t len = strlen(text);
+    bool hash = len && len < HASH_LEAST && strspn(text, "0123456789abcdef") == len;
+    const char *near = n && !hash ? pare_nearest(text, labels, n) : NULL;
+    if (hash)
+        pare_error_hint(err, "the beginning of a hash takes %d digits at least", HASH_LEAST);
+    else if (near)
         pare_error_hint(err, "did you mean '%s'? `pare list` shows all", near);
     else
         pare_error_hint(err, "`pare list` shows all");
@@ -256,7 +289,7 @@ int pare_store_resolve(struct pare_store *store, const char *text, const char *p
                               FROM
                               "JOIN tag t ON t.variant_id = v.variant_id WHERE t.tag = ?1" ORDER,
                               text, pipeline));
-    if (n == 0 && len >= 4 && len <= 64 && strspn(text, "0123456789abcdef") == len) {
+    if (n == 0 && len >= HASH_LEAST && len <= 64 && strspn(text, "0123456789abcdef") == len) {
         PARE_TRY(find_variant(store, out, &n, err,
                               FROM "WHERE v.hash >= ?1 AND v.hash < ?1 || 'g'" ORDER, text,
                               pipeline));

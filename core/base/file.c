@@ -197,7 +197,9 @@ int pare_remove_tree(const char *path, struct pare_error *err)
 char *pare_path_join(const char *dir, const char *name)
 {
     struct pare_str s = {0};
-    if (*name == '/' || !*dir)
+    while (name[0] == '.' && name[1] == '/') /* "./x" is "x" from there */
+        name += 2 + strspn(name + 2, "/");
+    if (*name == '/' || !*dir || (strcmp(dir, ".") == 0 && *name))
         return pare_strdup(name);
     pare_str_append(&s, dir);
     if (s.len && s.data[s.len - 1] != '/')

@@ -276,6 +276,7 @@ const struct pare_command pare_command_apply = {
              "share/data/fashion-mnist \\\n"
              "      --split calibration -o out/\n"
              "  pare apply MODEL ./build/x.so strength=3 -o out/ --in-process",
+    .flags = PARE_CMD_WORKERS,
     .least = 2,
     .most = -1,
     .options = options,

@@ -82,7 +82,7 @@ static int run(struct pare_cli *cli)
     char *name = NULL;
     int exit = PARE_EXIT_OK, rc;
     if (!pare_cli_number(cli, "batch", 1, 65536, 1, &j.batch) ||
-        !pare_cli_number(cli, "threads", 1, 1024, 1, &j.threads) ||
+        !pare_cli_threads(cli, 1, &j.threads) ||
         !pare_cli_number(cli, "visits", VISITS_MIN, VISITS_MAX, 9, &visits))
         return PARE_EXIT_USAGE;
     j.visits = (size_t)visits;

@@ -463,6 +463,8 @@ static int run(struct pare_cli *cli)
     size_t *order = NULL;
     int exit = PARE_EXIT_OK, rc;
     bool all = pare_cli_option(cli, "all") != NULL;
+    if (pare_cli_option(cli, "plot") && cli->format != PARE_FORMAT_TABLE)
+        return pare_cli_usage(cli, "--plot draws for people: it goes with no other --format");
     struct pare_store *store = pare_cli_store(cli, PARE_STORE_READ, &exit);
     if (!store)
         return exit;
@@ -477,7 +479,7 @@ static int run(struct pare_cli *cli)
                                                  : print_data(&v, order, n);
     if (!fine)
         exit = PARE_EXIT_FAILED;
-    if (pare_cli_option(cli, "plot") && cli->format == PARE_FORMAT_TABLE) {
+    if (pare_cli_option(cli, "plot")) {
         putchar('\n');
         rc = plot(&v, &err);
     }

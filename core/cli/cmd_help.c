@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "cli/commands.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* The pipeline of the first steps, in the source tree and where it is installed. */
+#define SHIPPED "pipelines/first.yaml"
+#define INSTALLED PARE_DATA_DIR "/" SHIPPED
 
 static int run(struct pare_cli *cli)
 {
@@ -13,7 +20,16 @@ static int run(struct pare_cli *cli)
                 return PARE_EXIT_OK;
             }
         }
-        return pare_cli_usage(cli, "'%s' is no command", cli->args[0]);
+        const char *names[64], *near;
+        size_t n = 0;
+        for (size_t i = 0; i < pare_n_commands && n < PARE_COUNT(names); i++) {
+            if (!(pare_commands[i]->flags & PARE_CMD_HIDDEN))
+                names[n++] = pare_commands[i]->name;
+        }
+        near = pare_nearest(cli->args[0], names, n);
+        return near ? pare_cli_usage(cli, "'%s' is no command; did you mean '%s'?", cli->args[0],
+                                     near)
+                    : pare_cli_usage(cli, "'%s' is no command", cli->args[0]);
     }
     puts("pare: compress a neural network in many ways, measure each, keep the Pareto-optimal "
          "ones\n\n"
@@ -23,7 +39,9 @@ static int run(struct pare_cli *cli)
             printf("  %-10s %s\n", pare_commands[i]->name, pare_commands[i]->summary);
     }
     puts("\n`pare COMMAND --help` tells all about one; `man pare` is the manual.\n"
-         "first steps: pare run pipelines/first.yaml && pare front");
+         "first steps:");
+    printf("  pare run %s && pare front\n  pare init MODEL DATA > mine.yaml\n",
+           pare_file_exists(SHIPPED) || !pare_file_exists(INSTALLED) ? SHIPPED : INSTALLED);
     return PARE_EXIT_OK;
 }
 

@@ -128,6 +128,8 @@ static int run(struct pare_cli *cli)
     sigaction(SIGINT, &on, &before);
     rc = pare_rows_load(store, sql, args, n, &rows, &err);
     sigaction(SIGINT, &before, NULL);
+    if (rc == PARE_CANCELLED)
+        pare_error_set(&err, rc, "interrupted");
     if (rc == PARE_OK && !pare_rows_print(&rows, cli->format, stdout))
         exit = PARE_EXIT_FAILED;
 out:

@@ -165,7 +165,7 @@ const struct pare_command pare_command_run = {
              "  pare run pipelines/first.yaml\n"
              "  pare run edge.yaml --quick --set data.evaluate.samples=500\n"
              "  pare run edge.yaml --retry",
-    .flags = PARE_CMD_DB,
+    .flags = PARE_CMD_DB | PARE_CMD_WORKERS,
     .least = 1,
     .most = 1,
     .options = options,

@@ -47,9 +47,10 @@ struct pare_cli {
     bool color, terminal;    /* stdout may have colours (NO_COLOR is respected); is a terminal */
 };
 
-#define PARE_CMD_FORMAT 1u /* takes --format table|json|csv|markdown */
-#define PARE_CMD_DB 2u     /* takes --db FILE */
-#define PARE_CMD_HIDDEN 4u /* not listed */
+#define PARE_CMD_FORMAT 1u  /* takes --format table|json|csv|markdown */
+#define PARE_CMD_DB 2u      /* takes --db FILE */
+#define PARE_CMD_HIDDEN 4u  /* not listed */
+#define PARE_CMD_WORKERS 8u /* talks with workers */
 
 /* A command: one file, one const entry, one line in the table of commands. */
 struct pare_command {

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "engine/plan.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -57,8 +58,8 @@ int pare_cli_usage(const struct pare_cli *cli, const char *fmt, ...)
     va_start(args, fmt);
     fprintf(stderr, "pare %s: ", cli->command->name);
     vfprintf(stderr, fmt, args);
-    fprintf(stderr, "\nusage: pare %s %s\n  `pare %s --help` tells more\n", cli->command->name,
-            cli->command->arguments, cli->command->name);
+    fprintf(stderr, "\nusage: pare %s%s%s\n  `pare %s --help` tells more\n", cli->command->name,
+            *cli->command->arguments ? " " : "", cli->command->arguments, cli->command->name);
     va_end(args);
     return PARE_EXIT_USAGE;
 }
@@ -81,7 +82,8 @@ void pare_cli_help(const struct pare_command *c, FILE *to)
     static const struct pare_option db = {
         "db", 0, "FILE", "the database ($PARE_DB, else pare.db here or in a folder above)"};
     static const struct pare_option help = {"help", 'h', NULL, "this text"};
-    fprintf(to, "usage: pare %s %s\n\n%s.\n", c->name, c->arguments, c->summary);
+    fprintf(to, "usage: pare %s%s%s\n\n%s.\n", c->name, *c->arguments ? " " : "", c->arguments,
+            c->summary);
     if (c->about)
         fprintf(to, "\n%s\n", c->about);
     fputs("\noptions:\n", to);
@@ -155,6 +157,34 @@ static int option_at(const struct pare_command *c, int code)
     return -1;
 }
 
+static int no_option(const struct pare_cli *cli, const struct option *longs, const char *typed)
+{
+    const char *names[PARE_OPTIONS_MAX + 4], *near = NULL;
+    char word[64];
+    size_t n = 0;
+    for (; longs[n].name; n++)
+        names[n] = longs[n].name;
+    if (strncmp(typed, "--", 2) == 0) {
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(typed + 2, "="), typed + 2);
+        near = pare_nearest(word, names, n);
+    }
+    return near ? pare_cli_usage(cli, "no option '%s'; did you mean '--%s'?", typed, near)
+                : pare_cli_usage(cli, "no option '%s'", typed);
+}
+
+/* By the word of the usage that stands where the first missing argument would. */
+static int missing_argument(const struct pare_cli *cli)
+{
+    const char *at = cli->command->arguments;
+    for (int i = 0; i < cli->n_args && *at; i++) {
+        at += strcspn(at, " ");
+        at += strspn(at, " ");
+    }
+    if (*at < 'A' || *at > 'Z') /* words to choose from, which stand for themselves */
+        return pare_cli_usage(cli, "one of '%s' is missing", cli->command->arguments);
+    return pare_cli_usage(cli, "%.*s is missing", (int)strcspn(at, " "), at);
+}
+
 /* Returns an exit status, or -1 to go on. */
 static int parse(struct pare_cli *cli, int argc, char **argv)
 {
@@ -170,9 +200,10 @@ static int parse(struct pare_cli *cli, int argc, char **argv)
             pare_cli_help(c, stdout);
             return PARE_EXIT_OK;
         }
-        if (code == '?' || code == ':')
-            return pare_cli_usage(cli, code == ':' ? "option '%s' needs a value" : "no option '%s'",
-                                  argv[optind - 1]);
+        if (code == ':')
+            return pare_cli_usage(cli, "option '%s' needs a value", argv[optind - 1]);
+        if (code == '?')
+            return no_option(cli, longs, argv[optind - 1]);
         if (code == OPT_FORMAT) {
             if (!pare_format_parse(optarg, &cli->format))
                 return pare_cli_usage(cli, "--format '%s' is none of table, json, csv, markdown",
@@ -195,8 +226,9 @@ static int parse(struct pare_cli *cli, int argc, char **argv)
     cli->args = argv + optind;
     cli->n_args = argc - optind;
     if (cli->n_args < c->least || (c->most >= 0 && cli->n_args > c->most))
-        return pare_cli_usage(cli, cli->n_args < c->least ? "something is missing"
-                                                          : "too many arguments");
+        return cli->n_args < c->least
+                   ? missing_argument(cli)
+                   : pare_cli_usage(cli, "too many arguments: '%s'", cli->args[c->most]);
     return -1;
 }
 
@@ -244,6 +276,22 @@ static const struct pare_command *find_command(const char *name)
     return NULL;
 }
 
+/* A misspelt wish would be no wish, and nobody would notice. */
+static bool check_environment(void)
+{
+    const char *wish = getenv("PARE_ISA");
+    bool known = !wish || !*wish;
+    for (int i = 0; !known && i < PARE_ISA_COUNT; i++)
+        known = strcmp(wish, pare_isa_name((enum pare_isa)i)) == 0;
+    if (known)
+        return true;
+    fprintf(stderr, "pare: PARE_ISA is '%s'\n  hint: it can be", wish);
+    for (int i = 0; i < PARE_ISA_COUNT; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", pare_isa_name((enum pare_isa)i));
+    fputc('\n', stderr);
+    return false;
+}
+
 static char *own_path(void)
 {
     static char path[PATH_MAX];
@@ -257,7 +305,6 @@ static char *own_path(void)
 int main(int argc, char **argv)
 {
     struct pare_cli cli = {0};
-    signal(SIGPIPE, SIG_IGN); /* a reader that goes away is a write error */
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         char name[] = "help", *help[] = {name, NULL};
         cli.command = find_command("help");
@@ -269,9 +316,19 @@ int main(int argc, char **argv)
         puts("pare " PARE_VERSION);
         return PARE_EXIT_OK;
     }
-    cli.command = find_command(argv[1]);
-    if (!cli.command)
+    if (argv[1][0] == '-') {
+        fprintf(stderr,
+                "pare: '%s' comes before the command\n  hint: options follow it, as in "
+                "`pare list --db FILE`\n",
+                argv[1]);
         return PARE_EXIT_USAGE;
+    }
+    cli.command = find_command(argv[1]);
+    if (!cli.command || !check_environment())
+        return PARE_EXIT_USAGE;
+    if (cli.command->flags & PARE_CMD_WORKERS)
+        signal(SIGPIPE,
+               SIG_IGN); /* a worker that goes away is an error; `| head` ends the others */
     cli.program = own_path();
     cli.terminal = isatty(STDOUT_FILENO);
     cli.color = color_wanted();

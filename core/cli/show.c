@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/show.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -30,7 +32,9 @@ struct pare_store *pare_cli_store(const struct pare_cli *cli, enum pare_store_mo
     int rc;
     PARE_TRY(pare_store_find(cli->db, &path, &err));
     /* Only `run` makes a database. */
-    if (mode == PARE_STORE_WRITE && !pare_file_exists(path)) {
+    errno = 0;
+    if (mode == PARE_STORE_WRITE && !pare_file_exists(path) &&
+        (errno == ENOENT || errno == ENOTDIR)) {
         rc = pare_error_set(&err, PARE_NOT_FOUND, "there is no database %s", path);
         pare_error_hint(&err, "`pare run FILE` makes one; --db FILE names another");
         goto out;
@@ -433,6 +437,17 @@ void pare_cli_notes(const char *lines, FILE *to)
 {
     for (const char *at = lines; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
         fprintf(to, "note: %.*s\n", (int)strcspn(at, "\n"), at);
+}
+
+bool pare_cli_threads(const struct pare_cli *cli, long long fallback, long long *out)
+{
+    long long cpus = PARE_MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
+    if (!pare_cli_number(cli, "threads", 1, 4 * cpus, fallback, out))
+        return false;
+    if (*out > cpus)
+        fprintf(stderr, "pare: %lld threads on %lld CPU%s wait for each other\n", *out, cpus,
+                cpus == 1 ? "" : "s");
+    return true;
 }
 
 bool pare_cli_utf8(void)

@@ -70,6 +70,9 @@ int pare_variant_file(struct pare_store *store, const struct pare_store_ref *ref
 int pare_cli_data(const struct pare_data_spec *spec, const struct pare_model *model,
                   struct pare_dataset **out, struct pare_error *err);
 
+/* --threads: at most four for each CPU, and a warning beyond one. False: said what is wrong. */
+bool pare_cli_threads(const struct pare_cli *cli, long long fallback, long long *out);
+
 /* Each line of a text (NULL: none) as a note. */
 void pare_cli_notes(const char *lines, FILE *to);
 

@@ -90,12 +90,32 @@ void pare_table_printf(struct pare_table *t, const char *fmt, ...)
     pare_table_text(t, text);
 }
 
-/* Characters, not bytes: UTF-8 continuation bytes take no room. */
-static size_t width_of(const char *text)
+/* How a character is shown in a row; NULL: as it is. Control characters would break the table, or
+ * steer the terminal. */
+static const char *shown_as(char c, bool markdown)
+{
+    if (c == '\n')
+        return markdown ? "<br>" : "\\n";
+    if (c == '|' && markdown)
+        return "\\|";
+    return (unsigned char)c < 0x20 || c == 0x7f ? "?" : NULL;
+}
+
+/* Characters, not bytes: UTF-8 continuation bytes take no room. A line's end at the end goes. */
+static size_t put(const char *text, bool markdown, FILE *to)
 {
     size_t n = 0;
-    for (; text && *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
+    for (; text && *text; text++) {
+        const char *other = *text == '\n' && !text[1] ? "" : shown_as(*text, markdown);
+        if (other)
+            n += strlen(other);
+        else
+            n += ((unsigned char)*text & 0xc0) != 0x80;
+        if (to && other)
+            fputs(other, to);
+        else if (to)
+            fputc(*text, to);
+    }
     return n;
 }
 
@@ -112,19 +132,19 @@ static void print_aligned(const struct pare_table *t, FILE *to, bool markdown)
     if (!width)
         return;
     for (size_t c = 0; c < t->n_columns; c++) {
-        width[c] = width_of(t->names[c]);
+        width[c] = put(t->names[c], markdown, NULL);
         for (size_t r = 0; r < rows; r++)
-            width[c] = PARE_MAX(width[c], width_of(t->cells[r * t->n_columns + c].text));
+            width[c] = PARE_MAX(width[c], put(t->cells[r * t->n_columns + c].text, markdown, NULL));
     }
     for (size_t r = 0; r <= rows; r++) {
         for (size_t c = 0; c < t->n_columns; c++) {
             const char *text = r == 0 ? t->names[c] : t->cells[(r - 1) * t->n_columns + c].text;
-            size_t room = width[c] - width_of(text);
+            size_t room = width[c] - put(text, markdown, NULL);
             bool last = c + 1 == t->n_columns;
             fputs(markdown ? (c ? " | " : "| ") : (c ? "  " : ""), to);
             if (t->numeric[c])
                 pad(to, room);
-            fputs(text ? text : "", to);
+            put(text, markdown, to);
             if (!t->numeric[c] && (!last || markdown))
                 pad(to, room);
         }
@@ -165,7 +185,10 @@ static void print_csv(const struct pare_table *t, FILE *to)
         char number[32];
         fputs(i % t->n_columns ? "," : "", to);
         if (!isnan(cell->number) && !cell->whole) {
-            pare_format_double(cell->number, number);
+            if (cell->number == floor(cell->number) && fabs(cell->number) < 1e15)
+                snprintf(number, sizeof number, "%.0f", cell->number);
+            else
+                pare_format_double(cell->number, number);
             fputs(number, to);
         } else {
             print_quoted(to, cell->text);

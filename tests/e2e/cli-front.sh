@@ -88,13 +88,23 @@ is "query: SQL" "9" "$(sql "$db" 'select count(*) from variants')"
 is "query: from stdin" "9" "$(echo 'select count(*) from variants' | "$pare" query - --format csv | tr -d '\r' | tail -n 1)"
 is "query: a named one with an argument" "layer.0.attn.query layer.1.attn.query" \
     "$("$pare" query @unit-bits label=q8 --format csv | sed 1d | cut -d, -f3 | tr '\n' ' ' | sed 's/ $//')"
+is "query: a log of several lines keeps to its row" 3 "$("$pare" query "select 'a
+b|c
+' as log, 'x' as y union all select '', 'y'" | wc -l | tr -d ' ')"
+is "query: ... and is readable" 'a\nb|c  x' "$("$pare" query "select 'a
+b|c
+' as log, 'x' as y" | sed -n 2p)"
+is "query: ... in markdown" '| a<br>b\|c | x |' "$("$pare" query "select 'a
+b|c
+' as log, 'x' as y" --format markdown | sed -n 3p)"
+is "output cut by its reader is no error" "" "$({ "$pare" query "with recursive c(x) as (select 1 union all select x + 1 from c limit 100000) select x from c" | head -n 1 >/dev/null; } 2>&1)"
 ok "query --list" sh -c '"$1" query --list | grep -q "^plugin-effects "' sh "$pare"
 fails_with 2 'a query can only read' "query: writing is refused" "$pare" query 'delete from variant'
 fails_with 2 'did you mean .@failed.' "query: an unknown name" "$pare" query @faild
 fails_with 2 'no parameter :x' "query: an argument nothing asks for" "$pare" query 'select 1' x=2
 
 if command -v timeout >/dev/null; then
-    fails_with 130 'interrupt' "query: Ctrl-C stops it" timeout --preserve-status -s INT 1 "$pare" query \
+    fails_with 130 '^pare: interrupted$' "query: Ctrl-C stops it" timeout --preserve-status -s INT 1 "$pare" query \
         'with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c'
 else
     skip "query: Ctrl-C stops it" "there is no timeout"
@@ -118,6 +128,9 @@ ok "show --yaml: its stages" sh -c '"$1" show drop1+q8 --yaml | grep -q "\"plugi
 "$pare" diff q8 drop1+q8 >"$tmp/diff"
 ok "diff: parameters" grep -q '^drop.count  *1 *$' "$tmp/diff"
 ok "diff: figures, paired" grep -Eq '^top1 .* -0.0020 +-0.0044 +\+0.0004 +paired +no' "$tmp/diff"
+
+is "diff --format csv: whole numbers in full" "macs,40000000,35000000,-5000000" \
+    "$("$pare" diff q8 drop1+q8 --format csv | tr -d '\r' | grep '^macs' | cut -d, -f1-4)"
 
 # ---- a second shape
 ok "a database with two shapes" "$PARE_TOP_BUILD/tests/e2e/fill_store" --two-shapes "$tmp/two.db"

@@ -21,6 +21,18 @@ for command in $("$pare" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p
     esac
     fails_with 2 "no option '--nonsense'" "$command: an unknown option" "$pare" "$command" --nonsense
 done
+fails_with 2 "did you mean '--quick'" "an option, nearly" "$pare" run x.yaml --quik
+fails_with 2 "did you mean '--format'" "... with a value" "$pare" list --fromat=csv
+fails_with 2 "did you mean 'front'" "help of a command, nearly" "$pare" help frnt
+fails_with 2 "options follow it" "an option before the command" "$pare" --db x list
+fails_with 2 "FILE is missing" "run: of what" "$pare" run
+fails_with 2 "VARIANT is missing" "show: of what" "$pare" show
+fails_with 2 "PLUGIN is missing" "apply: by what" "$pare" apply model -o x
+fails_with 2 "one of 'check . backup FILE' is missing" "db: which" "$pare" db
+fails_with 2 "too many arguments: 'c'" "too many arguments" "$pare" diff a b c
+fails_with 2 "PARE_ISA is 'avx'" "a wrong instruction set in the environment" env PARE_ISA=avx "$pare" list
+"$pare" schema --nonsense 2>&1 | grep -q '^usage: pare schema$'
+result $? "usage of a command without arguments"
 fails_with 2 "none of table, json" "an unknown format" "$pare" list --format xml --db "$db"
 
 # ---- the database
@@ -53,6 +65,14 @@ else
     skip "a read-only database" "root can write it"
 fi
 
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir "$tmp/closed" && chmod 000 "$tmp/closed"
+    fails_with 1 'cannot open .*closed/x.db' "a database in a folder that cannot be read" "$pare" list --db "$tmp/closed/x.db"
+    chmod 700 "$tmp/closed"
+else
+    skip "a folder that cannot be read" "root can read it"
+fi
+
 # ---- names in it
 fails_with 2 "there is no variant 'q9'" "an unknown variant" "$pare" show q9 --db "$db"
 fails_with 2 "did you mean 'q[48]'" "... and the nearest" "$pare" why q9 --db "$db"
@@ -68,6 +88,11 @@ fails_with 2 "did you mean 'label'" "an unknown column" "$pare" list --columns l
 fails_with 2 "no column 'speed'" "sorting by no column" "$pare" list --sort speed --db "$db"
 fails_with 2 "not understood" "SQL that is wrong" "$pare" query 'selec 1' --db "$db"
 fails_with 2 "one SQL statement" "several statements" "$pare" query 'select 1; select 2' --db "$db"
+fails_with 2 "^pare: :label is missing" "a parameter that is missing" "$pare" query @unit-bits --db "$db"
+ok "... unless the query does without" "$pare" query @smallest-not-slower --db "$db"
+fails_with 2 "a hash takes 4 digits at least" "a hash too short" "$pare" show 86a --db "$db"
+fails_with 2 "goes with no other --format" "front --plot as JSON" "$pare" front --plot --format json --db "$db"
+fails_with 2 "no whole number from 1 to" "bench: more threads than make sense" "$pare" bench x -t 99999
 fails_with 2 "is no NAME=VALUE" "SQL in several arguments" "$pare" query select 1 --db "$db"
 fails_with 2 "the model of 'q8' is not kept" "export of what is not there" \
     "$pare" export q8 -o "$tmp/exported" --db "$db"

@@ -114,6 +114,24 @@ START_TEST(files)
 }
 END_TEST
 
+START_TEST(paths_are_joined)
+{
+    static const char *const cases[][3] = {
+        {"a", "b", "a/b"},     {"a/", "b", "a/b"},
+        {"a", "/b", "/b"},     {"", "b", "b"},
+        {".", "b", "b"},       {".", "./b/c", "b/c"},
+        {"x", "././b", "x/b"}, {"x", ".hid", "x/.hid"},
+        {".", "../b", "../b"}, {"x", "..//b", "x/..//b"},
+        {".", "", "./"},       {"/", "b", "/b"},
+    };
+    for (size_t i = 0; i < PARE_COUNT(cases); i++) {
+        char *path = pare_path_join(cases[i][0], cases[i][1]);
+        ck_assert_str_eq(path, cases[i][2]);
+        free(path);
+    }
+}
+END_TEST
+
 START_TEST(sizes_do_not_wrap)
 {
     size_t cap = 0;
@@ -134,6 +152,7 @@ int main(void)
     tcase_add_test(tc, nearest);
     tcase_add_test(tc, hash_vectors);
     tcase_add_test(tc, files);
+    tcase_add_test(tc, paths_are_joined);
     tcase_add_test(tc, sizes_do_not_wrap);
     return pare_test_main(&s, 1);
 }

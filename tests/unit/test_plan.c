@@ -291,7 +291,7 @@ START_TEST(mistakes_elsewhere)
         {"data: {evaluate: {from: mnist}}\n", 1, 1, "the key 'model' is missing", NULL},
         {"model: vit\ndata: {calibrate: {from: mnist}}\n", 4, 7,
          "`data` lacks `evaluate`: top1 is measured on it", NULL},
-        {"model: vit\ndata: {evaluate: {from: cifar}}\n", 4, 25, "'./cifar' is not there", NULL},
+        {"model: vit\ndata: {evaluate: {from: cifar}}\n", 4, 25, "'cifar' is not there", NULL},
         {"model: vit\ndata: {evaluate: {from: mnist, samples: 0}}\n", 4, 41,
          "expected an integer of at least 1 for 'samples', got 0", NULL},
         {"model: vit\ndata: {evaluate: {split: test}}\n", 4, 18, "`evaluate` lacks `from`", NULL},
@@ -395,7 +395,7 @@ START_TEST(full_grid)
     /* the sections */
     const struct pare_pipeline *s = p.pipeline;
     ck_assert_str_eq(s->name, "fashion-vit");
-    ck_assert_str_eq(s->model, "./../share/models/fashion-vit");
+    ck_assert_str_eq(s->model, "../share/models/fashion-vit");
     ck_assert_uint_eq(s->calibrate.n_samples, 256);
     ck_assert_uint_eq(s->confirm.skip, 8000);
     ck_assert_uint_eq(s->n_objectives, 3);
@@ -865,7 +865,7 @@ START_TEST(starter_is_a_pipeline)
                      err);
         ck_assert_msg(strstr(text, cases[i].contains), "%s", text);
         struct planned p = must(text);
-        ck_assert_str_eq(p.pipeline->model, "./my \"vit\" #1");
+        ck_assert_str_eq(p.pipeline->model, "my \"vit\" #1");
         ck_assert_uint_eq(p.plan->n_variants, 27);
         drop(&p);
         free(text);
