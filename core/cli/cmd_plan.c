@@ -36,6 +36,9 @@ static const char known_sql[] =
     "NOT a.forgiven) AS tries, "
     "EXISTS(SELECT 1 FROM attempt a WHERE a.variant_id = v.variant_id AND a.cause = 'refused' AND "
     "NOT a.forgiven) AS refused, "
+    "(SELECT CASE WHEN a.state = 'stopped' AND a.reason LIKE 'racing: %' THEN a.reason END FROM "
+    "attempt a JOIN data d ON d.data_id = a.data_id WHERE a.variant_id = v.variant_id AND a.phase "
+    "= 'eval' AND d.key = :data ORDER BY a.attempt_id DESC LIMIT 1) AS stopped, "
     "(SELECT a.reason FROM attempt a WHERE a.variant_id = v.variant_id AND a.state = 'failed' "
     "ORDER BY a.attempt_id DESC LIMIT 1) AS reason "
     "FROM variant v";
@@ -43,7 +46,7 @@ static const char known_sql[] =
 static const char history_sql[] =
     "SELECT (SELECT avg(wall_seconds) FROM attempts WHERE host = :host AND state = 'ok' AND "
     "phase = 'build') AS build_s, "
-    "(SELECT avg(a.wall_seconds) FROM attempts a WHERE a.host = :host AND a.state = 'ok' AND "
+    "(SELECT avg(a.cpu_seconds) FROM attempts a WHERE a.host = :host AND a.state = 'ok' AND "
     "a.phase = 'eval') AS eval_s, "
     "(SELECT avg(d.n) FROM attempt a JOIN data d ON d.data_id = a.data_id JOIN host h ON "
     "h.host_id = a.host_id WHERE h.name = :host AND a.phase = 'eval' AND a.state = 'ok') AS "
@@ -105,6 +108,11 @@ static enum state state_of(const struct job *j, const struct pare_variant *v, ch
     bool built = v->is_baseline || is(j, row, "built");
     bool evaluated = !j->pipeline->evaluate.n_samples || is(j, row, "evaluated");
     bool timed = !j->pipeline->n_shapes || is(j, row, "timed");
+    const char *stopped = evaluated ? NULL : pare_rows_text(&j->known, row, "stopped");
+    if (stopped && j->pipeline->racing && built && timed) {
+        snprintf(why, 320, "%.300s", stopped);
+        return CACHED;
+    }
     if (built && evaluated && timed)
         return CACHED;
     reason = pare_rows_text(&j->known, row, "reason");

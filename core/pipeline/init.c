@@ -98,6 +98,9 @@ static const char *const body =
     "select:\n"
     "  objectives: {top1: {tolerance: 0.002}, latency_ms: {tolerance: 1%}, size_bytes: {}}\n"
     "  constraints: [\"top1 >= baseline - 0.01\"]    # 0.01 is one percentage point (1 pp)\n"
+    "# search: {racing: true}                      # time first, stop evaluating what is beaten "
+    "beyond "
+    "doubt\n"
     "limits: {time: 1h, stall: 5min, memory: 80%}  # for each variant\n";
 
 int pare_init_text(const char *name, const char *model, const char *data,

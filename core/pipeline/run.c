@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/run.h"
 #include "base/mem.h"
-#include "pipeline/choose.h"
 #include "pipeline/run_parts.h"
 
 #include <math.h>
@@ -52,7 +51,7 @@ static void release_signals(const struct handlers *old)
 /* ---- timing
  * -------------------------------------------------------------------------------------- */
 
-static size_t variant_of(const struct pare_runner *r, const char *build)
+size_t pare_run_variant(const struct pare_runner *r, const char *build)
 {
     for (size_t v = 0; v < r->plan->n_variants; v++) {
         if (r->variants[v].node != SIZE_MAX && strcmp(r->plan->variants[v].build, build) == 0)
@@ -81,7 +80,9 @@ static int choose_members(struct pare_runner *r, const struct pare_shape *shape,
     int rc;
     *any = false;
     for (size_t v = 0; v < r->plan->n_variants; v++)
-        members[v] = r->variants[v].node != SIZE_MAX && r->variants[v].evaluated;
+        members[v] = r->variants[v].node != SIZE_MAX &&
+                     (r->variants[v].evaluated ||
+                      (r->pipeline->racing && r->nodes[r->variants[v].node].state == PARE_DONE));
     rc = pare_trials_load(r->store, r->pipeline->name, NULL, shape->name, &trials, err);
     if (rc == PARE_NOT_FOUND) { /* nothing was timed in this shape yet */
         rc = PARE_OK;
@@ -91,7 +92,7 @@ static int choose_members(struct pare_runner *r, const struct pare_shape *shape,
     if (rc != PARE_OK)
         goto out;
     for (size_t i = 0; i < trials.n; i++) {
-        size_t v = variant_of(r, trials.items[i].hash);
+        size_t v = pare_run_variant(r, trials.items[i].hash);
         if (v != SIZE_MAX && trials.host_id == r->host_id &&
             rounds_of(&trials, &trials.items[i]) >= rounds)
             members[v] = false;
@@ -106,7 +107,7 @@ static int choose_members(struct pare_runner *r, const struct pare_shape *shape,
     struct pare_error ignored;
     if (pare_choice_make(r->store, &query, &choice, &ignored) == PARE_OK) {
         for (size_t i = 0; i < choice.front.n; i++) {
-            size_t v = variant_of(r, choice.trials.items[i].hash);
+            size_t v = pare_run_variant(r, choice.trials.items[i].hash);
             if (v != SIZE_MAX && choice.front.items[i].status <= PARE_FRONT_MAYBE)
                 members[v] = true;
         }
@@ -157,7 +158,7 @@ static int confirm(struct pare_runner *r, const struct pare_choice *choice, stru
     if (!chosen)
         return pare_error_nomem(err, 0);
     for (size_t i = 0; i < choice->front.n; i++) {
-        size_t v = variant_of(r, choice->trials.items[i].hash);
+        size_t v = pare_run_variant(r, choice->trials.items[i].hash);
         if (v != SIZE_MAX && choice->front.items[i].status <= PARE_FRONT_FRONT)
             chosen[v] = true;
     }
@@ -194,13 +195,38 @@ out:
 /* ---- the run
  * ------------------------------------------------------------------------------------- */
 
+/* Every model first, then their times, so that the race for accuracy knows all else. */
+static int race(struct pare_runner *r, struct pare_error *err)
+{
+    bool *nobody = pare_calloc(r->plan->n_variants, sizeof *nobody);
+    int rc;
+    if (!nobody)
+        return pare_error_nomem(err, 0);
+    PARE_TRY(pare_race_recall(r, err));
+    for (size_t v = 0; v < r->plan->n_variants; v++) {
+        if (r->variants[v].node != SIZE_MAX && !r->variants[v].evaluated && !r->variants[v].stopped)
+            pare_run_need(r, r->variants[v].node);
+    }
+    PARE_TRY(pare_run_build(r, &r->evaluate, nobody, NULL, err));
+    if (!r->options->no_latency && r->nodes[r->variants[0].node].state == PARE_DONE)
+        PARE_TRY(time_all(r, err));
+    PARE_TRY(pare_race_begin(r, &r->evaluate, err));
+    PARE_TRY(pare_run_build(r, &r->evaluate, NULL, pare_race_look, err));
+out:
+    pare_race_end(r);
+    free(nobody);
+    return rc;
+}
+
 static void count(struct pare_runner *r)
 {
     struct pare_run_summary *s = r->summary;
     s->variants = r->plan->n_variants - r->plan->n_skipped;
     s->skipped = r->plan->n_skipped;
-    for (size_t v = 0; v < r->plan->n_variants; v++)
+    for (size_t v = 0; v < r->plan->n_variants; v++) {
         s->ready += r->variants[v].node != SIZE_MAX && r->variants[v].evaluated;
+        s->stopped += r->variants[v].stopped;
+    }
 }
 
 int pare_run(struct pare_store *store, const struct pare_pipeline *pipeline,
@@ -222,14 +248,17 @@ int pare_run(struct pare_store *store, const struct pare_pipeline *pipeline,
         return rc;
     catch_signals(&old);
     PARE_TRY(pare_run_prepare(&r, err));
-    PARE_TRY(pare_run_build(&r, &r.evaluate, NULL, NULL, err));
+    if (pipeline->racing)
+        PARE_TRY(race(&r, err));
+    else
+        PARE_TRY(pare_run_build(&r, &r.evaluate, NULL, NULL, err));
     count(&r);
     if (!r.variants[0].evaluated) {
         rc = pare_error_set(err, PARE_FAILED, "the untouched model could not be evaluated");
         pare_error_detail(err, "%s", r.nodes[0].reason);
         goto out;
     }
-    if (!options->no_latency)
+    if (!options->no_latency && !pipeline->racing)
         PARE_TRY(time_all(&r, err));
     if (!options->no_latency)
         PARE_TRY(choose(&r, err));

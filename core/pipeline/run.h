@@ -28,6 +28,7 @@ struct pare_run_summary {
     size_t variants, skipped, ready; /* ready: built and evaluated, now or before */
     size_t built, evaluated, timed;  /* in this run */
     size_t failed, blocked;
+    size_t stopped;              /* by racing, now or before */
     size_t started;              /* evaluations that began from stored activations */
     double macs_run, macs_naive; /* of evaluations per sample: what ran, and without that */
     bool interrupted;

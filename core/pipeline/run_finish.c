@@ -173,6 +173,7 @@ static int take_outcomes(struct phase *p, struct pare_run_variant *v, const json
             .target = json_is_integer(class) ? (int32_t)json_integer_value(class) : -1,
             .nll = json_is_number(loss) ? (float)json_number_value(loss) : NAN};
     }
+    v->share = (double)n / (double)p->samples->ends[p->samples->n_looks - 1];
     v->cpu_seconds += pare_message_number(answer, "cpu_seconds");
     v->peak_rss = PARE_MAX(v->peak_rss, (int64_t)pare_message_number(answer, "peak_rss_bytes"));
     return PARE_OK;

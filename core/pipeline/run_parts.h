@@ -4,6 +4,7 @@
 #define PARE_PIPELINE_RUN_PARTS_H
 
 #include "pipeline/child.h"
+#include "pipeline/choose.h"
 #include "pipeline/run.h"
 
 #define PARE_TRIES 3
@@ -47,9 +48,11 @@ struct pare_run_variant {
     size_t node; /* SIZE_MAX: skipped */
     bool evaluated, evaluating, failed;
     bool stopped;                  /* by racing: on some samples only, which has to do */
+    bool completed;                /* --retry: it was stopped before, and is not again */
     int64_t attempt;               /* at evaluating it, while it runs; 0: none */
     struct pare_run_outcome *seen; /* in the order of the looks */
     size_t n_seen;
+    double share;       /* of the samples that were run */
     double cpu_seconds; /* of the attempt so far */
     int64_t peak_rss;
     double top1; /* NaN: not known in this run */
@@ -83,6 +86,7 @@ struct pare_runner {
     struct pare_run_samples evaluate, confirm;
     uint64_t memory; /* of the machine, bytes; PARE_MEMORY says less */
     unsigned cpus;
+    struct pare_choice *race; /* what is known when a race begins; NULL: nobody is stopped */
     /* progress */
     size_t build_total, build_done;
     double began;
@@ -112,6 +116,18 @@ int pare_commit_built(struct pare_runner *r, size_t node, int64_t attempt,
                       struct pare_error *err);
 int pare_commit_evaluated(struct pare_runner *r, struct pare_run_samples *samples, size_t variant,
                           const struct pare_store_end *end, struct pare_error *err);
+
+/* run_race.c: racing (`search: {racing: true}`). Who was stopped by a run before; looks for the
+ * evaluations, over samples in an order of the pipeline's seed; and what one look decides. */
+int pare_race_recall(struct pare_runner *r, struct pare_error *err);
+int pare_race_begin(struct pare_runner *r, struct pare_run_samples *samples,
+                    struct pare_error *err);
+int pare_race_look(struct pare_runner *r, struct pare_run_samples *samples, size_t look,
+                   struct pare_error *err);
+void pare_race_end(struct pare_runner *r);
+
+/* run.c: the variant with that build key; SIZE_MAX: none. */
+size_t pare_run_variant(const struct pare_runner *r, const char *build);
 
 /* run_time.c: one session of one shape over the members (a mask over variants, baseline included).
  */

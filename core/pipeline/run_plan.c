@@ -366,6 +366,7 @@ void pare_run_release(struct pare_runner *r)
         free(r->nodes[i].path);
         free(r->nodes[i].points);
     }
+    free(r->evaluate.order);
     free(r->nodes);
     free(r->variants);
     free(r->folder);

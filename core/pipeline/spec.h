@@ -101,6 +101,7 @@ struct pare_pipeline {
     struct pare_constraint *constraints;
     const char **constraint_texts;
     size_t n_constraints;
+    bool racing; /* stop evaluating variants that are beaten beyond doubt */
     struct pare_limits limits;
     uint64_t max_variants; /* `limit:`; 0: PARE_VARIANTS_MOST */
     uint64_t seed;

@@ -258,6 +258,15 @@ static void search_strategy(struct pare_reader *r, const struct pare_yaml *node,
         pare_diag_hint(r->check.diags, "did you mean '%s'?", near);
 }
 
+static void search_racing(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    if (node->kind == PARE_YAML_BOOL)
+        r->p->racing = node->boolean;
+    else
+        pare_expected(&r->check, node, "racing", "true or false");
+}
+
 void pare_read_search(struct pare_reader *r, const struct pare_yaml *node)
 {
     static const char *const why = "a grid needs none";
@@ -266,7 +275,7 @@ void pare_read_search(struct pare_reader *r, const struct pare_yaml *node)
         {"budget", NULL, why},
         {"limit", NULL, why},
         {"seed", NULL, why},
-        {"racing", NULL, why},
+        {"racing", search_racing, NULL},
     };
     pare_read_fields(r, node, "search", fields, PARE_COUNT(fields), NULL);
 }

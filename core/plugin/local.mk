@@ -179,6 +179,7 @@ CLEANFILES += tests/plugins/old/pare/plugin.h
 check_PROGRAMS += tests/unit/test_plugin_host tests/unit/test_race
 TESTS += tests/unit/test_plugin_host tests/unit/test_race
 tests_unit_test_race_SOURCES = tests/unit/test_race.c
+EXTRA_DIST += tests/fixtures/fashion-vit.race tests/fixtures/make_race.py
 tests_unit_test_race_LDADD = $(TEST_LIBS)
 tests_unit_test_plugin_host_SOURCES = tests/unit/test_plugin_host.c
 tests_unit_test_plugin_host_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)

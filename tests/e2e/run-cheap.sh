@@ -70,4 +70,56 @@ is "no two workers were at it at the same time" 0 "$(sql "$tmp/tight.db" "select
     join attempts b on a.attempt < b.attempt and b.started_at < a.finished_at")"
 "$pare" query "$outcomes" --db "$tmp/tight.db" --format csv >"$tmp/tight.csv"
 ok "and the outcomes are the same" cmp "$tmp/images.csv" "$tmp/tight.csv"
+
+# racing: what is beaten or out of bounds beyond doubt is stopped early, and the front is the same
+cat >"$tmp/race.yaml" <<YAML
+pare: 1
+name: race
+model: $PARE_TOP_SRC/share/models/fashion-vit
+data:
+  calibrate: {from: $PARE_TOP_SRC/share/data/fashion-mnist, split: calibration, samples: 32}
+  evaluate: {from: $PARE_TOP_SRC/share/data/fashion-mnist, split: test, samples: 1200}
+stages:
+  - {id: drop, plugin: layer-drop, optional: true, with: {unit: block, count: 4}}
+  - {id: quant, plugin: quantize, optional: true, try: [{bits: 8, activations: int8}, {bits: 2}]}
+measure: {top1: {}, latency: {edge: {batch: 1, threads: 1}}}
+select: {objectives: {top1: {}, latency_ms: {}, size_bytes: {}}, constraints: ["top1 >= baseline - 0.02"]}
+search: {racing: true}
+YAML
+race() { # DATABASE ARGUMENTS...
+    db=$tmp/$1.db
+    shift
+    "$pare" run "$tmp/race.yaml" --db "$db" --rounds 6 "$@" >"$tmp/out" 2>"$tmp/err"
+    code=$?
+    cp "$tmp/err" "$tmp/said"
+    return $code
+}
+ok "a race" race race
+stopped=$(sql "$tmp/race.db" "select count(*) from variants where state = 'stopped'")
+is "two or more of six are stopped" 1 "$([ "${stopped:-0}" -ge 2 ] && [ "${stopped:-0}" -lt 5 ] && echo 1)"
+is "each with its reason" "$stopped" "$(sql "$tmp/race.db" "select count(*) from variants where state = 'stopped'
+    and reason like 'racing: after %00 of 1,200 samples %beyond doubt' and top1 is null")"
+is "all were timed, and before" "6,0" "$("$pare" query "select count(latency_ms) as a, (select count(*) from attempts e
+    join attempts l using(variant) where e.phase = 'eval' and l.phase = 'latency' and e.started_at < l.finished_at) as b
+    from variants" --db "$tmp/race.db" --format csv | tr -d '\r' | sed -n 2p)"
+is "no attempt is open, none failed" "0,0" "$("$pare" query "select (select count(*) from attempts where state = 'running')
+    as a, (select count(*) from failures) as b" --db "$tmp/race.db" --format csv | tr -d '\r' | sed -n 2p)"
+is "the run says what it saved" 1 "$(grep -c "racing stopped $stopped of 6 variants early: [4-9][0-9] %" "$tmp/said")"
+ok "front tells" sh -c "'$pare' front --db '$tmp/race.db' | grep -q '$stopped stopped early'"
+ok "and why" sh -c "'$pare' front --all --db '$tmp/race.db' | grep -q 'stopped: racing: after'"
+ok "list shows the state" sh -c "'$pare' list --db '$tmp/race.db' | grep -q stopped"
+ok "running again" race race
+is "does nothing" 1 "$(grep -c '0 built, 0 evaluated, 0 timed' "$tmp/said")"
+is "and plan says so" 1 "$("$pare" plan "$tmp/race.yaml" --db "$tmp/race.db" 2>/dev/null | grep -c '6 cached')"
+cp "$tmp/race.db" "$tmp/retry.db"
+cp -r "$tmp/race.db.d" "$tmp/retry.db.d"
+ok "--retry" race retry --retry
+is "completes them" 6 "$(sql "$tmp/retry.db" "select count(top1) from variants where state = 'ok'")"
+ok "a run without racing" race race --set search.racing=false
+is "completes them too" 6 "$(sql "$tmp/race.db" "select count(top1) from variants where state = 'ok'")"
+is "none of them on the front" 0 "$(sql "$tmp/race.db" "select count(*) from variants where status in ('sure', 'front', 'maybe')
+    and variant in (select variant from attempts where state = 'stopped')")"
+is "outcomes are those of a run that looks once" 1 "$("$pare" run "$tmp/race.yaml" --db "$tmp/once.db" --no-latency \
+    --set search.racing=false --quiet >/dev/null 2>&1
+    for f in once race; do "$pare" query "$outcomes" --db "$tmp/$f.db" --format csv; done | sort -u | grep -c baseline)"
 done_testing
