@@ -51,15 +51,51 @@ static int add_columns(struct pare_str *sql, const struct pare_rows *known, cons
     return PARE_OK;
 }
 
-static int make_sql(struct pare_cli *cli, const struct pare_rows *known, struct pare_str *sql,
-                    struct pare_error *err)
+/* A pipeline that was named has to be there; what rows differ in has to be told. */
+static int look_round(struct pare_cli *cli, struct pare_store *store, struct pare_rows *names,
+                      struct pare_rows *spread, struct pare_error *err)
 {
+    const char *pipeline = cli->n_args ? cli->args[0] : NULL, *near;
+    const struct pare_argument args[] = {{"pipeline", pipeline}};
+    const char *all[64];
+    size_t n;
+    int rc;
+    PARE_TRY(pare_rows_load(store, "SELECT name FROM pipeline", NULL, 0, names, err));
+    PARE_TRY(pare_rows_load(store,
+                            "SELECT count(DISTINCT pipeline) AS pipeline, count(DISTINCT host) AS "
+                            "host, count(DISTINCT shape) AS shape FROM variants WHERE :pipeline IS "
+                            "NULL OR pipeline = :pipeline",
+                            args, 1, spread, err));
+    n = PARE_MIN(names->n, PARE_COUNT(all));
+    for (size_t i = 0; i < n; i++) {
+        all[i] = pare_rows_text(names, i, "name");
+        if (pipeline && strcmp(all[i], pipeline) == 0)
+            goto out;
+    }
+    if (!pipeline || names->n > n)
+        goto out;
+    near = pare_nearest(pipeline, all, n);
+    rc = pare_error_set(err, PARE_NOT_FOUND, "there is no pipeline '%s'", pipeline);
+    if (near)
+        pare_error_hint(err, "did you mean '%s'?", near);
+out:
+    return rc;
+}
+
+static int make_sql(struct pare_cli *cli, const struct pare_rows *known,
+                    const struct pare_rows *spread, struct pare_str *sql, struct pare_error *err)
+{
+    static const char *const told[] = {"pipeline", "host", "shape"};
     const char *columns = pare_cli_option(cli, "columns"), *sort = pare_cli_option(cli, "sort");
     const char *where = pare_cli_option(cli, "where");
     bool failed = pare_cli_option(cli, "failed") != NULL;
     bool alone = pare_cli_option(cli, "alone") != NULL;
     int rc = PARE_OK;
     pare_str_append(sql, "SELECT ");
+    for (size_t i = 0; !columns && i < PARE_COUNT(told); i++) {
+        if (pare_rows_number(spread, 0, told[i]) > 1)
+            PARE_TRY(add_columns(sql, known, told[i], err));
+    }
     PARE_TRY(add_columns(sql, known,
                          columns  ? columns
                          : failed ? of_failed
@@ -89,7 +125,7 @@ out:
 
 static int run(struct pare_cli *cli)
 {
-    struct pare_rows known = {0}, rows = {0};
+    struct pare_rows known = {0}, rows = {0}, names = {0}, spread = {0};
     struct pare_str sql = {0};
     struct pare_error err = {0};
     long long limit;
@@ -104,7 +140,8 @@ static int run(struct pare_cli *cli)
     const struct pare_argument args[] = {{"pipeline", cli->n_args ? cli->args[0] : NULL},
                                          {"limit", limit_text}};
     PARE_TRY(pare_rows_load(store, "SELECT * FROM variants LIMIT 0", NULL, 0, &known, &err));
-    PARE_TRY(make_sql(cli, &known, &sql, &err));
+    PARE_TRY(look_round(cli, store, &names, &spread, &err));
+    PARE_TRY(make_sql(cli, &known, &spread, &sql, &err));
     PARE_TRY(pare_rows_load(store, sql.data, args, 2, &rows, &err));
     if (rows.n == 0)
         fputs("pare: no such variant\n", stderr);
@@ -115,6 +152,8 @@ out:
         exit = pare_cli_fail(&err);
     pare_str_free(&sql);
     pare_rows_free(&rows);
+    pare_rows_free(&names);
+    pare_rows_free(&spread);
     pare_rows_free(&known);
     pare_store_close(store);
     return exit;
@@ -133,8 +172,10 @@ const struct pare_command pare_command_list = {
     .name = "list",
     .summary = "List variants and their figures",
     .arguments = "[PIPELINE]",
-    .about = "Rows are those of the view `variants`: one per variant, host and shape. Ratios are\n"
-             "baseline over variant (above 1 is smaller or faster), d_ is variant minus "
+    .about = "Rows are those of the view `variants`: one per variant, host and shape; "
+             "pipeline,\nhost and "
+             "shape are columns where the rows differ in them. Ratios are\nbaseline over variant "
+             "(above 1 is smaller or faster), d_ is variant minus "
              "baseline.\n\n"
              "examples:\n"
              "  pare list --sort -speedup --where 'd_top1_lo >= -0.01' -n 10\n"

@@ -164,6 +164,13 @@ is "query: what the pipeline holds back by its role" "top1 0.9000 [0.8706, 0.923
     "select printf('top1 %.4f [%.4f, %.4f], n=%d', value, lo, hi, n) from measurements where pipeline = 'tiny' and label = 'baseline' and role = 'confirm'" \
     --db "$tmp/both.db" --format csv | tr -d '\r"' | tail -n 1)"
 
+is "list: of several pipelines, which" "pipeline,label,state" \
+    "$("$pare" list --db "$tmp/both.db" --format csv | head -n 1 | cut -d, -f1-3)"
+is "list: of one, not" "label,state,top1" "$("$pare" list tiny --db "$tmp/both.db" --format csv | head -n 1 | cut -d, -f1-3)"
+is "list: of several shapes, which" "shape,label" "$("$pare" list --db "$tmp/two.db" --format csv | head -n 1 | cut -d, -f1-2)"
+fails_with 2 "there is no pipeline 'tyni'" "list: no such pipeline" "$pare" list tyni
+fails_with 2 "did you mean 'tiny'" "... and the nearest" "$pare" list tyni
+
 # ---- tags and notes
 ok "tag" "$pare" tag q8 shipped
 is "tag: is a name" q8 "$("$pare" query 'select v.label from variants v join variant x on x.hash = v.variant join tag t using(variant_id) where tag = :t' t=shipped --format csv | tr -d '\r' | tail -n 1)"
