@@ -42,7 +42,7 @@ def arguments():
     p.add_argument("--span", type=float, default=0.25, help="seconds timed of each engine per round")
     p.add_argument("--budget", type=float, default=240, help="seconds per setting: fewer rounds, at least 6")
     p.add_argument("--patience", type=float, default=120,
-                   help="seconds per setting to wait, between rounds, for other processes to rest")
+                   help="seconds per setting to wait, between engines, for other processes to rest")
     p.add_argument("--quick", action="store_true", help="6 rounds of 0.1 s, 60 s per setting")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--out", help="raw times, as JSON")
@@ -119,9 +119,9 @@ def time_setting(a, what, model, batch, threads):
                   f"about {rounds * cost:.0f} s", file=sys.stderr)
             deadline = time.monotonic() + a.patience
             for _ in range(rounds):
-                wait_for_quiet(deadline)
                 shuffle.shuffle(engines)
                 for e in engines:
+                    wait_for_quiet(deadline)
                     e.visit(a.span)
                     if what == "sparse":
                         e.profile()

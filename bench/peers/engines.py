@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines as long-lived processes that speak the line protocol of bench/serve.c."""
+import ctypes
 import json
 import os
 import pathlib
@@ -22,6 +23,11 @@ class EngineError(Exception):
     pass
 
 
+def die_with_parent():
+    """A driver that is killed leaves no stopped engines behind: PR_SET_PDEATHSIG."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def busy_ticks():
     """Clock ticks that the CPUs were not idle, all together."""
     fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -29,11 +35,11 @@ def busy_ticks():
 
 
 def wait_for_quiet(deadline):
-    """With all engines stopped: until other processes leave 95 % of a CPU, or the deadline."""
-    while True:
+    """With all engines stopped: until other processes rest for a tenth of a second, or the deadline."""
+    while time.monotonic() < deadline:
         busy = busy_ticks()
-        time.sleep(0.4)
-        if (busy_ticks() - busy) / TICKS / 0.4 < 0.05 or time.monotonic() > deadline:
+        time.sleep(0.1)
+        if busy_ticks() - busy <= 1:
             return
 
 
@@ -50,7 +56,8 @@ class Engine:
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("PARE_", "OMP_", "MKL_"))}
         keep |= {"OMP_NUM_THREADS": str(threads)} | (env or {})
         self.process = subprocess.Popen([str(word) for word in command], env=keep, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        preexec_fn=die_with_parent)
         self.about = json.loads(self._read())
         self._signal(signal.SIGSTOP)
 

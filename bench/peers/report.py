@@ -14,6 +14,7 @@ PEERS = [("pare f32", "onnxruntime f32"), ("pare f32", "torch"), ("pare f32 avx2
 OWN = ["int8", "int8-weights", "int4-weights", "2:4", "2:4-int8"]
 STRUCTURED = ["int8", "2:4", "4:8", "2:4-int8"]
 DENSITIES = [50, 40, 30, 20, 10]
+BUSY = 0.2  # CPUs that others may take before the report says so
 RATES = {"gemm": "Pare's product, GFLOP/s", "onednn": "oneDNN's product, GFLOP/s",
          "fma256": "256-bit peak, GFLOP/s", "fma512": "512-bit peak, GFLOP/s", "read": "read, GB/s"}
 NOTES = """\
@@ -176,10 +177,15 @@ def errors(settings):
 
 def markdown(data, tolerance):
     every = [Setting(raw) for raw in data["settings"]]
-    settings, structure, sparse = ([s for s in every if s.what == what] for what in ("peers", "structure", "sparse"))
+    settings, structure, sparse = ([s for s in every if s.what == what]
+                                   for what in ("peers", "structure", "sparse"))
     engines = {e["about"]["engine"] for s in every for e in s.engines.values() if "engine" in e["about"]}
     out = ["# Pare beside its peers", ""]
     out += [f"* {key}: {value}" for key, value in (data["host"] | {"engines": ", ".join(sorted(engines))}).items()]
+    others = sum(s.others() for s in every) / len(every)
+    if others > BUSY:
+        out += ["", f"**The machine was not quiet**: other processes took {others:.1f} CPUs on average. Intervals are wide",
+                "for that, and figures on all of its CPUs tell more about the sharing than about the engines."]
     out += ["", NOTES]
     for title, text, rows in [
         ("Targets", "", targets(settings + structure)),
