@@ -7,7 +7,7 @@ plugin_cppflags = -D_GNU_SOURCE -I$(top_srcdir)/core/include
 
 plugin_LTLIBRARIES =
 plugin_tests =
-dist_doc_DATA = docs/plugin-authors.md
+dist_doc_DATA = README.md docs/pipelines.md docs/plugin-authors.md
 EXTRA_DIST += tests/unit/allocator_test.h tests/unit/plugin_test.h
 
 plugin_LTLIBRARIES += plugins/cosine/cosine.la

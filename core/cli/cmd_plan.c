@@ -390,7 +390,7 @@ const struct pare_command pare_command_plan = {
     .about = "Every variant and whether it is new, cached or failed before; what selectors match; "
              "what\nis decided at run time; the time and disk it will take, from what work took "
              "on this host\nbefore. All mistakes in the file are shown at once. Nothing is run "
-             "and nothing written.\n\n"
+             "and nothing written.\ndocs/pipelines.md describes every key of the file.\n\n"
              "examples:\n"
              "  pare plan pipelines/first.yaml\n"
              "  pare plan edge.yaml --set data.evaluate.samples=500 --format json",

@@ -64,7 +64,8 @@ const struct pare_command pare_command_schema = {
     .summary = "Write the JSON Schema of pipelines, for editors",
     .arguments = "",
     .about = "Made from the plugins that are installed: completion and checks while you type.\n"
-             "Point the editor to it in the first line of a pipeline:\n"
+             "docs/pipelines.md says the same at length. Point the editor to it in the first line "
+             "of a pipeline:\n"
              "  # yaml-language-server: $schema=.pare/schema.json\n\n"
              "examples:\n"
              "  pare schema -o .pare/schema.json",

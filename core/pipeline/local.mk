@@ -15,6 +15,7 @@ libhost_la_SOURCES += \
 	core/pipeline/run_finish.c core/pipeline/run_phase.h core/pipeline/run_plan.c \
 	core/pipeline/run_race.c core/pipeline/run_share.c core/pipeline/run_share.h \
 	core/pipeline/run_time.c core/pipeline/run_view.c \
+	core/pipeline/reference.c core/pipeline/reference.h \
 	core/pipeline/schema.c core/pipeline/schema.h \
 	core/pipeline/spec.c core/pipeline/spec.h core/pipeline/spec_parts.h \
 	core/pipeline/spec_env.c core/pipeline/spec_env.h \

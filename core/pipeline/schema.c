@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "pipeline/reference.h"
 
 /* Parts that do not depend on plugins, as text: it reads better than calls. */
 static const char *const frame =
@@ -126,9 +127,11 @@ static json_t *plain_schema(const struct pare_param *p)
     return p->type == PARE_INTS ? json_pack("{s:s, s:o}", "type", "array", "items", value) : value;
 }
 
+/* A map that stands for a value, as {range: ...}. */
 static json_t *key_object(const char *key)
 {
-    return json_pack("{s:s, s:[s]}", "type", "object", "required", key);
+    return json_pack("{s:s, s:[s], s:s*}", "type", "object", "required", key, "description",
+                     pare_reference_of("Values", key));
 }
 
 /* Everything that may stand for a parameter. */
@@ -201,7 +204,7 @@ json_t *pare_schema(const struct pare_plugin_file *const *plugins, size_t n)
     json_t *stage = json_object_get(json_object_get(schema, "definitions"), "stage");
     json_t *all = json_object_get(stage, "allOf");
     json_t *names = json_array();
-    bool ok = all && names;
+    bool ok = all && names && pare_reference_describe(schema);
     for (size_t i = 0; ok && i < n; i++) {
         const struct pare_plugin *desc = &plugins[i]->desc;
         if (desc->kind != PARE_TRANSFORM)
@@ -210,8 +213,9 @@ json_t *pare_schema(const struct pare_plugin_file *const *plugins, size_t n)
              json_array_append_new(all, condition(desc)) == 0;
     }
     if (ok) { /* a path to a file is also a plugin's name */
-        json_t *name = json_pack("{s:[{s:O}, {s:s, s:s}]}", "anyOf", "enum", names, "type",
-                                 "string", "pattern", "/");
+        json_t *name =
+            json_pack("{s:[{s:O}, {s:s, s:s}], s:s*}", "anyOf", "enum", names, "type", "string",
+                      "pattern", "/", "description", pare_reference_of("A stage", "plugin"));
         ok = json_object_set_new(json_object_get(stage, "properties"), "plugin", name) == 0;
     }
     json_decref(names);

@@ -269,7 +269,14 @@ static void read_samples(struct pare_reader *r, const struct pare_yaml *node, co
                                                {"shuffle", data_shuffle, NULL}};
     struct pare_error err = {0};
     size_t before = r->check.diags->n + r->check.diags->dropped;
+    const struct pare_yaml *pair = pare_yaml_key(node, "inputs");
+    pair = pair ? pair : pare_yaml_key(node, "labels");
     data->shuffle = -1;
+    if (pair) {
+        pare_yaml_error(r->check.diags, pair, "a pair of files goes into `from` of `%s`", where);
+        pare_diag_hint(r->check.diags, "%s: {from: {inputs: x.npy, labels: y.npy}}", where);
+        return;
+    }
     pare_read_fields(r, node, where, fields, PARE_COUNT(fields), data);
     const struct pare_yaml *from = pare_yaml_get(node, "from");
     if (!from && node->kind == PARE_YAML_MAP)

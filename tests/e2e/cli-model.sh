@@ -142,6 +142,21 @@ is "plan: makes no database" "" "$(ls "$tmp" | grep none.db)"
 ok "plan: states" grep -q '^baseline  *new  *(untouched)' "$tmp/plan"
 ok "plan: selectors" grep -q '49 of 50 linears' "$tmp/plan"
 ok "plan: no history" grep -q '^estimate: time unknown' "$tmp/plan"
+# the reference: its smallest example, and its sections together, are pipelines
+page=$PARE_TOP_SRC/docs/pipelines.md
+blocks() { # KEY: the examples that begin with it
+    awk -v key="$1:" '/^```yaml$/ { inside = 1; first = 1; take = 0; next }
+        /^```$/ { inside = 0 }
+        inside && first { take = index($0, key) == 1; first = 0 }
+        inside && take { print }' "$page" | sed "s|\.\./share|$PARE_TOP_SRC/share|g"
+}
+blocks pare >"$tmp/smallest.yaml"
+ok "reference: the smallest example" "$pare" plan "$tmp/smallest.yaml" --db "$tmp/none.db"
+{
+    printf 'pare: 1\nmodel: %s\n' "$vit"
+    for key in data stages measure select limits; do blocks "$key"; done
+} >"$tmp/sections.yaml"
+ok "reference: its sections together" "$pare" plan "$tmp/sections.yaml" --db "$tmp/none.db"
 ok "schema" sh -c '"$1" schema -o "$2/.pare/schema.json" && grep -q quantize "$2/.pare/schema.json"' sh "$pare" "$tmp"
 is "plugins: all kinds" "allocate score transform" "$("$pare" plugins --format csv | sed 1d | cut -d, -f2 | sort -u | tr '\n' ' ' | sed 's/ $//')"
 ok "plugins: one, in full" sh -c '"$1" plugins quantize | grep -q "^bits  *integer  *2 to 8"' sh "$pare"

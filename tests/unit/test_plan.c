@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "pipeline/init.h"
+#include "pipeline/reference.h"
 #include "pipeline/schema.h"
 #include "tests/unit/pipeline_env.h"
 
@@ -178,6 +179,132 @@ START_TEST(one_mistake_for_a_missing_model)
 }
 END_TEST
 
+/* ---- the reference ---- */
+
+static char *read_source(const char *name)
+{
+    struct pare_error err;
+    char *text;
+    size_t size;
+    ck_assert_ok(pare_file_read(pare_test_source(name), (size_t)1 << 20, &text, &size, &err), err);
+    return text;
+}
+
+/* The part of the page below a heading of any level. */
+static char *below(const char *page, const char *heading)
+{
+    char line[96];
+    snprintf(line, sizeof line, "# %s\n", heading);
+    const char *from = strstr(page, line);
+    ck_assert_msg(from != NULL, "docs/pipelines.md has no heading '%s'", heading);
+    const char *to = strstr(from + 1, "\n#");
+    return strndup(from, to ? (size_t)(to - from) : strlen(from));
+}
+
+START_TEST(reference_is_in_the_page)
+{
+    char *page = read_source("docs/pipelines.md");
+    size_t n;
+    const struct pare_reference_row *rows = pare_references(&n);
+    for (size_t i = 0; i < n; i++) {
+        char want[512], *part = below(page, rows[i].where);
+        snprintf(want, sizeof want, "\n| `%s` | %s |\n", rows[i].key, rows[i].what);
+        ck_assert_msg(strstr(part, want) != NULL, "%s lacks%s", rows[i].where, want);
+        ck_assert_ptr_eq(pare_reference_of(rows[i].where, rows[i].key), rows[i].what);
+        free(part);
+    }
+    free(page);
+}
+END_TEST
+
+static bool is_row(const char *key)
+{
+    size_t n;
+    const struct pare_reference_row *rows = pare_references(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(rows[i].key, key))
+            return true;
+    }
+    return false;
+}
+
+/* Every key that the reader takes, as its tables are written: {"KEY", read, NULL}, or an array of
+ * names called `keys`. */
+START_TEST(reader_has_no_other_keys)
+{
+    static const char *const files[] = {"spec.c", "spec_select.c", "spec_stages.c", "values.c",
+                                        "values_units.c"};
+    size_t found = 0;
+    for (size_t f = 0; f < PARE_COUNT(files); f++) {
+        char name[64], key[32], reader[64], last[8];
+        snprintf(name, sizeof name, "core/pipeline/%s", files[f]);
+        char *text = read_source(name);
+        for (const char *p = strstr(text, "{\""); p; p = strstr(p + 1, "{\"")) {
+            if (sscanf(p, "{\"%31[a-z0-9_]\", %63[a-zA-Z_], %7[A-Z]}", key, reader, last) != 3 ||
+                strcmp(last, "NULL") != 0)
+                continue;
+            ck_assert_msg(is_row(key), "%s reads '%s', which reference.c lacks", name, key);
+            found++;
+        }
+        for (const char *p = strstr(text, "keys[] = {"); p; p = strstr(p + 1, "keys[] = {")) {
+            const char *end = strchr(p, '}');
+            for (const char *q = strchr(p, '"'); q && q < end;
+                 q = strchr(q + strlen(key) + 2, '"')) {
+                ck_assert_int_eq(sscanf(q, "\"%31[a-z0-9_]\"", key), 1);
+                ck_assert_msg(is_row(key), "%s reads '%s', which reference.c lacks", name, key);
+                found++;
+            }
+        }
+        free(text);
+    }
+    ck_assert_uint_ge(found, 45);
+}
+END_TEST
+
+/* Every property has a description; those of plugins' parameters are their help. */
+static size_t check_described(const json_t *schema, const char *path)
+{
+    const char *key;
+    json_t *child;
+    size_t n = 0, i;
+    if (json_is_array(schema)) {
+        json_array_foreach(schema, i, child) n += check_described(child, path);
+        return n;
+    }
+    json_object_foreach((json_t *)(uintptr_t)schema, key, child)
+    {
+        char below_it[512];
+        const char *name;
+        json_t *property;
+        snprintf(below_it, sizeof below_it, "%.400s/%.80s", path, key);
+        bool conditions = !strcmp(key, "allOf") && !strcmp(path, "/definitions/stage");
+        if (!strcmp(key, "properties") && json_is_object(child)) {
+            json_object_foreach(child, name, property)
+            {
+                ck_assert_msg(json_object_get(property, "description") != NULL,
+                              "%s/%s has no description", below_it, name);
+                n++;
+            }
+        }
+        if (!conditions)
+            n += check_described(child, below_it);
+    }
+    return n;
+}
+
+START_TEST(schema_describes_keys)
+{
+    const struct pare_plugin_file *files[PARE_COUNT(test_plugins)];
+    size_t n = 0;
+    for (; n < PARE_COUNT(test_plugins); n++)
+        files[n] = &test_plugins[n];
+    json_t *schema = pare_schema(files, n);
+    ck_assert_ptr_nonnull(schema);
+    ck_assert_uint_ge(check_described(schema, ""), 45);
+    json_decref(schema);
+}
+END_TEST
+
 START_TEST(mistakes_in_stages)
 {
     static const struct mistake cases[] = {
@@ -295,6 +422,9 @@ START_TEST(mistakes_elsewhere)
         {"model: vit\ndata: {evaluate: {from: mnist, samples: 0}}\n", 4, 41,
          "expected an integer of at least 1 for 'samples', got 0", NULL},
         {"model: vit\ndata: {evaluate: {split: test}}\n", 4, 18, "`evaluate` lacks `from`", NULL},
+        {"model: vit\ndata: {evaluate: {inputs: x.npy, labels: y.npy}}\n", 4, 19,
+         "a pair of files goes into `from` of `evaluate`",
+         "evaluate: {from: {inputs: x.npy, labels: y.npy}}"},
         {"model: vit\ndata: {evaluate: {from: {inputs: mnist.npy}}}\n", 4, 25,
          "expected both `inputs` and `labels` for 'from', got a map", NULL},
         {"model: vit\ndata: {evaluate: {from: mnist}, confirm: {from: mnist, skip: 9000}}\n", 4, 42,
@@ -930,6 +1060,9 @@ int main(void)
 {
     Suite *s = suite_create("plan");
     TCase *tc = pare_test_case(s, "plan");
+    tcase_add_test(tc, reference_is_in_the_page);
+    tcase_add_test(tc, reader_has_no_other_keys);
+    tcase_add_test(tc, schema_describes_keys);
     tcase_add_test(tc, mistakes_in_settings);
     tcase_add_test(tc, one_mistake_for_a_missing_model);
     tcase_add_test(tc, mistakes_in_stages);
