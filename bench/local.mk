@@ -7,3 +7,14 @@ bench_rates_SOURCES = bench/rates.c bench/onednn.h bench/random_vit.h
 bench_rates_CFLAGS = $(AM_CFLAGS) -O3
 bench_rates_LDADD = libcore.la $(DNNL_LIBS)
 CLEANFILES += bench/serve$(EXEEXT) bench/rates$(EXEEXT)
+EXTRA_DIST += bench/README.md bench/RESULTS.md bench/peers.sh \
+	bench/peers/drive.py \
+	bench/peers/engines.py \
+	bench/peers/export_onnx.py \
+	bench/peers/models.py \
+	bench/peers/protocol.py \
+	bench/peers/report.py \
+	bench/peers/serve_ort.py \
+	bench/peers/serve_torch.py \
+	bench/peers/stats.py \
+	bench/peers/targets.py
