@@ -19,6 +19,7 @@ struct job {
     struct pare_store *store; /* NULL: there is no database yet */
     struct pare_rows known;   /* one row per build key in it */
     struct pare_rows history; /* one row: what work took on this host; none without a database */
+    uint64_t model_bytes;     /* of the untouched model */
 };
 
 enum state { NEW, CACHED, PARTLY, FAILED, SKIPPED };
@@ -55,7 +56,8 @@ static const char history_sql[] =
     "sum((SELECT count(*) FROM visit v WHERE v.session_id = s.session_id)) FROM session s JOIN "
     "host h ON h.host_id = s.host_id WHERE h.name = :host AND s.finished_at IS NOT NULL) AS "
     "visit_s, "
-    "(SELECT avg(bytes) FROM artifacts) AS artifact_bytes";
+    "(SELECT avg(a.bytes) FROM artifacts a JOIN variant v ON v.hash = a.variant WHERE v.model = "
+    ":model) AS artifact_bytes";
 
 static int load_known(struct job *j, struct pare_error *err)
 {
@@ -67,8 +69,9 @@ static int load_known(struct job *j, struct pare_error *err)
     PARE_TRY(pare_store_open(path, PARE_STORE_READ, &j->store, err));
     gethostname(host, sizeof host - 1);
     const struct pare_argument args[] = {{"host", host}, {"data", j->pipeline->evaluate.hash}};
+    const struct pare_argument past[] = {{"host", host}, {"model", j->pipeline->model_hash}};
     PARE_TRY(pare_rows_load(j->store, known_sql, args, 2, &j->known, err));
-    PARE_TRY(pare_rows_load(j->store, history_sql, args, 1, &j->history, err));
+    PARE_TRY(pare_rows_load(j->store, history_sql, past, 2, &j->history, err));
 out:
     free(path);
     return rc;
@@ -166,21 +169,29 @@ static bool print_variants(const struct job *j, enum pare_format format, size_t 
 
 /* ---- what it will take ---- */
 
+/* What a visit takes where nothing was timed yet: that is what visits aim at, see bench.c. */
+#define VISIT_S 0.4
+/* What a session may take, see run.h. */
+#define SESSION_S 900.0
+
 struct estimate {
-    double seconds, bytes; /* NaN: no history */
+    double seconds;   /* to build and evaluate; NaN: nothing like it was done on this host */
+    double timing;    /* seconds */
+    double bytes;     /* of disk */
+    bool bytes_known; /* from this model's variants; else each is taken as the model itself */
 };
 
 static struct estimate estimate(const struct job *j)
 {
-    struct estimate e = {0, 0};
+    struct estimate e = {0};
     double build = pare_rows_number(&j->history, 0, "build_s");
     double eval = pare_rows_number(&j->history, 0, "eval_s");
     double eval_n = pare_rows_number(&j->history, 0, "eval_n");
     double visit = pare_rows_number(&j->history, 0, "visit_s");
     double file = pare_rows_number(&j->history, 0, "artifact_bytes");
     size_t to_time = 0;
-    if (j->history.n == 0)
-        return (struct estimate){(double)NAN, (double)NAN};
+    e.bytes_known = !isnan(file);
+    file = e.bytes_known ? file : (double)j->model_bytes;
     for (size_t i = 0; i < j->plan->n_variants; i++) {
         const struct pare_variant *v = &j->plan->variants[i];
         char why[320];
@@ -197,18 +208,20 @@ static struct estimate estimate(const struct job *j)
         to_time += row == SIZE_MAX || !is(j, row, "timed");
     }
     if (to_time && j->pipeline->n_shapes) /* the baseline is visited twice a round */
-        e.seconds += visit * PARE_ROUNDS * (double)(to_time + 2) * (double)j->pipeline->n_shapes;
+        e.timing =
+            (double)j->pipeline->n_shapes *
+            fmin(SESSION_S, (isnan(visit) ? VISIT_S : visit) * PARE_ROUNDS * (double)(to_time + 2));
     return e;
 }
 
 static void print_duration(double s)
 {
     if (s < 90)
-        printf("about %.0f s of work", ceil(s));
+        printf("about %.0f s", ceil(s));
     else if (s < 5400)
-        printf("about %.0f min of work", ceil(s / 60));
+        printf("about %.0f min", ceil(s / 60));
     else
-        printf("about %.1f h of work", s / 3600);
+        printf("about %.1f h", s / 3600);
 }
 
 static void print_estimate(const struct job *j)
@@ -217,15 +230,18 @@ static void print_estimate(const struct job *j)
     char bytes[16];
     fputs("estimate: ", stdout);
     if (isnan(e.seconds))
-        fputs("time unknown (nothing was run on this host yet)", stdout);
+        fputs("time to build and evaluate unknown (nothing was run on this host yet)", stdout);
     else
         print_duration(e.seconds);
-    if (isnan(e.bytes)) {
-        puts(", disk unknown");
-    } else {
-        pare_show_bytes(e.bytes, bytes);
-        printf(", %s of disk\n", bytes);
+    if (!isnan(e.seconds))
+        fputs(" to build and evaluate", stdout);
+    if (e.timing > 0) {
+        fputs(", ", stdout);
+        print_duration(e.timing);
+        fputs(" to time", stdout);
     }
+    pare_show_bytes(e.bytes, bytes);
+    printf(", %s%s of disk\n", e.bytes_known || e.bytes == 0 ? "" : "at most ", bytes);
 }
 
 static void print_samples(const char *name, const struct pare_data *d)
@@ -301,11 +317,11 @@ static bool print_json(const struct job *j)
         json_array_append_new(notes, json_string(j->plan->notes[i]));
     for (const char *at = j->data_notes; at && *at; at += strcspn(at, "\n") + 1)
         json_array_append_new(notes, json_stringn(at, strcspn(at, "\n")));
-    return pare_cli_json(json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "pipeline",
-                                   j->pipeline->name, "variants", variants, "selected", matches,
-                                   "notes", notes, "excluded", (json_int_t)j->plan->n_excluded,
-                                   "duplicates", (json_int_t)j->plan->n_duplicates, "seconds",
-                                   number_or_null(e.seconds), "bytes", number_or_null(e.bytes)));
+    return pare_cli_json(json_pack(
+        "{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "pipeline", j->pipeline->name, "variants",
+        variants, "selected", matches, "notes", notes, "excluded", (json_int_t)j->plan->n_excluded,
+        "duplicates", (json_int_t)j->plan->n_duplicates, "seconds",
+        number_or_null(e.seconds + e.timing), "bytes", number_or_null(e.bytes)));
 }
 
 static int show(struct job *j)
@@ -368,7 +384,11 @@ static int run(struct pare_cli *cli)
         pare_run_plan_make(p, &env, &diags, &plan, &err) != PARE_OK) {
         exit = tell_mistakes(cli, &diags, &err);
     } else {
-        struct job j = {.cli = cli, .pipeline = p, .plan = plan, .data_notes = world.data_notes};
+        struct job j = {.cli = cli,
+                        .pipeline = p,
+                        .plan = plan,
+                        .data_notes = world.data_notes,
+                        .model_bytes = pare_graph_bytes(world.model->graph)};
         exit = show(&j);
     }
     pare_run_plan_free(plan);

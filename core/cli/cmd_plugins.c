@@ -192,6 +192,7 @@ static json_t *param_json(const struct pare_param *q)
     put(o, "identity", q->identity);
     put(o, "choices", q->choices);
     put(o, "search", q->search);
+    put(o, "when", q->when);
     kinds_of(q->varies, &varies);
     put(o, "varies", varies.data);
     pare_str_free(&varies);

@@ -54,7 +54,8 @@ static int read_data(void *user, const struct pare_data *data, char hash[PARE_HA
 
 static int check(void *user, const struct pare_step *step, struct pare_error *err)
 {
-    return pare_stage_check(((struct pare_world *)user)->catalog, step, err);
+    struct pare_world *w = user;
+    return pare_stage_check(w->catalog, w->model ? &w->units : NULL, step, err);
 }
 
 struct pare_spec_env pare_world_env(struct pare_world *w)

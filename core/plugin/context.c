@@ -314,8 +314,10 @@ static const void *host_extension(struct pare_ctx *ctx, const char *id)
         {PARE_EXT_TABLE, &pare_service_table},
         {PARE_EXT_ALLOCATION, &pare_service_allocation},
     };
-    if (!ctx->stage->graph) /* `check` runs without a model: there is nothing to serve */
-        return NULL;
+    if (!ctx->stage->graph) /* `check` runs before any work: all there can be is units to count */
+        return id && ctx->stage->entry_units.n && strcmp(id, PARE_EXT_MODEL) == 0
+                   ? &pare_service_model
+                   : NULL;
     for (size_t i = 0; i < PARE_COUNT(tables); i++) {
         if (id && strcmp(tables[i].id, id) == 0)
             return tables[i].table;

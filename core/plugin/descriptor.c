@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,28 @@ static const char *check_param(const struct pare_param *p, const struct pare_par
     return NULL;
 }
 
+/* "choose=score|even" names a choice of the plugin, and values of it. */
+static bool check_when(const struct pare_plugin *plugin, const char *when)
+{
+    const char *equals = strchr(when, '=');
+    char name[64], value[64];
+    if (!equals || (size_t)(equals - when) >= sizeof name)
+        return false;
+    snprintf(name, sizeof name, "%.*s", (int)(equals - when), when);
+    const struct pare_param *choice = pare_plugin_param(plugin, name);
+    if (!choice || choice->type != PARE_CHOICE)
+        return false;
+    for (const char *at = equals + 1;; at++) {
+        size_t n = strcspn(at, "|");
+        snprintf(value, sizeof value, "%.*s", (int)PARE_MIN(n, sizeof value - 1), at);
+        if (!in_choices(choice->choices, value))
+            return false;
+        at += n;
+        if (!*at)
+            return true;
+    }
+}
+
 static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file *f,
                        struct pare_error *err)
 {
@@ -127,6 +150,10 @@ static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file
             return bad(f, err, wrong);
     }
     f->desc.param_size = sizeof *own;
+    for (uint32_t i = 0; i < n; i++) {
+        if (own[i].when && !check_when(&f->desc, own[i].when))
+            return bad(f, err, "a parameter depends on a choice that is not there");
+    }
     return PARE_OK;
 }
 

@@ -164,6 +164,12 @@ tests_plugins_bad_bounds_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-bounds -D
 tests_plugins_bad_bounds_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_bounds_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/bad-when.la
+tests_plugins_bad_when_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_when_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-when -DWRONG=WHEN
+tests_plugins_bad_when_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_when_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/bad-count.la
 tests_plugins_bad_count_la_SOURCES = tests/plugins/bad-head.c
 tests_plugins_bad_count_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-count -DWRONG=COUNT

@@ -36,7 +36,13 @@ static const struct pare_unit *model_find(struct pare_ctx *ctx, uint32_t kind, c
 
 static uint32_t model_blocks(struct pare_ctx *ctx)
 {
-    return ctx->stage->entry->blocks;
+    const struct pare_units *all = &ctx->stage->entry_units;
+    uint32_t n = 0;
+    if (ctx->stage->entry)
+        return ctx->stage->entry->blocks;
+    for (size_t i = 0; i < all->n; i++) /* of the units that `check` is shown */
+        n = PARE_MAX(n, (uint32_t)(all->items[i].block + 1)); /* -1: in none */
+    return n;
 }
 
 const struct pare_ext_model pare_service_model = {

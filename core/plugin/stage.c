@@ -425,11 +425,13 @@ out:
     return rc;
 }
 
-int pare_stage_check(struct pare_catalog *catalog, const struct pare_step *step,
-                     struct pare_error *err)
+int pare_stage_check(struct pare_catalog *catalog, const struct pare_units *model,
+                     const struct pare_step *step, struct pare_error *err)
 {
     struct pare_stage_env env = {.catalog = catalog, .threads = 1};
     struct pare_stage stage = {.env = &env, .step = step};
+    if (model)
+        stage.entry_units = *model; /* looked at only: it stays the caller's */
     struct pare_ctx ctx;
     if (!step->plugin->desc.check)
         return PARE_OK;

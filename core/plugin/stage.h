@@ -46,9 +46,10 @@ struct pare_stage_env {
 int pare_stage_apply(struct pare_stage_env *env, struct pare_graph *graph,
                      const struct pare_step *step, struct pare_error *err);
 
-/* The plugin's own check of its parameters together, without a model. */
-int pare_stage_check(struct pare_catalog *catalog, const struct pare_step *step,
-                     struct pare_error *err);
+/* The plugin's own check of its parameters together, before any work. `model`: all units of the
+ * untouched model, or NULL when it is not known. */
+int pare_stage_check(struct pare_catalog *catalog, const struct pare_units *model,
+                     const struct pare_step *step, struct pare_error *err);
 
 /* Fill a score table of one column: `values` has one entry per unit of `kind` in `graph`.
  * Importance, higher is to be kept (a distortion is negated). Used by `pare model --score`, and by

@@ -175,7 +175,13 @@ static int check(struct pare_ctx *ctx, const struct pare_host *host)
                            what);
     if ((strcmp(how, "layers") == 0) != (n != 0))
         return host->error(ctx, PARE_INVALID, "'layers' and choose: layers go together");
-    return PARE_OK;
+    struct stage s = {.ctx = ctx, .host = host, .model = host->extension(ctx, PARE_EXT_MODEL)};
+    uint32_t count;
+    if (!s.model || strcmp(how, "each") == 0)
+        return PARE_OK;
+    if ((rc = candidates(&s)) != PARE_OK)
+        return rc;
+    return strcmp(how, "layers") == 0 ? by_number(&s, layers, n) : count_of(&s, &count);
 }
 
 static const struct pare_param params[] = {
@@ -195,6 +201,7 @@ static const struct pare_param params[] = {
      .identity = "0",
      .unit = "units",
      .search = "1,2,3,4",
+     .when = "choose=score|even",
      .help = "how many, for choose: score and choose: even"},
     {.name = "choose",
      .type = PARE_CHOICE,
@@ -208,11 +215,13 @@ static const struct pare_param params[] = {
      .min = 1,
      .max = 0,
      .dflt = "cosine",
+     .when = "choose=score",
      .help = "the score for choose: score"},
     {.name = "layers",
      .type = PARE_INTS,
      .min = 0,
      .max = 4096,
+     .when = "choose=layers",
      .help = "numbers of the layers, from 0, for choose: layers"},
     {.name = "drop",
      .type = PARE_BOOL,
@@ -220,6 +229,7 @@ static const struct pare_param params[] = {
      .max = 0,
      .dflt = "false",
      .varies = PARE_UNIT_BRANCH | PARE_UNIT_BLOCK,
+     .when = "choose=each",
      .help = "for choose: each, whether a unit goes; by hand or by an allocator"},
     {.name = "replace",
      .type = PARE_CHOICE,

@@ -141,7 +141,18 @@ result $? "init: can be planned"
 is "plan: makes no database" "" "$(ls "$tmp" | grep none.db)"
 ok "plan: states" grep -q '^baseline  *new  *(untouched)' "$tmp/plan"
 ok "plan: selectors" grep -q '49 of 50 linears' "$tmp/plan"
-ok "plan: no history" grep -q '^estimate: time unknown' "$tmp/plan"
+ok "plan: no history" grep -q '^estimate: time to build and evaluate unknown .* to time, at most .* of disk' "$tmp/plan"
+# what no variant of this model can have is said before any work
+printf 'pare: 1\nmodel: %s\ndata: {calibrate: {from: %s, split: calibration, samples: 8}}\nmeasure: {latency: {}}\nstages: [{plugin: layer-drop, with: {count: [1, 40]}}]\n' \
+    "$vit" "$data" >"$tmp/drop.yaml"
+"$pare" plan "$tmp/drop.yaml" --db "$tmp/none.db" >"$tmp/plan" 2>"$tmp/err"
+result $? "plan: with a count that the model has not"
+ok "... which is impossible" grep -q '^drop40  *impossible .* count is 40, but there are 8 to drop from' "$tmp/plan"
+ok "... and that a score decides" grep -q '^note: layer-drop: what score picks is decided at run time by cosine' "$tmp/plan"
+fails_with 2 'cannot run in any combination: .*count is 40' "plan: nothing but impossible counts" \
+    "$pare" plan "$tmp/drop.yaml" --set 'stages.0.with={choose: even, count: 40}' --db "$tmp/none.db"
+"$pare" plan "$tmp/drop.yaml" --set 'stages.0.with={choose: even, count: 2}' --db "$tmp/none.db" >"$tmp/plan" 2>"$tmp/err"
+is "plan: a score that is not asked decides nothing" 0 "$(grep -c 'is decided at run time' "$tmp/plan")"
 # the reference: its smallest example, and its sections together, are pipelines
 page=$PARE_TOP_SRC/docs/pipelines.md
 blocks() { # KEY: the examples that begin with it

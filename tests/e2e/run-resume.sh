@@ -66,6 +66,10 @@ is "with the number of variants" 1 "$(grep -c '^[a-z]*: 4 variants, [0-4] ready'
 is "and leaves no attempt open" 0 "$(sql "$db" "select count(*) from attempts where state = 'running'")"
 ok "and can go on" "$pare" run "$first" --db "$db" "$@"
 is "to the same end" "$(sql "$tmp/whole.db" "$same")" "$(sql "$db" "$same")"
+"$pare" run "$first" --db "$tmp/untimed.db" "$@" --no-latency >"$tmp/out" 2>&1
+"$pare" plan "$first" --db "$tmp/untimed.db" --set data.evaluate.samples=600 --set data.calibrate.samples=32 >"$tmp/plan" 2>"$tmp/err"
+ok "plan after building and evaluating: what timing will take" \
+    grep -q '^estimate: about 0 s to build and evaluate, about .* to time, 0 B of disk' "$tmp/plan"
 
 # a built model that somebody deleted
 rm -r "$tmp/int.db.d"

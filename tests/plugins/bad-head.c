@@ -17,6 +17,7 @@ enum {
     DEFAULT, /* a default outside its bounds */
     TWICE,   /* two parameters of one name */
     BOUNDS,  /* bounds that are no numbers */
+    WHEN,    /* a parameter that depends on one that is not there */
     COUNT    /* more parameters than there can be */
 };
 
@@ -32,7 +33,8 @@ static const struct pare_param params[] = {
      .type = PARE_INT,
      .min = WRONG == BOUNDS ? (double)NAN : 0,
      .max = 9,
-     .dflt = WRONG == DEFAULT ? "10" : "1"},
+     .dflt = WRONG == DEFAULT ? "10" : "1",
+     .when = WRONG == WHEN ? "c=x" : NULL},
     {.name = WRONG == TWICE ? "a" : "b",
      .help = "b",
      .type = PARE_INT,

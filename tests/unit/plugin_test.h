@@ -211,7 +211,11 @@ static inline int world_apply_file(struct world *w, struct pare_graph *g,
     struct pare_step step = {
         .stage = "test", .plugin = file, .on = take, .except = leave, .params = all};
     w->err = (struct pare_error){0};
-    int rc = pare_stage_check(w->catalog, &step, &w->err);
+    struct pare_units units = {0};
+    int rc = pare_units_of(g, ~0u, &units, &w->err);
+    if (rc == PARE_OK)
+        rc = pare_stage_check(w->catalog, &units, &step, &w->err);
+    pare_units_free(&units);
     if (rc == PARE_OK)
         rc = pare_stage_apply(&w->env, g, &step, &w->err);
     json_decref(all);

@@ -43,6 +43,7 @@ static const struct {
     {"bad-default", "default is not one of its values"},
     {"bad-twice", "two parameters have the same name"},
     {"bad-bounds", "bounds are not numbers"},
+    {"bad-when", "depends on a choice that is not there"},
     {"bad-count", "parameter table is out of range"},
 #if defined(__x86_64__)
     {"bad-fpload", "changes the floating-point state when it is loaded"},

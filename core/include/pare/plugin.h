@@ -100,6 +100,8 @@ struct pare_param {
     const char *search;   /* values worth trying, "2,3,4,8", or NULL */
     uint32_t varies; /* mask of unit kinds it can vary over; 0: one value for the whole stage */
     uint32_t reserved;
+    const char *when; /* "choose=score|even": it counts only while that choice is one of these;
+                         NULL: always */
 };
 
 /* ---- the host's first table
@@ -391,8 +393,10 @@ struct pare_plugin {
                       const struct pare_unit *unit);
     int (*score)(struct pare_ctx *ctx, const struct pare_host *host);
     int (*allocate)(struct pare_ctx *ctx, const struct pare_host *host);
-    /* More than one parameter can be wrong together: called by `plan`, before any work, with the
-     * stage's values (get_* with unit = NULL only). NULL: nothing to check. */
+    /* More than one parameter can be wrong together, or too much for a model: called by `plan`,
+     * before any work, with the stage's values (get_* with unit = NULL only). Of the extensions
+     * only PARE_EXT_MODEL may be there, with the units that the untouched model has: earlier stages
+     * can leave fewer, never more. NULL: nothing to check. */
     int (*check)(struct pare_ctx *ctx, const struct pare_host *host);
 };
 
