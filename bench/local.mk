@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks are built when asked for, and are no tests: bench/README.md.
-EXTRA_PROGRAMS += bench/serve bench/rates
+EXTRA_PROGRAMS += bench/serve bench/rates bench/scale
 bench_serve_SOURCES = bench/serve.c bench/random_vit.h bench/variant.h
 bench_serve_LDADD = libcore.la
 bench_rates_SOURCES = bench/rates.c bench/onednn.h bench/random_vit.h
 bench_rates_CFLAGS = $(AM_CFLAGS) -O3
 bench_rates_LDADD = libcore.la $(DNNL_LIBS)
-CLEANFILES += bench/serve$(EXEEXT) bench/rates$(EXEEXT)
+bench_scale_SOURCES = bench/scale.c
+bench_scale_LDADD = libhost.la libcore.la
+CLEANFILES += bench/serve$(EXEEXT) bench/rates$(EXEEXT) bench/scale$(EXEEXT)
 EXTRA_DIST += bench/README.md bench/RESULTS.md bench/peers.sh \
 	bench/peers/drive.py \
 	bench/peers/engines.py \

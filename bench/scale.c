@@ -151,8 +151,8 @@ static void add_session(struct filler *f, size_t from, size_t to)
 {
     struct pare_store_visit visits[PER_SESSION + 1] = {0};
     static uint32_t ns[PER_SESSION + 1][VISITS];
-    struct pare_store_session s = {f->pipeline, f->host, 1, "edge", "{\"batch\":1,\"threads\":1}",
-                                   "program", "avx2", NULL};
+    struct pare_store_session s = {f->pipeline, f->host, 1,   "edge", "{\"batch\":1,\"threads\":1}",
+                                   "program",   "avx2",  NULL};
     int64_t id;
     need(pare_store_begin(f->store, &err));
     need(pare_store_session_begin(f->store, &s, &id, &err));
@@ -242,7 +242,8 @@ int main(int argc, char **argv)
     static char *const usual[] = {"1000", "3000", "10000", "30000", "100000"};
     char *const *sizes = argc > 1 ? argv + 1 : usual;
     size_t n = argc > 1 ? (size_t)argc - 1 : PARE_COUNT(usual);
-    puts("variants   plan, s  result, ms  timing, ms  front, s  not out  all rows, s  top 20, s  one, s");
+    puts("variants   plan, s  result, ms  timing, ms  front, s  not out  all rows, s  top 20, s  "
+         "one, s");
     for (size_t i = 0; i < n; i++) {
         char folder[] = "/tmp/pare-scale-XXXXXX";
         if (!mkdtemp(folder))

@@ -182,6 +182,7 @@ CREATE TABLE accuracy_pair(
     d REAL, lo REAL, hi REAL,
     PRIMARY KEY(variant_id, rival_id, data_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX accuracy_pair_rival ON accuracy_pair(rival_id, data_id);
 
 CREATE TABLE unit_value(
     variant_id INTEGER NOT NULL,

@@ -209,27 +209,33 @@ out:
     return pare_store_end(store, rc, err);
 }
 
-/* Compare the pairs that lack it: those of one variant, or all (variant_id 0). */
-static int compare(struct pare_store *store, int64_t variant_id, struct pare_error *err)
+/* Which pairs to compare. Each is a condition of its own, so that it reaches the indexes. */
+#define ALL_PAIRS "TRUE"
+#define PAIRS_OF "q.variant_id = ?1"
+#define PAIRS_WITH "q.rival_id = ?1"
+
+/* Compare those of the pairs that lack it. Two whole scans in step: the samples of both outcomes
+ * are in one order. */
+#define COMPARE(pairs)                                                                             \
+    "SELECT q.variant_id, q.rival_id, o.data_id, "                                                 \
+    "(SELECT json_array(count(*), total(a.predicted = t.target AND b.predicted <> t.target), "     \
+    "  total(a.predicted <> t.target AND b.predicted = t.target)) FROM outcome_sample a "          \
+    "  JOIN outcome_sample b ON b.outcome_id = r.outcome_id AND b.sample = a.sample "              \
+    "  JOIN target t ON t.data_id = o.data_id AND t.sample = a.sample "                            \
+    "  WHERE a.outcome_id = o.outcome_id AND a.predicted IS NOT NULL "                             \
+    "  AND b.predicted IS NOT NULL) AS counts "                                                    \
+    "FROM _pair q JOIN outcome o ON o.variant_id = q.variant_id "                                  \
+    "JOIN outcome r ON r.variant_id = q.rival_id AND r.data_id = o.data_id "                       \
+    "WHERE " pairs " AND NOT EXISTS (SELECT 1 FROM "                                               \
+    "accuracy_pair x WHERE x.variant_id = q.variant_id AND x.rival_id = q.rival_id AND "           \
+    "x.data_id = o.data_id)"
+
+static int compare(struct pare_store *store, const char *sql, int64_t variant_id,
+                   struct pare_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     int rc, got;
-    /* Two whole scans in step: the samples of both outcomes are in one order. */
-    PARE_TRY(pare__store_prepare(
-        store, &stmt, err,
-        "SELECT q.variant_id, q.rival_id, o.data_id, "
-        "(SELECT json_array(count(*), total(a.predicted = t.target AND b.predicted <> t.target), "
-        "  total(a.predicted <> t.target AND b.predicted = t.target)) FROM outcome_sample a "
-        "  JOIN outcome_sample b ON b.outcome_id = r.outcome_id AND b.sample = a.sample "
-        "  JOIN target t ON t.data_id = o.data_id AND t.sample = a.sample "
-        "  WHERE a.outcome_id = o.outcome_id AND a.predicted IS NOT NULL "
-        "  AND b.predicted IS NOT NULL) AS counts "
-        "FROM _pair q JOIN outcome o ON o.variant_id = q.variant_id "
-        "JOIN outcome r ON r.variant_id = q.rival_id AND r.data_id = o.data_id "
-        "WHERE (?1 IS NULL OR q.variant_id = ?1 OR q.rival_id = ?1) AND NOT EXISTS (SELECT 1 FROM "
-        "accuracy_pair x WHERE x.variant_id = q.variant_id AND x.rival_id = q.rival_id AND "
-        "x.data_id = o.data_id)",
-        "k", variant_id));
+    PARE_TRY(pare__store_prepare(store, &stmt, err, sql, variant_id ? "i" : "", variant_id));
     while ((got = pare__store_step(store, stmt, err)) > 0) {
         double n, gain, loss;
         const char *counts = (const char *)sqlite3_column_text(stmt, 3);
@@ -238,10 +244,10 @@ static int compare(struct pare_store *store, int64_t variant_id, struct pare_err
         struct pare_interval d =
             pare_stat_bonett_price((size_t)gain, (size_t)loss, (size_t)n, 0.95);
         PARE_TRY(pare__store_run(
-            store, err, "INSERT INTO accuracy_pair VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", "iiiiiiddd",
-            (int64_t)sqlite3_column_int64(stmt, 0), (int64_t)sqlite3_column_int64(stmt, 1),
-            (int64_t)sqlite3_column_int64(stmt, 2), (int64_t)n, (int64_t)gain, (int64_t)loss,
-            d.value, d.lo, d.hi));
+            store, err, "INSERT OR REPLACE INTO accuracy_pair VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "iiiiiiddd", (int64_t)sqlite3_column_int64(stmt, 0),
+            (int64_t)sqlite3_column_int64(stmt, 1), (int64_t)sqlite3_column_int64(stmt, 2),
+            (int64_t)n, (int64_t)gain, (int64_t)loss, d.value, d.lo, d.hi));
     }
     if (got < 0)
         rc = pare__store_fail(store, NULL, "");
@@ -255,7 +261,7 @@ int pare_store_refresh(struct pare_store *store, struct pare_error *err)
     int rc = pare_store_begin(store, err);
     if (rc != PARE_OK)
         return rc;
-    rc = compare(store, 0, err);
+    rc = compare(store, COMPARE(ALL_PAIRS), 0, err);
     return pare_store_end(store, rc, err);
 }
 
@@ -270,9 +276,11 @@ int pare_store_outcome(struct pare_store *store, int64_t variant_id, int64_t dat
     PARE_TRY(pare__store_run(store, err, "DELETE FROM outcome WHERE variant_id = ? AND data_id = ?",
                              "ii", variant_id, data_id));
     PARE_TRY(pare__store_run(store, err,
-                             "DELETE FROM accuracy_pair WHERE data_id = ?1 AND "
-                             "(variant_id = ?2 OR rival_id = ?2)",
-                             "ii", data_id, variant_id));
+                             "DELETE FROM accuracy_pair WHERE variant_id = ? AND data_id = ?", "ii",
+                             variant_id, data_id));
+    PARE_TRY(pare__store_run(store, err,
+                             "DELETE FROM accuracy_pair WHERE rival_id = ? AND data_id = ?", "ii",
+                             variant_id, data_id));
     PARE_TRY(pare__store_run(store, err, "INSERT INTO outcome(variant_id, data_id) VALUES(?, ?)",
                              "ii", variant_id, data_id));
     id = sqlite3_last_insert_rowid(store->db);
@@ -292,7 +300,8 @@ int pare_store_outcome(struct pare_store *store, int64_t variant_id, int64_t dat
         }
         sqlite3_reset(stmt);
     }
-    PARE_TRY(compare(store, variant_id, err));
+    PARE_TRY(compare(store, COMPARE(PAIRS_OF), variant_id, err));
+    PARE_TRY(compare(store, COMPARE(PAIRS_WITH), variant_id, err));
 out:
     sqlite3_finalize(stmt);
     return pare_store_end(store, rc, err);
