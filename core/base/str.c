@@ -150,7 +150,13 @@ const char *pare_nearest(const char *word, const char *const *candidates, size_t
             best = candidates[i];
         }
     }
-    return best;
+    /* nothing is near: the only one that is longer, as size_bytes for size */
+    size_t typed = strlen(word), longer = 0;
+    for (size_t i = 0; !best && typed >= 3 && i < n; i++) {
+        if (strncmp(word, candidates[i], typed) == 0 && longer++ == 0)
+            least = i;
+    }
+    return best || longer != 1 ? best : candidates[least];
 }
 
 bool pare_glob_match(const char *pattern, const char *path)

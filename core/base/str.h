@@ -32,8 +32,8 @@ void pare_format_double(double x, char *out);
 bool pare_parse_double(const char *text, double *out);
 bool pare_parse_int(const char *text, long long *out);
 
-/* The candidate closest to `word` by edit distance (transpositions count one), NULL when none is
- * close enough to be worth suggesting. */
+/* The candidate closest to `word` by edit distance (transpositions count one), else the only one
+ * that begins with it; NULL when none is worth suggesting. */
 const char *pare_nearest(const char *word, const char *const *candidates, size_t n);
 
 /* Glob over dotted paths: `*` stops at a dot, `**` crosses it, `?` is one character but a dot. */

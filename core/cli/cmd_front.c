@@ -239,18 +239,6 @@ static void print_hidden(const struct view *v, bool all)
     printf("knee: %s\n", f->knee == SIZE_MAX ? "none" : v->choice.trials.items[f->knee].label);
 }
 
-static void with_commas(size_t n, char *out)
-{
-    char digits[32];
-    int len = snprintf(digits, sizeof digits, "%zu", n);
-    for (int i = 0; i < len; i++) {
-        if (i && (len - i) % 3 == 0)
-            *out++ = ',';
-        *out++ = digits[i];
-    }
-    *out = '\0';
-}
-
 /* No metric's noise decides. That is so as well where there is nothing to decide on. */
 static void print_settled(const struct view *v)
 {
@@ -292,7 +280,7 @@ static void print_limiting(const struct view *v)
     const struct pare_front_metric *m = &v->choice.input.metrics[f->limiting];
     printf("limits the decision: %s", strcmp(m->name, "top1") == 0 ? "accuracy" : m->name);
     if (doubt != SIZE_MAX) {
-        with_commas(f->items[doubt].settle_more, count);
+        pare_show_grouped(f->items[doubt].settle_more, count);
         printf("; about %s more %s would settle %s", count,
                m->kind == PARE_FIGURE_SAMPLES ? "samples" : "rounds",
                v->choice.trials.items[doubt].label);

@@ -201,8 +201,10 @@ static void print_settle(const struct job *j)
     const struct pare_front_item *item = &j->choice.front.items[j->at];
     if (item->settle_metric == SIZE_MAX || item->settle_more == 0)
         return;
-    printf("undecided for want of %s: about %zu more %s would settle it\n",
-           j->choice.known[item->settle_metric].name, item->settle_more,
+    char count[48];
+    pare_show_grouped(item->settle_more, count);
+    printf("undecided for want of %s: about %s more %s would settle it\n",
+           j->choice.known[item->settle_metric].name, count,
            j->choice.input.metrics[item->settle_metric].kind == PARE_FIGURE_SAMPLES ? "samples"
                                                                                     : "rounds");
 }

@@ -321,8 +321,12 @@ int pare_tensors_open(const char *path, struct pare_tensors *out, struct pare_er
         goto out;
     }
     if (!pare_file_exists(file)) {
-        rc = pare_error_set(err, PARE_NOT_FOUND, "no model at %s", path);
-        pare_error_hint(err, "a model is a folder with config.json and model.safetensors");
+        rc = pare_is_folder(path)
+                 ? pare_error_set(err, PARE_NOT_FOUND, "no model at %s: it holds no %s", path,
+                                  inside[0])
+                 : pare_error_set(err, PARE_NOT_FOUND, "no model at %s", path);
+        pare_error_hint(err, "a model is a folder with config.json and model.safetensors, or with "
+                             "model.safetensors.index.json and the files it names");
         goto out;
     }
     PARE_TRY(ends_with(file, ".json") ? read_index(file, out, err) : read_file(file, out, err));

@@ -444,7 +444,7 @@ static void read_root(struct pare_reader *r, const struct pare_yaml *root)
     pare_read_fields(r, root, "a pipeline", fields, PARE_COUNT(fields), NULL);
     pare_read_select(r, pare_yaml_get(root, "select"));
     const struct pare_yaml *data = pare_yaml_get(root, "data");
-    if (r->p->top1 && !pare_yaml_get(data, "evaluate"))
+    if (r->p->top1 && !r->measure_wrong && !pare_yaml_get(data, "evaluate"))
         pare_diag_add(r->check.diags, data ? data->at : root->at, data ? data->end : root->at,
                       "`data` lacks `evaluate`: top1 is measured on it");
 }

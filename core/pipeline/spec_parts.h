@@ -8,6 +8,7 @@
 struct pare_reader {
     struct pare_checker check;
     struct pare_pipeline *p;
+    bool measure_wrong; /* something in `measure` was refused: what it measures is not known */
 };
 
 /* A key that a map may have. `read` gets what the map fills in; NULL: it is read elsewhere. */

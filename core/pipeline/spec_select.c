@@ -87,10 +87,14 @@ void pare_read_measure(struct pare_reader *r, const struct pare_yaml *node)
     };
     static const struct pare_yaml nothing = {.kind = PARE_YAML_NULL};
     if (node) {
+        size_t before = r->check.diags->n + r->check.diags->dropped;
         pare_read_fields(r, node, "measure", fields, PARE_COUNT(fields), NULL);
-    } else {
+        r->measure_wrong = r->check.diags->n + r->check.diags->dropped != before;
+    }
+    if (!node || r->measure_wrong) { /* one mistake does not make the metrics named later wrong */
         r->p->top1 = true;
-        measure_latency(r, &nothing, NULL);
+        if (r->p->n_shapes == 0)
+            measure_latency(r, &nothing, NULL);
     }
     list_metrics(r);
 }

@@ -115,6 +115,8 @@ for command in model bench 'eval --data x' 'predict x.png'; do
     fails_with 2 'zero.safetensors' "$name: a file that is no model" "$pare" "$name" \
         "$tmp/zero.safetensors" $rest
 done
+mkdir "$tmp/config" && echo '{}' >"$tmp/config/config.json"
+fails_with 2 'no model at .*config: it holds no model.safetensors' "model: a folder without weights" "$pare" model "$tmp/config"
 fails_with 2 'no kind of unit' "model: an unknown kind" "$pare" model "$tmp/empty" --kind layer
 fails_with 2 'no family' "model new: an unknown family" "$pare" model new --family cat --shape 1 -o "$tmp/m"
 fails_with 2 'is no shape' "model new: a wrong shape" "$pare" model new --family vit --shape 1,2 -o "$tmp/m"

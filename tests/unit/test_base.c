@@ -76,6 +76,10 @@ START_TEST(nearest)
     ck_assert_str_eq(pare_nearest("sparcity", words, 4), "sparsity");
     ck_assert_str_eq(pare_nearest("pattren", words, 4), "pattern");
     ck_assert_ptr_null(pare_nearest("zzzzzz", words, 4));
+    static const char *const metrics[] = {"top1", "latency_ms", "latency_ms.server", "size_bytes"};
+    ck_assert_str_eq(pare_nearest("size", metrics, 4), "size_bytes");
+    ck_assert_ptr_null(pare_nearest("late", metrics, 4)); /* two are */
+    ck_assert_ptr_null(pare_nearest("si", metrics, 4));
 }
 END_TEST
 

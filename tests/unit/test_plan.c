@@ -455,6 +455,11 @@ START_TEST(mistakes_elsewhere)
          "search strategy 'nsga2' is not built yet", NULL},
         {"model: vit\nmeasure: {latency: {}}\nsearch: {strategy: grid, budget: {variants: 3}}\n", 5,
          26, "'budget' in search is not built yet (a grid needs none)", NULL},
+        {"model: vit\nmeasure: {top5: }\nselect: {objectives: {top1: {}}, constraints: [\"top1 >= "
+         "0.5\"]}\n",
+         4, 11, "unknown key 'top5' in measure", "did you mean 'top1'?"},
+        {"model: vit\nmeasure: {latency: {}}\nselect: {objectives: {size: {}}}\n", 5, 23,
+         "unknown metric 'size'", "did you mean 'size_bytes'?"},
         {"model: vit\nmeasure: {latency: {}}\nsearch: {racing: maybe}\n", 5, 18,
          "expected true or false for 'racing', got text 'maybe'", NULL},
         {"model: vit\nmeasure: {latency: {}}\nlimits: {activations: lots}\n", 5, 23,
