@@ -224,6 +224,8 @@ static void finish_evaluation(struct phase *p, struct seat *s, const json_t *ans
     bool whole = v->n_seen == p->samples->ends[p->samples->n_looks - 1];
     if (p->rc == PARE_OK && whole)
         p->rc = pare_commit_evaluated(r, p->samples, variant, &end, p->err);
+    if (p->rc == PARE_OK && p->samples->order)
+        p->rc = pare_race_save(r, p->samples, variant, p->err);
     clear_seat(s);
     if (p->rc != PARE_OK || !whole)
         return;

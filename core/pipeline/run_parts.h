@@ -125,6 +125,10 @@ int pare_race_begin(struct pare_runner *r, struct pare_run_samples *samples,
 int pare_race_look(struct pare_runner *r, struct pare_run_samples *samples, size_t look,
                    struct pare_error *err);
 void pare_race_end(struct pare_runner *r);
+/* Keep the outcomes that a variant has so far, for a run that is cut; in the store once it has all.
+ */
+int pare_race_save(struct pare_runner *r, const struct pare_run_samples *samples, size_t variant,
+                   struct pare_error *err);
 
 /* run.c: the variant with that build key; SIZE_MAX: none. */
 size_t pare_run_variant(const struct pare_runner *r, const char *build);

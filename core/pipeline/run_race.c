@@ -2,6 +2,7 @@
 /* Racing: evaluations in looks over more and more samples; after each the variants that are beaten,
  * or out of bounds, beyond doubt are stopped. All go together from look to look, so that who is
  * stopped depends on outcomes and times alone, not on who was faster. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "pipeline/run_parts.h"
@@ -10,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIRST_LOOK                                                                                 \
     500 /* samples, or a sixteenth of them, whichever are more; then twice as many                 \
@@ -81,10 +83,111 @@ static int make_looks(struct pare_run_samples *s, uint64_t seed, struct pare_err
     return PARE_OK;
 }
 
+/* ---- outcomes that a cut race leaves behind
+ * --------------------------------------------------------- */
+
+/* Which samples a file of outcomes is of; the outcomes follow. */
+struct seen_head {
+    char data[PARE_HASH_HEX - 1];
+    uint64_t seed, n; /* samples in all */
+};
+
+static struct seen_head head_of(const struct pare_runner *r, const struct pare_run_samples *s)
+{
+    struct seen_head h = {.seed = r->pipeline->seed, .n = s->ends[s->n_looks - 1]};
+    memcpy(h.data, s->data->hash, sizeof h.data);
+    return h;
+}
+
+static char *seen_path(const struct pare_runner *r, size_t v)
+{
+    struct pare_str path = {0};
+    pare_str_printf(&path, "%s/%s.seen", r->folder, r->plan->variants[v].build);
+    return pare_str_take(&path);
+}
+
+int pare_race_save(struct pare_runner *r, const struct pare_run_samples *samples, size_t v,
+                   struct pare_error *err)
+{
+    const struct pare_run_variant *variant = &r->variants[v];
+    const struct seen_head head = head_of(r, samples);
+    struct pare_str bytes = {0};
+    char *path = seen_path(r, v);
+    int rc = PARE_OK;
+    if (!path) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    if (variant->n_seen == head.n) { /* all of it is in the store */
+        unlink(path);
+        goto out;
+    }
+    pare_str_append_n(&bytes, (const char *)&head, sizeof head);
+    pare_str_append_n(&bytes, (const char *)variant->seen, variant->n_seen * sizeof *variant->seen);
+    if (bytes.failed) {
+        rc = pare_error_nomem(err, variant->n_seen * sizeof *variant->seen);
+        goto out;
+    }
+    PARE_TRY(pare_file_write(path, bytes.data, bytes.len, err));
+out:
+    free(path);
+    pare_str_free(&bytes);
+    return rc;
+}
+
+/* Go on from the last look that a variant was seen in, if it was one of these. */
+static int load(struct pare_runner *r, const struct pare_run_samples *samples, size_t v,
+                struct pare_error *err)
+{
+    struct pare_run_variant *variant = &r->variants[v];
+    const struct seen_head head = head_of(r, samples);
+    struct pare_error ignored;
+    char *path = seen_path(r, v), *bytes = NULL;
+    size_t size;
+    int rc = path ? PARE_OK : pare_error_nomem(err, 0);
+    if (rc != PARE_OK || pare_file_read(path, sizeof head + head.n * sizeof *variant->seen, &bytes,
+                                        &size, &ignored) != PARE_OK)
+        goto out;
+    for (size_t look = 0; look + 1 < samples->n_looks; look++) {
+        size_t n = samples->ends[look];
+        if (size != sizeof head + n * sizeof *variant->seen ||
+            memcmp(bytes, &head, sizeof head) != 0)
+            continue;
+        variant->seen = pare_alloc(n, sizeof *variant->seen);
+        if (!variant->seen) {
+            rc = pare_error_nomem(err, size);
+            goto out;
+        }
+        memcpy(variant->seen, bytes + sizeof head, n * sizeof *variant->seen);
+        variant->n_seen = n;
+    }
+out:
+    free(path);
+    free(bytes);
+    return rc;
+}
+
+static int load_all(struct pare_runner *r, const struct pare_run_samples *samples,
+                    struct pare_error *err)
+{
+    int rc = PARE_OK;
+    for (size_t v = 0; v < r->plan->n_variants && rc == PARE_OK; v++) {
+        const struct pare_run_variant *variant = &r->variants[v];
+        if (variant->node != SIZE_MAX && !variant->evaluated && !variant->stopped)
+            rc = load(r, samples, v, err);
+    }
+    return rc;
+}
+
+/* ---- the race
+ * ----------------------------------------------------------------------------------- */
+
 int pare_race_begin(struct pare_runner *r, struct pare_run_samples *samples, struct pare_error *err)
 {
     struct pare_choice_query query = {.pipeline = r->pipeline->name};
     int rc = make_looks(samples, r->pipeline->seed, err);
+    if (rc == PARE_OK)
+        rc = load_all(r, samples, err);
     if (rc != PARE_OK)
         return rc;
     r->race = pare_calloc(1, sizeof *r->race);
@@ -201,9 +304,18 @@ static int stop(struct pare_runner *r, size_t v, const char *reason, struct pare
                                  .exit_code = PARE_NONE,
                                  .cpu_seconds = variant->cpu_seconds,
                                  .peak_rss_bytes = variant->peak_rss};
-    int rc = pare_store_attempt_finish(r->store, variant->attempt, &end, err);
+    char *path = seen_path(r, v);
+    int rc = PARE_OK;
+    if (!variant->attempt) /* seen by a run that was cut before it could decide */
+        rc = pare_store_attempt_begin(r->store, r->nodes[variant->node].id, PARE_PHASE_EVAL,
+                                      r->evaluate.id, r->host_id, r->isa, &variant->attempt, err);
+    if (rc == PARE_OK)
+        rc = pare_store_attempt_finish(r->store, variant->attempt, &end, err);
     variant->attempt = 0;
     variant->stopped = true;
+    if (path)
+        unlink(path);
+    free(path);
     pare_view_line(r, "%s: %s", r->plan->variants[v].label, reason);
     return rc;
 }
@@ -223,6 +335,11 @@ static int stop_all(struct pare_runner *r, const struct pare_race_verdict *verdi
     }
 out:
     return pare_store_end(r->store, rc, err);
+}
+
+static bool can_stop(const struct pare_run_variant *v)
+{
+    return !v->evaluated && !v->failed && !v->stopped && !v->completed;
 }
 
 int pare_race_look(struct pare_runner *r, struct pare_run_samples *samples, size_t look,
@@ -245,8 +362,7 @@ int pare_race_look(struct pare_runner *r, struct pare_run_samples *samples, size
         size_t v = variant_at(r, i);
         float *own = correct + i * seen;
         sample[i] = correct_so_far(r, samples, i, seen, own) ? own : NULL;
-        running[i] =
-            v != SIZE_MAX && r->variants[v].attempt && !r->variants[v].completed && sample[i];
+        running[i] = v != SIZE_MAX && can_stop(&r->variants[v]) && sample[i];
     }
     memcpy(metrics, in.metrics, in.n_metrics * sizeof *metrics);
     if (top1 != SIZE_MAX) {

@@ -111,6 +111,23 @@ ok "list shows the state" sh -c "'$pare' list --db '$tmp/race.db' | grep -q stop
 ok "running again" race race
 is "does nothing" 1 "$(grep -c '0 built, 0 evaluated, 0 timed' "$tmp/said")"
 is "and plan says so" 1 "$("$pare" plan "$tmp/race.yaml" --db "$tmp/race.db" 2>/dev/null | grep -c '6 cached')"
+# cut in the middle of the race: what was seen is not looked at again, and the end is the same
+"$pare" run "$tmp/race.yaml" --db "$tmp/cut.db" --rounds 1 >/dev/null 2>&1 &
+pid=$!
+i=0
+while [ $i -lt 600 ] && [ "$(find "$tmp/cut.db.d" -name '*.seen' 2>/dev/null | wc -l)" -lt 3 ]; do
+    sleep 0.02
+    i=$((i + 1))
+done
+kill -9 $pid
+wait $pid 2>/dev/null
+kept=$(find "$tmp/cut.db.d" -name '*.seen' | wc -l)
+ok "a race that was cut goes on" race cut
+is "from what was seen" 1 "$([ "$kept" -ge 1 ] && echo 1)"
+where="select group_concat(label || ' ' || state || ' ' || coalesce(top1, ''), ';') as a from (select * from variants
+    order by label)"
+is "to the same accuracies" "$(sql "$tmp/race.db" "$where")" "$(sql "$tmp/cut.db" "$where")"
+is "and leaves nothing behind" 0 "$(find "$tmp/cut.db.d" -name '*.seen' | wc -l)"
 cp "$tmp/race.db" "$tmp/retry.db"
 cp -r "$tmp/race.db.d" "$tmp/retry.db.d"
 ok "--retry" race retry --retry
