@@ -277,6 +277,7 @@ static bool print_people(const struct job *j)
     for (size_t i = 0; i < j->plan->n_notes; i++)
         printf("note: %s\n", j->plan->notes[i]);
     pare_cli_notes(j->data_notes, stdout);
+    pare_cli_shape_notes(j->pipeline, stdout);
     print_estimate(j);
     return fine;
 }

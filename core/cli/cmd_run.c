@@ -143,6 +143,7 @@ static int run(struct pare_cli *cli)
         code = print_diags(&diags, &err);
     else {
         pare_cli_notes(world.data_notes, stderr);
+        pare_cli_shape_notes(p, stderr);
         code = run_pipeline(cli, p, plan, &o, &err);
     }
     pare_run_plan_free(plan);

@@ -450,6 +450,16 @@ bool pare_cli_threads(const struct pare_cli *cli, long long fallback, long long 
     return true;
 }
 
+void pare_cli_shape_notes(const struct pare_pipeline *p, FILE *to)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    for (size_t i = 0; i < p->n_shapes; i++) {
+        if (cpus > 0 && p->shapes[i].threads > (unsigned long)cpus)
+            fprintf(to, "note: shape %s: %u threads on %ld CPU%s wait for each other\n",
+                    p->shapes[i].name, p->shapes[i].threads, cpus, cpus == 1 ? "" : "s");
+    }
+}
+
 bool pare_cli_utf8(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};

@@ -7,6 +7,7 @@
 #include "measure/dataset.h"
 #include "model/model.h"
 #include "pipeline/choose.h"
+#include "pipeline/spec.h"
 
 /* What several commands share: opening what was named, and answers of the database as tables. */
 
@@ -72,6 +73,9 @@ int pare_cli_data(const struct pare_data_spec *spec, const struct pare_model *mo
 
 /* --threads: at most four for each CPU, and a warning beyond one. False: said what is wrong. */
 bool pare_cli_threads(const struct pare_cli *cli, long long fallback, long long *out);
+
+/* A note on each shape that wants more threads than there are CPUs. */
+void pare_cli_shape_notes(const struct pare_pipeline *p, FILE *to);
 
 /* Each line of a text (NULL: none) as a note. */
 void pare_cli_notes(const char *lines, FILE *to);

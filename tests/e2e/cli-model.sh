@@ -153,6 +153,8 @@ fails_with 2 'cannot run in any combination: .*count is 40' "plan: nothing but i
     "$pare" plan "$tmp/drop.yaml" --set 'stages.0.with={choose: even, count: 40}' --db "$tmp/none.db"
 "$pare" plan "$tmp/drop.yaml" --set 'stages.0.with={choose: even, count: 2}' --db "$tmp/none.db" >"$tmp/plan" 2>"$tmp/err"
 is "plan: a score that is not asked decides nothing" 0 "$(grep -c 'is decided at run time' "$tmp/plan")"
+"$pare" plan "$tmp/drop.yaml" --set measure.latency.big.threads=1000 --db "$tmp/none.db" >"$tmp/plan" 2>"$tmp/err"
+ok "plan: more threads than CPUs" grep -q '^note: shape big: 1000 threads on ' "$tmp/plan"
 # the reference: its smallest example, and its sections together, are pipelines
 page=$PARE_TOP_SRC/docs/pipelines.md
 blocks() { # KEY: the examples that begin with it
