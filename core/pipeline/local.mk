@@ -32,7 +32,7 @@ pipeline_corpus = \
 	tests/fuzz/corpus/yaml/laughs.yaml \
 	tests/fuzz/corpus/yaml/layerwise.yaml \
 	tests/fuzz/corpus/yaml/mistakes.yaml
-EXTRA_DIST += $(pipeline_corpus) tests/unit/pipeline_env.h
+EXTRA_DIST += bench/cheap.sh $(pipeline_corpus) tests/unit/pipeline_env.h
 
 if HAVE_CHECK
 pipeline_tests = tests/unit/test_yaml tests/unit/test_plan tests/fuzz/replay_yaml
