@@ -296,6 +296,32 @@ static int host_get_ints(struct pare_ctx *ctx, const struct pare_unit *unit, con
     return PARE_OK;
 }
 
+static int host_decided(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
+                        double value, double score)
+{
+    struct pare_stage *stage = ctx->stage;
+    const struct pare_param *p = param ? pare_plugin_param(&ctx->plugin->desc, param) : NULL;
+    const struct pare_unit *known = NULL;
+    if (!p)
+        return no_such(ctx, param);
+    for (size_t i = 0; unit && !known && i < stage->entry_units.n; i++) {
+        const struct pare_unit *u = &stage->entry_units.items[i];
+        if (u->kind == unit->kind && strcmp(u->path, unit->path) == 0)
+            known = u;
+    }
+    if (!known)
+        return pare_ctx_fail(ctx, PARE_INVALID, "a value was decided for a unit that is not there");
+    if (!isfinite(value))
+        return pare_ctx_fail(ctx, PARE_INVALID, "%s: what was decided for %s is not finite", param,
+                             known->path);
+    if (!pare_grow(&stage->decisions, &stage->cap_decisions, stage->n_decisions + 1,
+                   sizeof *stage->decisions))
+        return pare_ctx_fail(ctx, PARE_NOMEM, "out of memory");
+    stage->decisions[stage->n_decisions++] =
+        (struct pare_decision){.unit = known, .param = p, .value = value, .score = score};
+    return PARE_OK;
+}
+
 static const void *host_extension(struct pare_ctx *ctx, const char *id)
 {
     static const struct {
@@ -338,4 +364,5 @@ const struct pare_host pare_host_table = {
     .get_text = host_get_text,
     .get_ints = host_get_ints,
     .extension = host_extension,
+    .decided = host_decided,
 };

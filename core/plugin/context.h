@@ -56,6 +56,14 @@ struct pare_stage {
         *baseline_reference; /* logits then last hidden of every sample; by probes */
     struct pare_assignment *assignments;
     size_t n_assignments;
+    struct pare_decision *decisions; /* what the transform settled by itself */
+    size_t n_decisions, cap_decisions;
+};
+
+struct pare_decision {
+    const struct pare_unit *unit; /* of entry_units */
+    const struct pare_param *param;
+    double value, score;
 };
 
 struct pare_ctx {

@@ -111,6 +111,7 @@ static void stage_end(struct pare_stage *stage)
         free(stage->assignments[i].units.items);
     }
     free(stage->assignments);
+    free(stage->decisions);
     free(stage->stage_reference);
     free(stage->baseline_reference);
     pare_restart_free(stage->restart);
@@ -128,6 +129,7 @@ static int run_transform(struct pare_stage *stage, struct pare_error *err)
     struct pare_stage_env *env = stage->env;
     struct pare_ctx ctx;
     int rc = PARE_OK;
+    stage->n_decisions = 0; /* of a trial before */
     pare_ctx_begin(&ctx, stage, stage->step->plugin, stage->step->params, err);
     if (desc->apply) {
         PARE_TRY(pare_ctx_call(&ctx, "apply", call_apply, NULL));
@@ -320,16 +322,48 @@ static double score_of(const struct pare_stage *stage, const char *param, const 
                                                                         : (double)NAN;
 }
 
-/* Report every number that varies over units, with what the unit cost before and costs now. */
+static void record_value(struct pare_stage *stage, const struct pare_unit *u, const char *name,
+                         double value, double score)
+{
+    struct pare_unit_value v = {.stage = stage->step->stage,
+                                .unit = u->path,
+                                .role = u->role,
+                                .name = name,
+                                .value = value,
+                                .score = score};
+    unit_cost(stage->entry, u, &v.bytes_before, &v.macs_before);
+    unit_cost(stage->graph, u, &v.bytes_after, &v.macs_after);
+    stage->env->record(stage->env->user, &v);
+}
+
+/* Whether the transform settled that parameter itself, for the unit or for one that holds it. */
+static bool is_decided(const struct pare_stage *stage, const struct pare_param *param,
+                       const struct pare_unit *u)
+{
+    for (size_t i = 0; i < stage->n_decisions; i++) {
+        const struct pare_decision *d = &stage->decisions[i];
+        size_t n = strlen(d->unit->path);
+        if (d->param == param && strncmp(d->unit->path, u->path, n) == 0 &&
+            (u->path[n] == '\0' || u->path[n] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* Report what the transform settled, and every number that varies over units, with what the unit
+ * cost before and costs now. */
 static int record(struct pare_stage *stage, struct pare_error *err)
 {
     const struct pare_plugin *desc = &stage->step->plugin->desc;
-    struct pare_stage_env *env = stage->env;
     struct pare_ctx ctx;
     int rc = PARE_OK;
-    if (!env->record)
+    if (!stage->env->record)
         return PARE_OK;
     pare_ctx_begin(&ctx, stage, stage->step->plugin, stage->step->params, err);
+    for (size_t i = 0; i < stage->n_decisions; i++) {
+        const struct pare_decision *d = &stage->decisions[i];
+        record_value(stage, d->unit, d->param->name, d->value, d->score);
+    }
     for (uint32_t p = 0; p < desc->n_params; p++) {
         const struct pare_param *param = &desc->params[p];
         unsigned kind = param->varies & -param->varies;
@@ -342,15 +376,11 @@ static int record(struct pare_stage *stage, struct pare_error *err)
         }
         for (size_t i = 0; i < units->n; i++) {
             const struct pare_unit *u = &units->items[i];
-            struct pare_unit_value v = {.stage = stage->step->stage,
-                                        .unit = u->path,
-                                        .role = u->role,
-                                        .name = param->name,
-                                        .score = score_of(stage, param->name, u)};
-            PARE_TRY(pare_setting_number(&ctx, u, param->name, &v.value));
-            unit_cost(stage->entry, u, &v.bytes_before, &v.macs_before);
-            unit_cost(stage->graph, u, &v.bytes_after, &v.macs_after);
-            env->record(env->user, &v);
+            double value;
+            if (is_decided(stage, param, u))
+                continue;
+            PARE_TRY(pare_setting_number(&ctx, u, param->name, &value));
+            record_value(stage, u, param->name, value, score_of(stage, param->name, u));
         }
     }
 out:

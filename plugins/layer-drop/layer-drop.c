@@ -4,6 +4,7 @@
  * (FinerCut). */
 #include <pare/plugin.h>
 
+#include <math.h>
 #include <string.h>
 
 struct stage {
@@ -13,6 +14,8 @@ struct stage {
     const struct pare_unit **units; /* candidates, in execution order */
     uint8_t *drop;
     uint32_t n, kind;
+    int declared;        /* by the user or an allocator: nothing was settled here */
+    const double *score; /* by index; NULL: none took part */
 };
 
 /* With choose: each every branch is asked for itself; one that was decided per block answers for
@@ -59,20 +62,19 @@ static int count_of(struct stage *s, uint32_t *count)
 static int by_score(struct stage *s)
 {
     const struct pare_ext_scored *scored = s->host->extension(s->ctx, PARE_EXT_SCORED);
-    const double *value;
     uint32_t count;
     int rc = count_of(s, &count);
     if (rc != PARE_OK)
         return rc;
     if (!scored)
         return s->host->error(s->ctx, PARE_UNSUPPORTED, "this host has no scores");
-    if ((rc = scored->importance(s->ctx, "score", s->kind, &value)) != PARE_OK)
+    if ((rc = scored->importance(s->ctx, "score", s->kind, &s->score)) != PARE_OK)
         return rc;
     for (; count > 0; count--) {
         uint32_t least = s->n;
         for (uint32_t i = 0; i < s->n; i++) {
             if (!s->drop[i] &&
-                (least == s->n || value[s->units[i]->index] <= value[s->units[least]->index]))
+                (least == s->n || s->score[s->units[i]->index] <= s->score[s->units[least]->index]))
                 least = i;
         }
         s->drop[least] = 1;
@@ -111,6 +113,7 @@ static int by_number(struct stage *s, const int64_t *layers, uint32_t n)
 
 static int each(struct stage *s)
 {
+    s->declared = 1;
     for (uint32_t i = 0; i < s->n; i++) {
         int64_t drop;
         int rc = s->host->get_int(s->ctx, s->units[i], "drop", &drop);
@@ -152,7 +155,10 @@ static int apply(struct pare_ctx *ctx, const struct pare_host *host)
                   : replace[0] == 'l' ? PARE_REPLACE_LINEAR
                                       : PARE_REPLACE_NOTHING;
     for (uint32_t i = 0; i < s.n && rc == PARE_OK; i++) {
-        if (s.drop[i])
+        if (!s.declared && PARE_HAS(host, decided))
+            rc = host->decided(ctx, s.units[i], "drop", s.drop[i],
+                               s.score ? s.score[s.units[i]->index] : (double)NAN);
+        if (rc == PARE_OK && s.drop[i])
             rc = surgery->drop(ctx, s.units[i], by);
     }
     return rc;

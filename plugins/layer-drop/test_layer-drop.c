@@ -41,6 +41,9 @@ START_TEST(lowest_score)
     struct pare_branch b;
     world_open(&w, 16);
     double *score = world_score(&w, w.model->graph, "cosine", "", PARE_UNIT_BRANCH, &units);
+    struct recorded r = {0};
+    w.env.record = world_record;
+    w.env.user = &r;
     struct pare_graph *g =
         world_with(&w, w.model->graph, "layer-drop", "{'unit': 'any', 'count': 3}", NULL);
     uint64_t macs = pare_graph_macs(w.model->graph);
@@ -50,9 +53,13 @@ START_TEST(lowest_score)
             lower += score[j] < score[i] || (score[j] == score[i] && j > i);
         bool gone = !pare_branch_find(g, units.items[i].path, &b);
         ck_assert_msg(gone == (lower < 3), "%s", units.items[i].path);
+        ck_assert(recorded_value(&r, units.items[i].path, "drop") == gone);
         macs -= gone ? units.items[i].macs : 0;
     }
     ck_assert_uint_eq(pare_graph_macs(g), macs);
+    ck_assert_uint_eq(r.n, units.n); /* and nothing else */
+    for (size_t i = 0; i < r.n; i++)
+        ck_assert(r.items[i].score == score[i]);
     free(score);
     pare_units_free(&units);
     pare_graph_free(g);

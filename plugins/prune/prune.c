@@ -282,6 +282,11 @@ static int keep_units(struct stage *s, uint32_t kind, uint32_t first, uint32_t n
     }
     if (kept == 0)
         keep[best] = 1; /* a branch without any is layer-drop's business */
+    for (uint32_t i = 0; i < n && kind == PARE_UNIT_HEAD && PARE_HAS(s->host, decided); i++) {
+        const struct pare_unit *head = s->model->unit(s->ctx, kind, first + i);
+        if ((rc = s->host->decided(s->ctx, head, "sparsity", !keep[i], score[i])) != PARE_OK)
+            return rc;
+    }
     if (kept == n)
         return PARE_OK;
     return s->surgery->keep(s->ctx, kind, s->model->unit(s->ctx, kind, first)->within, keep, n,

@@ -301,7 +301,10 @@ END_TEST
 START_TEST(model_scope_of_heads)
 {
     struct world w;
+    struct recorded r = {0};
     world_open(&w, 16);
+    w.env.record = world_record;
+    w.env.user = &r;
     struct pare_graph *g = world_with(
         &w, w.model->graph, "prune",
         "{'what': 'heads', 'sparsity': 0.9, 'scope': 'model', 'criterion': 'magnitude'}", NULL);
@@ -314,6 +317,15 @@ START_TEST(model_scope_of_heads)
     }
     ck_assert_uint_ge(kept, 8);
     ck_assert_uint_le(kept, 10); /* 24 - floor(0.9 x 24) = 3, and one where none was left */
+    /* Which ones is on record. */
+    for (uint32_t layer = 0; layer < 8; layer++) {
+        for (uint32_t head = 0; head < 3; head++) {
+            char path[64];
+            snprintf(path, sizeof path, "layer.%u.attn.head.%u", layer, head);
+            kept -= recorded_value(&r, path, "sparsity") == 0;
+        }
+    }
+    ck_assert_uint_eq(kept, 0);
     pare_graph_free(g);
     world_close(&w);
 }

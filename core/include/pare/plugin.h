@@ -137,6 +137,13 @@ struct pare_host {
 
     /* A table of further services by id ("pare.model/1"), or NULL when this host has none. */
     const void *(*extension)(struct pare_ctx *ctx, const char *id);
+
+    /* Of a transform: what it settled for a unit by itself (which branch to drop, which head to
+     * keep), as the value of one of its parameters, and the score that spoke for it (NaN: none).
+     * It is what the database shows; without this call that is the declared value. Ask with
+     * PARE_HAS(host, decided): young. */
+    int (*decided)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
+                   double value, double score);
 };
 
 /* Whether a table is long enough to hold a slot, and the slot is filled. */
