@@ -212,13 +212,16 @@ static int store_series(struct pare_store *store, int64_t session_id, struct ser
         m.hi, (int64_t)s->pool[0], p90, p99, (int)noisy);
 }
 
+static int by_variant(const void *a, const void *b)
+{
+    int64_t x = ((const struct series *)a)->variant_id, y = ((const struct series *)b)->variant_id;
+    return (x > y) - (x < y);
+}
+
 static struct series *find(struct session_data *d, int64_t variant_id)
 {
-    for (size_t i = 0; i < d->n; i++) {
-        if (d->items[i].variant_id == variant_id)
-            return &d->items[i];
-    }
-    return NULL;
+    const struct series key = {.variant_id = variant_id};
+    return d->n ? bsearch(&key, d->items, d->n, sizeof key, by_variant) : NULL;
 }
 
 /* rival over variant, from the log ratios of the rounds that both have. */
@@ -242,17 +245,22 @@ static int store_pair(struct pare_store *store, int64_t session_id, const struct
         session_id, v->variant_id, rival->variant_id, n, exp(d.value), exp(d.lo), exp(d.hi));
 }
 
+/* Only the pairs of the session's own variants are asked for: a database may hold many more. */
 static int store_pairs(struct pare_store *store, int64_t session_id, struct session_data *d,
                        double *scratch, struct pare_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc, got;
-    PARE_TRY(pare__store_prepare(store, &stmt, err, "SELECT variant_id, rival_id FROM _pair", ""));
-    while ((got = pare__store_step(store, stmt, err)) > 0) {
-        struct series *v = find(d, sqlite3_column_int64(stmt, 0));
-        struct series *rival = find(d, sqlite3_column_int64(stmt, 1));
-        if (v && rival)
-            PARE_TRY(store_pair(store, session_id, v, rival, scratch, err));
+    int rc, got = 0;
+    PARE_TRY(pare__store_prepare(store, &stmt, err,
+                                 "SELECT rival_id FROM _pair WHERE variant_id = ?", ""));
+    for (size_t i = 0; i < d->n && got >= 0; i++) {
+        sqlite3_reset(stmt);
+        sqlite3_bind_int64(stmt, 1, d->items[i].variant_id);
+        while ((got = pare__store_step(store, stmt, err)) > 0) {
+            struct series *rival = find(d, sqlite3_column_int64(stmt, 0));
+            if (rival)
+                PARE_TRY(store_pair(store, session_id, &d->items[i], rival, scratch, err));
+        }
     }
     if (got < 0)
         rc = pare__store_fail(store, NULL, "");

@@ -19,36 +19,207 @@ bool pare_dominates(const double *a, const double *b, size_t k)
     return better;
 }
 
-void pare_front_mask(const double *x, size_t n, size_t k, const bool *alive, bool *on)
+/* ---- sorted points and growing fronts ---- */
+
+struct entry {
+    const double *x;
+    size_t at, k;
+};
+
+static int by_columns(const void *a, const void *b)
 {
-    for (size_t i = 0; i < n; i++) {
-        on[i] = !alive || alive[i];
-        for (size_t j = 0; on[i] && j < n; j++) {
-            if ((!alive || alive[j]) && pare_dominates(x + j * k, x + i * k, k))
-                on[i] = false;
-        }
+    const struct entry *p = a, *q = b;
+    for (size_t j = 0; j < p->k; j++) {
+        if (p->x[j] != q->x[j])
+            return p->x[j] < q->x[j] ? -1 : 1;
     }
+    return (p->at > q->at) - (p->at < q->at);
 }
 
-void pare_front_ranks(const double *x, size_t n, size_t k, size_t *rank)
+static bool same(const double *a, const double *b, size_t k)
 {
-    size_t left = n;
-    for (size_t i = 0; i < n; i++)
-        rank[i] = SIZE_MAX;
-    for (size_t r = 0; left; r++) {
-        for (size_t i = 0; i < n; i++) {
-            bool beaten = rank[i] != SIZE_MAX;
-            /* A rival of this very rank has been set to r already and still competes. */
-            for (size_t j = 0; !beaten && j < n; j++)
-                beaten = (rank[j] == SIZE_MAX || rank[j] == r) &&
-                         pare_dominates(x + j * k, x + i * k, k);
-            if (!beaten) {
-                rank[i] = r;
-                left--;
-            }
-        }
+    for (size_t j = 0; j < k; j++) {
+        if (a[j] != b[j])
+            return false;
     }
+    return true;
 }
+
+static bool has_nan(const double *x, size_t k)
+{
+    for (size_t j = 0; j < k; j++) {
+        if (isnan(x[j]))
+            return true;
+    }
+    return false;
+}
+
+/* The points of `x` that take part, ascending by their columns; NULL: memory is out. */
+static struct entry *sorted(const double *x, size_t n, size_t k, const bool *alive, size_t *m)
+{
+    struct entry *e = pare_alloc(n, sizeof *e);
+    *m = 0;
+    for (size_t i = 0; e && i < n; i++) {
+        if ((!alive || alive[i]) && !has_nan(x + i * k, k))
+            e[(*m)++] = (struct entry){x + i * k, i, k};
+    }
+    if (e)
+        qsort(e, *m, sizeof *e, by_columns);
+    return e;
+}
+
+/* Points that come in ascending order of the first column. Up to three columns they are a staircase
+ * in the other two: the second ascends, the third descends, what is covered there is left out. */
+struct front {
+    struct entry *items;
+    size_t n, cap;
+};
+
+static double column(const struct entry *e, size_t j)
+{
+    return j < e->k ? e->x[j] : 0;
+}
+
+/* The first step whose second column is above y. */
+static size_t step_above(const struct front *f, double y, size_t *looked)
+{
+    size_t lo = 0, hi = f->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        ++*looked;
+        if (column(&f->items[mid], 1) <= y)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* A member that is no worse than p in all columns. It is p's equal only where none dominates p. */
+static const struct entry *covering(const struct front *f, const struct entry *p, size_t *looked)
+{
+    if (p->k <= 3) {
+        size_t at = step_above(f, column(p, 1), looked);
+        return at && column(&f->items[at - 1], 2) <= column(p, 2) ? &f->items[at - 1] : NULL;
+    }
+    const struct entry *equal = NULL;
+    for (size_t i = 0; i < f->n; i++) {
+        ++*looked;
+        if (pare_dominates(f->items[i].x, p->x, p->k))
+            return &f->items[i];
+        if (same(f->items[i].x, p->x, p->k))
+            equal = &f->items[i];
+    }
+    return equal;
+}
+
+/* Add a point that nothing covers. */
+static bool join(struct front *f, const struct entry *p, size_t *looked)
+{
+    if (!pare_grow(&f->items, &f->cap, f->n + 1, sizeof *f->items))
+        return false;
+    if (p->k > 3) {
+        f->items[f->n++] = *p;
+        return true;
+    }
+    size_t at = step_above(f, column(p, 1), looked), end = at;
+    if (at && column(&f->items[at - 1], 1) == column(p, 1))
+        at--; /* its third column is larger, or it would cover p */
+    while (end < f->n && column(&f->items[end], 2) >= column(p, 2))
+        end++;
+    memmove(f->items + at + 1, f->items + end, (f->n - end) * sizeof *f->items);
+    f->items[at] = *p;
+    f->n = f->n - (end - at) + 1;
+    return true;
+}
+
+int pare_front_mask(const double *x, size_t n, size_t k, const bool *alive, bool *on,
+                    struct pare_error *err)
+{
+    struct front front = {0};
+    size_t m, looked = 0;
+    struct entry *e = sorted(x, n, k, alive, &m);
+    bool fine = e != NULL;
+    for (size_t i = 0; i < n; i++)
+        on[i] = (!alive || alive[i]) && has_nan(x + i * k, k);
+    for (size_t i = 0; fine && i < m; i++) {
+        if (i && same(e[i].x, e[i - 1].x, k)) {
+            on[e[i].at] = on[e[i - 1].at];
+            continue;
+        }
+        on[e[i].at] = covering(&front, &e[i], &looked) == NULL;
+        if (on[e[i].at])
+            fine = join(&front, &e[i], &looked);
+    }
+    free(front.items);
+    free(e);
+    return fine ? PARE_OK : pare_error_nomem(err, n * sizeof *e);
+}
+
+int pare_front_ranks(const double *x, size_t n, size_t k, size_t *rank, struct pare_error *err)
+{
+    struct front *fronts = NULL;
+    size_t m, n_fronts = 0, cap = 0, looked = 0;
+    struct entry *e = sorted(x, n, k, NULL, &m);
+    bool fine = e != NULL;
+    for (size_t i = 0; i < n; i++)
+        rank[i] = 0; /* what has a NaN is beaten by nothing */
+    for (size_t i = 0; fine && i < m; i++) {
+        if (i && same(e[i].x, e[i - 1].x, k)) {
+            rank[e[i].at] = rank[e[i - 1].at];
+            continue;
+        }
+        size_t lo = 0, hi = n_fronts; /* what a front covers, all better fronts cover */
+        while (lo < hi) {
+            size_t mid = lo + (hi - lo) / 2;
+            if (covering(&fronts[mid], &e[i], &looked))
+                lo = mid + 1;
+            else
+                hi = mid;
+        }
+        if (lo == n_fronts) {
+            fine = pare_grow(&fronts, &cap, n_fronts + 1, sizeof *fronts);
+            if (fine)
+                fronts[n_fronts++] = (struct front){0};
+        }
+        fine = fine && join(&fronts[lo], &e[i], &looked);
+        rank[e[i].at] = lo;
+    }
+    for (size_t f = 0; f < n_fronts; f++)
+        free(fronts[f].items);
+    free(fronts);
+    free(e);
+    return fine ? PARE_OK : pare_error_nomem(err, n * sizeof *e);
+}
+
+int pare_front_settled(const double *best, const double *worst, size_t n, size_t k, const bool *may,
+                       size_t *rival, size_t *looked, struct pare_error *err)
+{
+    struct front front = {0};
+    size_t m, n_rivals, next = 0, count = 0;
+    struct entry *e = sorted(best, n, k, NULL, &m);
+    struct entry *rivals = sorted(worst, n, k, may, &n_rivals);
+    bool fine = e && rivals;
+    for (size_t i = 0; i < n; i++)
+        rival[i] = SIZE_MAX;
+    for (size_t i = 0; fine && i < m; i++) {
+        for (; fine && next < n_rivals && rivals[next].x[0] <= e[i].x[0]; next++) {
+            if (!covering(&front, &rivals[next], &count))
+                fine = join(&front, &rivals[next], &count);
+        }
+        const struct entry *r = covering(&front, &e[i], &count);
+        if (r && !same(r->x, e[i].x, k))
+            rival[e[i].at] = r->at;
+    }
+    if (looked)
+        *looked += count;
+    free(front.items);
+    free(e);
+    free(rivals);
+    return fine ? PARE_OK : pare_error_nomem(err, n * sizeof *e);
+}
+
+/* ---- volume and knee ---- */
 
 struct point {
     double c[3];

@@ -28,6 +28,15 @@ struct pare_front_session {
     size_t n_rounds;
 };
 
+/* What is known of a variant in a noisy metric without its samples or rounds: enough to tell what
+ * is settled without looking closer. All NaN where it is missing. */
+struct pare_front_summary {
+    double value;    /* SAMPLES: their mean; ROUNDS: log ratio to the baseline, a trimmed mean */
+    double sem;      /* its standard error */
+    double lo, hi;   /* its interval at 99.9 % */
+    double d, d_sem; /* SAMPLES: mean difference to the baseline, sample by sample */
+};
+
 struct pare_front_metric {
     const char *name;
     enum pare_figure_kind kind;
@@ -46,6 +55,8 @@ struct pare_front_metric {
     const size_t *session; /* [n]: index of the variant's session, SIZE_MAX where missing */
     const double *const
         *round; /* [n] pointers to [that session's n_rounds], NaN where not visited */
+    const struct pare_front_summary *summary; /* [n], or NULL: found from the figures themselves.
+                                                 SAMPLES and ROUNDS only */
 };
 
 /* METRIC <= or >= NUMBER | baseline + NUMBER | NUMBER * baseline, with the metric looked up. */
@@ -65,6 +76,9 @@ struct pare_front_input {
     size_t n_bounds;
     size_t replicates; /* 0: 1000 */
     uint64_t seed;
+    const size_t *settled; /* [n] as pare_front_settle() left it: SAMPLES and ROUNDS of what has a
+                              rival are not read, but for the baseline; NULL: found here */
+    bool draw_all;         /* settle nothing: everything that is measured reaches the bootstrap */
 };
 
 enum pare_front_status {
@@ -84,7 +98,8 @@ struct pare_front_item {
     double p_front, p_feasible; /* NaN when unmeasured */
     size_t rank;      /* of the non-dominated sort of the point estimates; SIZE_MAX: not in it */
     size_t rival;     /* the one that beats it most surely; SIZE_MAX: none does */
-    bool beaten;      /* left out before the bootstrap: beaten at both ends of 99.9 % intervals */
+    bool beaten;      /* left out before the bootstrap: beaten at both ends of 99.9 % intervals.
+                         Its p_feasible is then that of normal errors */
     size_t folded;    /* the member it is practically the same as; SIZE_MAX: none */
     double knee;      /* scaled distance below the chord; NaN off the front */
     size_t missing;   /* unmeasured: index of the first metric that lacks; SIZE_MAX: none */
@@ -107,7 +122,29 @@ struct pare_front {
     size_t limiting; /* the metric whose noise leaves most undecided; SIZE_MAX: nothing undecided */
     size_t nearest_miss; /* when nothing is feasible, the smallest shortfall; else SIZE_MAX */
     size_t n_feasible;   /* p_feasible >= 0.5 */
+    size_t n_compared;   /* pairs that were compared by samples and rounds to leave one out */
+    size_t n_drawn;      /* variants that reached the bootstrap */
 };
+
+/* What one rival beats in every objective however the errors fall: rival[i], or SIZE_MAX. Reads
+ * EXACT values and summaries only, so that samples and rounds need not be there yet (metrics
+ * without summaries are summarised from them). Intervals are each variant's own at 99.9 %, never
+ * narrower than the paired ones, and the rival keeps every bound that the variant keeps. n log n up
+ * to three objectives. Errors: PARE_NOMEM, and those of pare_front_compute(). */
+int pare_front_settle(const struct pare_front_input *in, size_t *rival, struct pare_error *err);
+
+/* Summaries. Of `right` in `n` samples, where `gain` are right here and wrong in the baseline and
+ * `loss` the other way round. And of the log ratio of a time to the baseline's over `rounds`
+ * rounds, from its interval at 95 %; the quantiles are remembered from one call to the next in
+ * `memory`, which begins as zeros. */
+struct pare_front_memory {
+    size_t rounds;
+    double t95, t999;
+};
+struct pare_front_summary pare_front_summary_counts(size_t right, size_t n, size_t gain,
+                                                    size_t loss);
+struct pare_front_summary pare_front_summary_ratio(struct pare_interval log_ratio, size_t rounds,
+                                                   struct pare_front_memory *memory);
 
 /* PARE_INVALID: no objective, a baseline that is not there, a bound on no metric, a round that is
  * not positive. Release with pare_front_free(). */

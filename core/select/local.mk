@@ -6,7 +6,8 @@ libhost_la_SOURCES += \
 	core/select/dominance.c core/select/dominance.h \
 	core/select/front.c core/select/front.h core/select/front_parts.h \
 	core/select/pick.c core/select/pick.h \
-	core/select/race.c core/select/race.h
+	core/select/race.c core/select/race.h \
+	core/select/settle.c
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_select

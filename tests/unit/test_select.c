@@ -111,14 +111,14 @@ START_TEST(geometry)
     size_t rank[14];
     bool on[14];
     double volume, reference[3] = {1.1, 1.1, 1.1};
-    pare_front_ranks(x2[0], 14, 2, rank);
-    pare_front_mask(x2[0], 14, 2, NULL, on);
+    ck_assert_ok(pare_front_ranks(x2[0], 14, 2, rank, &err), err);
+    ck_assert_ok(pare_front_mask(x2[0], 14, 2, NULL, on, &err), err);
     for (size_t i = 0; i < 14; i++) {
         ck_assert_uint_eq(rank[i], rank2[i]);
         ck_assert_int_eq(on[i], rank2[i] == 0);
     }
-    pare_front_ranks(x3[0], 14, 3, rank);
-    pare_front_mask(x3[0], 14, 3, NULL, on);
+    ck_assert_ok(pare_front_ranks(x3[0], 14, 3, rank, &err), err);
+    ck_assert_ok(pare_front_mask(x3[0], 14, 3, NULL, on, &err), err);
     for (size_t i = 0; i < 14; i++) {
         ck_assert_uint_eq(rank[i], rank3[i]);
         ck_assert_int_eq(on[i], rank3[i] == 0);
@@ -128,6 +128,73 @@ START_TEST(geometry)
     ck_assert_ok(pare_hypervolume(x3[0], 14, 3, reference, &volume, &err), err);
     CLOSE(volume, 0.832633338, 1e-12);
     ck_assert_int_eq(pare_hypervolume(x3[0], 14, 4, reference, &volume, &err), PARE_UNSUPPORTED);
+}
+END_TEST
+
+/* As the definition has it: every pair, and what is left of each rank. */
+static void plain_ranks(const double *x, size_t n, size_t k, size_t *rank)
+{
+    size_t left = n;
+    for (size_t i = 0; i < n; i++)
+        rank[i] = SIZE_MAX;
+    for (size_t r = 0; left; r++) {
+        for (size_t i = 0; i < n; i++) {
+            bool beaten = rank[i] != SIZE_MAX;
+            for (size_t j = 0; !beaten && j < n; j++)
+                beaten = (rank[j] == SIZE_MAX || rank[j] == r) &&
+                         pare_dominates(x + j * k, x + i * k, k);
+            if (!beaten) {
+                rank[i] = r;
+                left--;
+            }
+        }
+    }
+}
+
+/* Random points on a coarse grid, so that many share coordinates or are equal. */
+START_TEST(sorting_agrees_with_all_pairs)
+{
+    enum { POINTS = 120 };
+    struct pare_random random;
+    struct pare_error err;
+    double x[POINTS * 4], worst[POINTS * 4];
+    size_t rank[POINTS], plain[POINTS], rival[POINTS];
+    bool on[POINTS], may[POINTS];
+    pare_random_seed(&random, 5);
+    for (size_t round = 0; round < 200; round++) {
+        size_t k = 1 + round % 4, grid = 2 + (size_t)pare_random_below(&random, 12);
+        for (size_t c = 0; c < POINTS * k; c++) {
+            x[c] = (double)pare_random_below(&random, grid);
+            worst[c] = x[c] + (double)pare_random_below(&random, 3);
+        }
+        for (size_t i = 0; i < POINTS; i++)
+            may[i] = pare_random_below(&random, 3) > 0;
+        plain_ranks(x, POINTS, k, plain);
+        ck_assert_ok(pare_front_ranks(x, POINTS, k, rank, &err), err);
+        ck_assert_ok(pare_front_mask(x, POINTS, k, NULL, on, &err), err);
+        for (size_t i = 0; i < POINTS; i++) {
+            ck_assert_uint_eq(rank[i], plain[i]);
+            ck_assert_int_eq(on[i], plain[i] == 0);
+        }
+        ck_assert_ok(pare_front_mask(x, POINTS, k, may, on, &err), err);
+        ck_assert_ok(pare_front_settled(x, worst, POINTS, k, may, rival, NULL, &err), err);
+        for (size_t i = 0; i < POINTS; i++) {
+            bool beaten = false, settled = false;
+            for (size_t j = 0; j < POINTS; j++) {
+                beaten |= may[j] && pare_dominates(x + j * k, x + i * k, k);
+                settled |= may[j] && pare_dominates(worst + j * k, x + i * k, k);
+            }
+            ck_assert_int_eq(on[i], may[i] && !beaten);
+            ck_assert_int_eq(rival[i] != SIZE_MAX, settled);
+            if (settled)
+                ck_assert(may[rival[i]] && pare_dominates(worst + rival[i] * k, x + i * k, k));
+        }
+    }
+    x[0] = (double)NAN; /* what is not known neither beats nor is beaten */
+    ck_assert_ok(pare_front_mask(x, POINTS, 4, NULL, on, &err), err);
+    ck_assert(on[0]);
+    ck_assert_ok(pare_front_settled(x, x, POINTS, 4, NULL, rival, NULL, &err), err);
+    ck_assert_uint_eq(rival[0], SIZE_MAX);
 }
 END_TEST
 
@@ -487,6 +554,233 @@ START_TEST(picking)
 }
 END_TEST
 
+/* Many variants: of some strength, and mostly with waste, that makes them worse in everything. */
+struct crowd {
+    size_t n, n_samples, n_rounds;
+    float *sample, **samples;
+    double *base, *round, **rounds, *size;
+    size_t *session;
+    struct pare_front_session sessions[2];
+    struct pare_front_metric metrics[3];
+    struct pare_front_bound bound;
+    struct pare_front_input in;
+};
+
+static void gather_crowd(struct crowd *c, size_t n, size_t n_samples, size_t n_rounds, double power,
+                         uint64_t seed)
+{
+    struct pare_random random;
+    pare_random_seed(&random, seed);
+    c->n = n;
+    c->sample = pare_calloc(n * n_samples, sizeof *c->sample);
+    c->samples = pare_calloc(n, sizeof *c->samples);
+    c->base = pare_calloc(2 * n_rounds, sizeof *c->base);
+    c->round = pare_calloc(n * n_rounds, sizeof *c->round);
+    c->rounds = pare_calloc(n, sizeof *c->rounds);
+    c->size = pare_calloc(n, sizeof *c->size);
+    c->session = pare_calloc(n, sizeof *c->session);
+    for (size_t r = 0; r < 2 * n_rounds; r++)
+        c->base[r] = 1 + 0.02 * pare_random_unit(&random);
+    for (size_t i = 0; i < n; i++) {
+        double strength = pare_random_unit(&random);
+        double waste = pow(pare_random_unit(&random), power);
+        double right = 0.93 - 0.1 * strength * strength - 0.4 * waste;
+        double ms = (1 + waste) / (1 + strength);
+        c->size[i] = floor(1000 * (1 - 0.8 * strength) * (1 + waste));
+        c->session[i] = i && i % 3 == 0;
+        if (i == 0) {
+            right = 0.93;
+            ms = 1;
+            c->size[i] = 1000;
+        }
+        c->samples[i] = c->sample + i * n_samples;
+        for (size_t k = 0; k < n_samples; k++) { /* fails on much the same samples as the others */
+            double hard = ((double)(k * 37 % n_samples) + 0.5) / (double)n_samples;
+            c->samples[i][k] = hard + 0.1 * (pare_random_unit(&random) - 0.5) < right;
+        }
+        c->rounds[i] = c->round + i * n_rounds;
+        for (size_t r = 0; r < n_rounds; r++) {
+            double base = c->base[c->session[i] * n_rounds + r];
+            c->rounds[i][r] = i ? base * ms * (1 + 0.03 * pare_random_unit(&random)) : base;
+        }
+    }
+    c->sessions[0] = (struct pare_front_session){c->base, n_rounds};
+    c->sessions[1] = (struct pare_front_session){c->base + n_rounds, n_rounds};
+    c->metrics[0] = (struct pare_front_metric){.name = "top1",
+                                               .kind = PARE_FIGURE_SAMPLES,
+                                               .direction = 1,
+                                               .objective = true,
+                                               .n_samples = n_samples,
+                                               .sample = (const float *const *)c->samples};
+    c->metrics[1] = (struct pare_front_metric){.name = "latency_ms",
+                                               .kind = PARE_FIGURE_ROUNDS,
+                                               .direction = -1,
+                                               .objective = true,
+                                               .sessions = c->sessions,
+                                               .n_sessions = 2,
+                                               .session = c->session,
+                                               .round = (const double *const *)c->rounds};
+    c->metrics[2] = (struct pare_front_metric){.name = "size_bytes",
+                                               .kind = PARE_FIGURE_EXACT,
+                                               .direction = -1,
+                                               .objective = true,
+                                               .value = c->size};
+    c->bound = (struct pare_front_bound){0, 1, PARE_LIMIT_BASELINE_PLUS, -0.15};
+    c->in = (struct pare_front_input){.n = n,
+                                      .metrics = c->metrics,
+                                      .n_metrics = 3,
+                                      .bounds = &c->bound,
+                                      .n_bounds = 1,
+                                      .replicates = 400,
+                                      .seed = seed};
+}
+
+static void free_crowd(struct crowd *c)
+{
+    free(c->sample);
+    free(c->samples);
+    free(c->base);
+    free(c->round);
+    free(c->rounds);
+    free(c->size);
+    free(c->session);
+}
+
+/* Summaries as a database keeps them. */
+static void summarise_crowd(const struct crowd *c, struct pare_front_summary *top1,
+                            struct pare_front_summary *latency)
+{
+    struct pare_front_memory memory = {0};
+    size_t n = c->metrics[0].n_samples, rounds = c->sessions[0].n_rounds;
+    double x[64];
+    for (size_t i = 0; i < c->n; i++) {
+        size_t right = 0, gain = 0, loss = 0;
+        for (size_t k = 0; k < n; k++) {
+            right += c->samples[i][k] > 0;
+            gain += c->samples[i][k] > c->samples[0][k];
+            loss += c->samples[i][k] < c->samples[0][k];
+        }
+        top1[i] = pare_front_summary_counts(right, n, gain, loss);
+        for (size_t r = 0; r < rounds; r++)
+            x[r] = log(c->rounds[i][r] / c->sessions[c->session[i]].baseline[r]);
+        latency[i] = pare_front_summary_ratio(pare_stat_trimmed_mean(x, rounds, 0.95, NULL), rounds,
+                                              &memory);
+    }
+}
+
+/* What settling leaves out would not have been on the front, and the rest stays as it was. The
+ * samples and rounds of what summaries settle are not there at all. */
+START_TEST(settling_changes_nothing)
+{
+    struct pare_error err;
+    size_t settled = 0, paired = 0;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct crowd c;
+        struct pare_front all, staged;
+        gather_crowd(&c, 80, 300 + 100 * (seed % 3), 6 + 3 * (seed % 3), seed % 2 ? 0.5 : 1, seed);
+        if (seed % 4 == 0) /* nothing much is feasible */
+            c.bound.number = 0.02;
+        c.in.draw_all = true;
+        ck_assert_ok(pare_front_compute(&c.in, &all, &err), err);
+        ck_assert_uint_eq(all.n_drawn, c.n);
+        c.in.draw_all = false;
+        struct pare_front_summary *top1 = pare_calloc(c.n, sizeof *top1);
+        struct pare_front_summary *latency = pare_calloc(c.n, sizeof *latency);
+        size_t *rival = pare_calloc(c.n, sizeof *rival);
+        summarise_crowd(&c, top1, latency);
+        c.metrics[0].summary = top1;
+        c.metrics[1].summary = latency;
+        ck_assert_ok(pare_front_settle(&c.in, rival, &err), err);
+        for (size_t i = 1; i < c.n; i++) {
+            if (rival[i] == SIZE_MAX)
+                continue;
+            /* The exact, paired intervals settle it as well. */
+            for (size_t m = 0; m < 3; m++) {
+                struct pare_comparison d;
+                ck_assert_ok(pare_front_compare(&c.in, m, rival[i], i, 0.999, &d, &err), err);
+                if (m == 0)
+                    ck_assert(d.difference.lo >= 0);
+                else
+                    ck_assert(d.difference.hi <= (m == 1 ? 1 : 0));
+            }
+        }
+        for (size_t i = 1; i < c.n; i++) {
+            if (rival[i] != SIZE_MAX) {
+                c.samples[i] = NULL;
+                c.rounds[i] = NULL;
+            }
+            settled += rival[i] != SIZE_MAX;
+        }
+        c.in.settled = rival;
+        ck_assert_ok(pare_front_compute(&c.in, &staged, &err), err);
+        for (size_t i = 0; i < c.n; i++) {
+            const struct pare_front_item *a = &all.items[i], *b = &staged.items[i];
+            if (b->beaten) {
+                ck_assert_msg(a->p_front <= 0.01, "%zu: %g on the front", i, a->p_front);
+                ck_assert(b->rival != SIZE_MAX && b->rival != i);
+                ck_assert_msg(fabs(a->p_feasible - b->p_feasible) < 0.1, "%zu: %g, %g", i,
+                              a->p_feasible, b->p_feasible);
+                paired += rival[i] == SIZE_MAX;
+            } else {
+                ck_assert_msg(fabs(a->p_front - b->p_front) <= 0.01, "%zu: %g, %g", i, a->p_front,
+                              b->p_front);
+                ck_assert(a->p_feasible == b->p_feasible);
+                ck_assert(a->folded == b->folded && a->status == b->status);
+            }
+        }
+        ck_assert_uint_eq(all.knee, staged.knee);
+        ck_assert_uint_eq(all.n_order, staged.n_order);
+        for (size_t o = 0; o < all.n_order; o++)
+            ck_assert_uint_eq(all.order[o], staged.order[o]);
+        pare_front_free(&all);
+        pare_front_free(&staged);
+        free(top1);
+        free(latency);
+        free(rival);
+        free_crowd(&c);
+    }
+    printf("# of 960 variants summaries settle %zu, pairs %zu more\n", settled, paired);
+    ck_assert_uint_gt(settled, 100);
+    ck_assert_uint_gt(paired, 20);
+}
+END_TEST
+
+/* Counts, not times: what is compared and drawn grows with the front, not with all pairs. */
+START_TEST(cost_is_in_proportion)
+{
+    enum { MANY = 4000 };
+    struct pare_error err;
+    struct crowd c;
+    struct pare_front f;
+    gather_crowd(&c, MANY, 200, 6, 0.3, 7);
+    c.in.replicates = 50;
+    ck_assert_ok(pare_front_compute(&c.in, &f, &err), err);
+    printf("# of %d variants %zu are drawn, %zu pairs are compared\n", MANY, f.n_drawn,
+           f.n_compared);
+    ck_assert_uint_lt(f.n_drawn, MANY / 4);
+    ck_assert_uint_lt(f.n_compared, 10 * MANY);
+    pare_front_free(&f);
+    free_crowd(&c);
+
+    /* The search for rivals alone: n log n corners. */
+    struct pare_random random;
+    double *best = pare_calloc(3 * MANY, sizeof *best),
+           *worst = pare_calloc(3 * MANY, sizeof *best);
+    size_t *rival = pare_calloc(MANY, sizeof *rival), looked = 0;
+    pare_random_seed(&random, 3);
+    for (size_t i = 0; i < 3 * MANY; i++) {
+        best[i] = pare_random_unit(&random);
+        worst[i] = best[i] + 0.01;
+    }
+    ck_assert_ok(pare_front_settled(best, worst, MANY, 3, NULL, rival, &looked, &err), err);
+    ck_assert_uint_lt(looked,
+                      3 * 12 * MANY); /* log2 of 4000 is 12; a search each, and two to add */
+    free(best);
+    free(worst);
+    free(rival);
+}
+END_TEST
+
 START_TEST(speed)
 {
     enum { VARIANTS = 30, SAMPLES = 8000, ROUNDS = 12 };
@@ -545,6 +839,7 @@ int main(void)
     tcase_add_test(tc, medians_and_means);
     tc = pare_test_case(suite, "geometry");
     tcase_add_test(tc, geometry);
+    tcase_add_test(tc, sorting_agrees_with_all_pairs);
     tcase_add_test(tc, knees);
     tc = pare_test_case(suite, "front");
     tcase_add_test(tc, bootstrap_agrees_with_numpy);
@@ -553,6 +848,8 @@ int main(void)
     tcase_add_test(tc, folding_and_knee);
     tcase_add_test(tc, comparing);
     tcase_add_test(tc, picking);
+    tcase_add_test(tc, settling_changes_nothing);
+    tcase_add_test(tc, cost_is_in_proportion);
     tcase_add_test(tc, speed);
     return pare_test_main(&suite, 1);
 }
