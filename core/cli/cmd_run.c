@@ -67,6 +67,8 @@ static void print_summary(const struct pare_cli *cli, const struct pare_pipeline
             p->name, s->variants, s->ready, s->built, s->evaluated, s->timed);
     if (s->skipped)
         fprintf(stderr, ", %zu skipped", s->skipped);
+    if (s->stopped)
+        fprintf(stderr, ", %zu stopped by racing", s->stopped);
     if (s->failed || s->blocked)
         fprintf(stderr, ", %zu failed, %zu blocked", s->failed, s->blocked);
     fprintf(stderr, "\ndatabase: %s\n", database);

@@ -31,8 +31,8 @@ static const struct section {
      "speedup_hi, size_ratio, macs_ratio, verdict FROM stage_effects WHERE variant = :hash",
      false},
     {"measurements", "measurements",
-     "SELECT DISTINCT metric, value, unit, n, lo, hi, how, data_name FROM measurements WHERE "
-     "variant = :hash ORDER BY metric, data_name",
+     "SELECT DISTINCT metric, value, unit, n, lo, hi, how, role, data_name FROM measurements WHERE "
+     "variant = :hash ORDER BY metric, role DESC",
      false},
     {"latencies", "sessions",
      "SELECT DISTINCT session, host, shape, latency_ms, latency_ms_lo, latency_ms_hi, p90_ms, "
@@ -58,14 +58,8 @@ static const struct section {
      "SELECT phase, state, cause, reason, signal, exit_code, stage, plugin, host, wall_seconds, "
      "cpu_seconds, peak_rss_bytes, started_at FROM attempts WHERE variant = :hash ORDER BY attempt",
      true},
-    {"tags", "tags",
-     "SELECT t.tag, t.at FROM tag t JOIN variant v ON v.variant_id = t.variant_id WHERE v.hash = "
-     ":hash ORDER BY t.tag",
-     false},
-    {"notes", "notes",
-     "SELECT n.at, n.body FROM note n JOIN variant v ON v.variant_id = n.variant_id WHERE v.hash = "
-     ":hash ORDER BY n.note_id",
-     false},
+    {"tags", "tags", "SELECT tag, at FROM tags WHERE variant = :hash ORDER BY tag", false},
+    {"notes", "notes", "SELECT at, body FROM notes WHERE variant = :hash ORDER BY note", false},
     {"logs", NULL,
      "SELECT phase, stage, reason, log FROM failures WHERE variant = :hash AND log IS NOT NULL",
      false},
