@@ -29,7 +29,7 @@ pare_build() {
         return 1
     }
     mkdir -p "$folder"
-    echo "building in $folder"
+    echo "building in $folder (a minute or two)"
     [ -f "$folder/Makefile" ] || (cd "$folder" && ../configure "$@" >configure.log 2>&1) || {
         tail -n 20 "$folder/configure.log"
         return 1

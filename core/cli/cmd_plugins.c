@@ -146,6 +146,13 @@ static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
         if (p->needs & needs[i].flag)
             pare_str_printf(&wants, "%s%s", wants.len ? ", " : "", needs[i].what);
     }
+    if (wants.len && p->needs_when) {
+        pare_str_append(&wants, ", with ");
+        for (const char *at = p->needs_when; *at; at++) {
+            const char one[2] = {*at, '\0'};
+            pare_str_append(&wants, *at == ';' ? " or with " : *at == '|' ? " or " : one);
+        }
+    }
     kinds_of(p->unit_kind, &works);
     printf("%s %s: %s\n\n", p->id, p->version, p->summary);
     line("kind", name_in(kinds, PARE_COUNT(kinds), p->kind));
@@ -225,6 +232,7 @@ static bool json_one(const struct pare_plugin_file *f)
             json_array_append_new(wants, json_string(needs[i].what));
     }
     json_object_set_new(o, "needs", wants);
+    put(o, "needs_when", p->needs_when);
     for (uint32_t i = 0; i < p->n_params; i++)
         json_array_append_new(params, param_json(&p->params[i]));
     json_object_set_new(o, "parameters", params);

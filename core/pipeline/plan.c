@@ -69,7 +69,8 @@ static int describe_step(struct pare_planner *pl, struct pare_distinct *d)
     struct pare_error why = {0};
     int rc;
     PARE_TRY(add_file(&files, d->step.plugin));
-    rc = pare_setting_plugins(&pl->p->used, d->step.params, add_file, &files);
+    rc =
+        pare_setting_plugins(&pl->p->used, &d->step.plugin->desc, d->step.params, add_file, &files);
     if (rc != PARE_OK) {
         pare_error_set(pl->err, rc, "stage '%s' uses more than %zu plugins", d->step.stage,
                        PARE_COUNT(files.hashes));

@@ -7,6 +7,7 @@
 #include "model/unit.h"
 #include "pipeline/label.h"
 #include "pipeline/plan_parts.h"
+#include "plugin/descriptor.h"
 
 static const struct {
     unsigned kind;
@@ -86,23 +87,6 @@ static bool add_note(struct notes *n, const char *text)
     return true;
 }
 
-/* Whether a parameter has a part in this setting: "choose=score|even" wants that choice. */
-static bool counts(const struct pare_plugin *plugin, const char *name, const json_t *setting)
-{
-    const struct pare_param *p = pare_plugin_param(plugin, name);
-    char choice[64];
-    if (!p || !p->when)
-        return true;
-    size_t n = strcspn(p->when, "=");
-    snprintf(choice, sizeof choice, "%.*s", (int)n, p->when);
-    const char *value = json_string_value(json_object_get(setting, choice));
-    for (const char *at = p->when + n; value && *at; at += strcspn(at + 1, "|") + 1) {
-        if (strcspn(at + 1, "|") == strlen(value) && !strncmp(at + 1, value, strlen(value)))
-            return true;
-    }
-    return !value;
-}
-
 /* What scores decide is known only when the stage begins. */
 static bool note_setting(struct notes *n, const struct pare_pipeline_stage *stage, json_t *setting)
 {
@@ -124,7 +108,8 @@ static bool note_setting(struct notes *n, const struct pare_pipeline_stage *stag
         else if (by)
             snprintf(text, sizeof text, "%s: what %s picks is decided at run time by %s", stage->id,
                      name, by);
-        if ((allocator || by) && counts(&stage->plugin->desc, name, setting))
+        const struct pare_param *p = pare_plugin_param(&stage->plugin->desc, name);
+        if ((allocator || by) && (!p || pare_param_counts(p, setting)))
             ok = ok && add_note(n, text);
     }
     return ok;

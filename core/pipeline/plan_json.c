@@ -31,8 +31,9 @@ json_t *pare_steps_to_json(const struct pare_step *steps, size_t n, const struct
     bool ok = plugins && list;
     for (size_t i = 0; ok && i < n; i++) {
         const struct pare_step *s = &steps[i];
-        ok = add_plugin(plugins, s->plugin) == PARE_OK &&
-             pare_setting_plugins(used, s->params, add_plugin, plugins) == PARE_OK;
+        ok =
+            add_plugin(plugins, s->plugin) == PARE_OK &&
+            pare_setting_plugins(used, &s->plugin->desc, s->params, add_plugin, plugins) == PARE_OK;
         json_t *params = ok ? json_deep_copy(s->params) : NULL;
         json_t *entry = NULL;
         if (params)

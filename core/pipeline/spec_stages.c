@@ -7,6 +7,7 @@
 #include "model/unit.h"
 #include "pipeline/label.h"
 #include "pipeline/spec_parts.h"
+#include "plugin/descriptor.h"
 
 /* What a stage says about itself before its plugin is known. */
 struct stage_text {
@@ -190,12 +191,16 @@ static int any_needs(void *user, const struct pare_plugin_file *file)
 
 static void check_needs(struct pare_reader *r, const struct stage_text *s)
 {
+    const struct pare_plugin *desc = &s->stage->plugin->desc;
     const char *who = NULL;
     size_t i;
     json_t *setting;
-    any_needs(&who, s->stage->plugin);
     json_array_foreach(s->stage->settings, i, setting)
-        pare_setting_plugins(r->check.used, setting, any_needs, &who);
+    {
+        if (pare_plugin_needs(desc, setting))
+            who = desc->id;
+        pare_setting_plugins(r->check.used, desc, setting, any_needs, &who);
+    }
     if (!who || pare_yaml_get(pare_yaml_get(r->p->tree.root, "data"), "calibrate"))
         return;
     pare_yaml_error(r->check.diags, s->plugin, "plugin '%s' needs calibration data", who);

@@ -90,8 +90,10 @@ json_t *pare_checked_selectors(struct pare_checker *c, const struct pare_yaml *n
 bool pare_setting_is_identity(const struct pare_plugin *plugin, const json_t *params);
 
 /* Call `found` for every score and allocator that the parameters name, in the order of the
- * parameters' names. Stops at what `found` returns when that is not PARE_OK. */
-int pare_setting_plugins(const struct pare_used *used, const json_t *params,
+ * parameters' names; those of parameters that have no part in the setting are left out. Stops at
+ * what `found` returns when that is not PARE_OK. */
+int pare_setting_plugins(const struct pare_used *used, const struct pare_plugin *plugin,
+                         const json_t *params,
                          int (*found)(void *user, const struct pare_plugin_file *file), void *user);
 
 /* The used plugin with that id; NULL: none. */

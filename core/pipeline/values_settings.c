@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "pipeline/values_parts.h"
+#include "plugin/descriptor.h"
 
 /* One parameter of a plugin and what the pipeline says about it. */
 struct slot {
@@ -225,7 +226,8 @@ out:
     return rc;
 }
 
-int pare_setting_plugins(const struct pare_used *used, const json_t *params,
+int pare_setting_plugins(const struct pare_used *used, const struct pare_plugin *plugin,
+                         const json_t *params,
                          int (*found)(void *user, const struct pare_plugin_file *file), void *user)
 {
     const char *name;
@@ -238,8 +240,9 @@ int pare_setting_plugins(const struct pare_used *used, const json_t *params,
     } plain = {.in = params};
     json_object_foreach(plain.out, name, value)
     {
-        (void)name;
-        PARE_TRY(walk(used, value, found, user));
+        const struct pare_param *p = pare_plugin_param(plugin, name);
+        if (!p || pare_param_counts(p, params))
+            PARE_TRY(walk(used, value, found, user));
     }
 out:
     return rc;

@@ -111,7 +111,7 @@ static const char *check_param(const struct pare_param *p, const struct pare_par
 }
 
 /* "choose=score|even" names a choice of the plugin, and values of it. */
-static bool check_when(const struct pare_plugin *plugin, const char *when)
+static bool check_condition(const struct pare_plugin *plugin, const char *when)
 {
     const char *equals = strchr(when, '=');
     char name[64], value[64];
@@ -122,13 +122,50 @@ static bool check_when(const struct pare_plugin *plugin, const char *when)
     if (!choice || choice->type != PARE_CHOICE)
         return false;
     for (const char *at = equals + 1;; at++) {
-        size_t n = strcspn(at, "|");
+        size_t n = strcspn(at, "|;");
         snprintf(value, sizeof value, "%.*s", (int)PARE_MIN(n, sizeof value - 1), at);
         if (!in_choices(choice->choices, value))
             return false;
         at += n;
+        if (*at == ';') /* the next alternative */
+            return check_condition(plugin, at + 1);
         if (!*at)
             return true;
+    }
+}
+
+/* One alternative, up to its end at ';' or NUL. */
+static bool holds(const char *condition, const json_t *setting)
+{
+    char name[64];
+    size_t n = strcspn(condition, "=");
+    snprintf(name, sizeof name, "%.*s", (int)n, condition);
+    const char *value = json_string_value(json_object_get(setting, name));
+    for (const char *at = condition + n; value && (*at == '=' || *at == '|');
+         at += strcspn(at + 1, "|;") + 1) {
+        if (strcspn(at + 1, "|;") == strlen(value) && !strncmp(at + 1, value, strlen(value)))
+            return true;
+    }
+    return !value;
+}
+
+bool pare_param_counts(const struct pare_param *param, const json_t *setting)
+{
+    return !param->when || holds(param->when, setting);
+}
+
+bool pare_plugin_needs(const struct pare_plugin *plugin, const json_t *setting)
+{
+    const char *at = plugin->needs_when;
+    if (!plugin->needs || !at)
+        return plugin->needs != 0;
+    for (;;) {
+        if (holds(at, setting))
+            return true;
+        at += strcspn(at, ";");
+        if (!*at)
+            return false;
+        at++;
     }
 }
 
@@ -151,9 +188,11 @@ static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file
     }
     f->desc.param_size = sizeof *own;
     for (uint32_t i = 0; i < n; i++) {
-        if (own[i].when && !check_when(&f->desc, own[i].when))
+        if (own[i].when && !check_condition(&f->desc, own[i].when))
             return bad(f, err, "a parameter depends on a choice that is not there");
     }
+    if (f->desc.needs_when && !check_condition(&f->desc, f->desc.needs_when))
+        return bad(f, err, "its needs depend on a choice that is not there");
     return PARE_OK;
 }
 

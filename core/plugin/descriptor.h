@@ -2,6 +2,7 @@
 #ifndef PARE_PLUGIN_DESCRIPTOR_H
 #define PARE_PLUGIN_DESCRIPTOR_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "plugin/catalog.h"
@@ -17,5 +18,10 @@ bool pare_plugin_id_is_plain(const char *id);
 /* Whether a value in text is of the parameter's type and within its bounds; `why` (may be NULL)
  * gets what was expected. */
 int pare_param_check_text(const struct pare_param *param, const char *text, struct pare_error *err);
+
+/* Whether the parameter has a part in this setting of its plugin (`when`), and whether the plugin
+ * needs what it declares for it (`needs_when`). */
+bool pare_param_counts(const struct pare_param *param, const json_t *setting);
+bool pare_plugin_needs(const struct pare_plugin *plugin, const json_t *setting);
 
 #endif

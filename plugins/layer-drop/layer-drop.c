@@ -266,6 +266,7 @@ static const struct pare_plugin plugin = {
     PARE_PLUGIN_PARAMS(params),
     .apply = apply,
     .check = check,
+    .needs_when = "replace=mean|linear",
 };
 
 PARE_PLUGIN(plugin)

@@ -445,6 +445,7 @@ static const struct pare_plugin plugin = {
     PARE_PLUGIN_PARAMS(params),
     .apply = apply,
     .check = check,
+    .needs_when = "criterion=wanda;what=heads|channels",
 };
 
 PARE_PLUGIN(plugin)

@@ -123,6 +123,12 @@ fails_with 2 "^pare: bits=99: " "apply: a value out of range, as typed" \
 is "... said once, hint and all" 1 "$("$pare" apply "$vit" quantize bist=9 -o "$tmp/applied" 2>&1 | grep -c hint)"
 fails_with 2 "'bits=8' and 'bits=4' set the same" "apply: a parameter twice" \
     "$pare" apply "$vit" quantize bits=8 bits=4 -o "$tmp/applied"
+ok "apply: no data where the setting wants none" \
+    "$pare" apply "$vit" layer-drop choose=layers 'layers=[3]' -o "$tmp/without"
+ok "... nor by magnitude" \
+    "$pare" apply "$vit" prune criterion=magnitude pattern=2:4 -o "$tmp/without2"
+fails_with 2 "plugin 'layer-drop' needs calibration data" "... but for what takes a branch's place" \
+    "$pare" apply "$vit" layer-drop choose=layers 'layers=[3]' replace=mean -o "$tmp/without3"
 fails_with 2 "hint: name them with --data FOLDER and --split NAME" "apply: calibration data are missing" \
     "$pare" apply "$vit" prune criterion=wanda -o "$tmp/applied"
 [ ! -e "$tmp/applied" ]

@@ -405,6 +405,9 @@ struct pare_plugin {
      * only PARE_EXT_MODEL may be there, with the units that the untouched model has: earlier stages
      * can leave fewer, never more. NULL: nothing to check. */
     int (*check)(struct pare_ctx *ctx, const struct pare_host *host);
+    /* Settings for which `needs` holds, as alternatives: "criterion=wanda;what=heads|channels".
+     * NULL: for all. Needs of the plugins that a parameter names are their own. */
+    const char *needs_when;
 };
 
 typedef const struct pare_plugin *(*pare_plugin_entry)(void);
