@@ -327,6 +327,7 @@ FROM (
     WHERE m.is_current AND m.skipped IS NULL
 )
 WHERE tries < 3 AND refusals = 0
+    AND NOT (phase = 'eval' AND coalesce(reason, '') LIKE 'racing: %') -- what a race stopped stays so
 ORDER BY pipeline, position;
 
 CREATE VIEW "front" AS

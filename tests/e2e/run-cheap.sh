@@ -107,6 +107,7 @@ is "no attempt is open, none failed" "0,0" "$("$pare" query "select (select coun
 is "the run says what it saved" 1 "$(grep -c "racing stopped $stopped of 6 variants early: [4-9][0-9] %" "$tmp/said")"
 ok "front tells" sh -c "'$pare' front --db '$tmp/race.db' | grep -q '$stopped stopped early'"
 ok "and why" sh -c "'$pare' front --all --db '$tmp/race.db' | grep -q 'stopped: racing: after'"
+is "nothing of it is pending" 0 "$(sql "$tmp/race.db" "select count(*) from pending where phase = 'eval'")"
 ok "list shows the state" sh -c "'$pare' list --db '$tmp/race.db' | grep -q stopped"
 ok "running again" race race
 is "does nothing" 1 "$(grep -c '0 built, 0 evaluated, 0 timed' "$tmp/said")"
