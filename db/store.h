@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/stat.h"
 #include "base/status.h"
 
 /* The experiment database: one SQLite file, one writing process. These functions are the only C
@@ -322,31 +323,35 @@ int pare_store_resolve(struct pare_store *store, const char *text, const char *p
 /* Everything that a front is made of: the current members of a pipeline in the plan's order, on one
  * host and for one shape. Freed by pare_trials_free(). */
 struct pare_trial_metric {
-    const char *name, *unit, *how;
-    double value, lo, hi;
-    int64_t n;
+    const char *name;
+    double value;
 };
 struct pare_trial_session {
     int64_t id;
-    size_t n_rounds;
+    size_t n_rounds;           /* 0 until a trial's details ask for them */
     const double *baseline_ns; /* per round */
 };
 struct pare_trial {
     int64_t variant_id;
     const char *label, *hash, *state, *reason;
     bool is_baseline;
+    size_t position;                         /* in the plan */
     const struct pare_trial_metric *metrics; /* on the pipeline's data, or on none; no latency */
     size_t n_metrics;
+    /* What is kept of samples and rounds: counts against the baseline (PARE_NONE: not compared),
+     * and time of the baseline over this one's with its interval at 95 % (NaN: not timed). */
+    int64_t gain, loss;
+    struct pare_interval speedup;
+    size_t rounds;
+    size_t session; /* index into sessions; SIZE_MAX: not timed */
+    /* Details; NULL until they are asked for. */
     const uint8_t *correct; /* n_samples of 0 or 1; NULL: not evaluated sample by sample */
-    const float *nll;       /* n_samples, or NULL */
-    size_t session;         /* index into sessions; SIZE_MAX: not timed */
     const double
         *round_ns; /* per round of that session: mean of the visits' medians; NaN: not visited */
-    bool noisy;
 };
 struct pare_trials {
     struct pare_pool pool;
-    int64_t pipeline_id, host_id;
+    int64_t pipeline_id, host_id, data_id;
     const char *pipeline, *host, *shape, *data; /* host, shape: NULL while nothing was timed */
     struct pare_trial *items;
     size_t n, baseline; /* baseline: its index, SIZE_MAX when there is none */
@@ -357,12 +362,25 @@ struct pare_trials {
     size_t n_objectives;
     const char *const *constraints;
     size_t n_constraints;
-    char data_hash[PARE_HASH_HEX]; /* of every figure above */
+    char data_hash[PARE_HASH_HEX]; /* of every figure above that is there */
 };
-/* NULL for `pipeline`: planned last; `host`: this one if it timed something, else whoever did last;
- * `shape`: the pipeline's first. PARE_NOT_FOUND names what there is. */
+/* All but the details: a few statements over all members. NULL for `pipeline`: planned last; `host`:
+ * this one if it timed something, else whoever did last; `shape`: the pipeline's first.
+ * PARE_NOT_FOUND names what there is. */
+int pare_trials_summaries(struct pare_store *store, const char *pipeline, const char *host,
+                          const char *shape, struct pare_trials *out, struct pare_error *err);
+/* Samples and rounds of those with which[i] (NULL: all). In one snapshot with the summaries only
+ * between pare_store_snapshot() and its end. */
+int pare_trials_details(struct pare_store *store, struct pare_trials *trials, const bool *which,
+                        struct pare_error *err);
+/* Both, of all, in one snapshot. */
 int pare_trials_load(struct pare_store *store, const char *pipeline, const char *host,
                      const char *shape, struct pare_trials *out, struct pare_error *err);
 void pare_trials_free(struct pare_trials *trials);
+
+/* One snapshot for several readings: a run may be writing meanwhile. `*mine` is false inside a
+ * transaction, which is one already. */
+int pare_store_snapshot(struct pare_store *store, bool *mine, struct pare_error *err);
+void pare_store_snapshot_end(struct pare_store *store, bool mine);
 
 #endif

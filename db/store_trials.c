@@ -12,7 +12,11 @@ struct loader {
     struct pare_store *store;
     struct pare_trials *out;
     struct pare_error *err;
-    int64_t data_id, baseline_id;
+    int64_t baseline_id;
+    struct place {
+        int64_t variant_id;
+        size_t item;
+    } * places; /* [n], ascending: where a variant is among the items */
     struct pare_hash hash;
 };
 
@@ -55,7 +59,7 @@ static bool pipeline_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
 {
     (void)i;
     l->out->pipeline_id = sqlite3_column_int64(stmt, 0);
-    l->data_id = sqlite3_column_int64(stmt, 2);
+    l->out->data_id = sqlite3_column_int64(stmt, 2);
     l->out->n_samples = (size_t)PARE_MIN(sqlite3_column_int64(stmt, 4), MAX_SAMPLES);
     return keep(l, stmt, 1, &l->out->pipeline) && keep(l, stmt, 3, &l->out->data);
 }
@@ -139,23 +143,50 @@ static bool constraint_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
     return true;
 }
 
+/* ---- members ---- */
+
 static bool member_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
 {
     struct pare_trials *t = l->out;
     struct pare_trial *v = &t->items[i];
     *v = (struct pare_trial){.variant_id = sqlite3_column_int64(stmt, 0),
                              .is_baseline = sqlite3_column_int(stmt, 3) != 0,
+                             .position = (size_t)sqlite3_column_int64(stmt, 4),
+                             .state = "planned",
+                             .gain = PARE_NONE,
+                             .loss = PARE_NONE,
+                             .speedup = {NAN, NAN, NAN},
                              .session = SIZE_MAX};
     t->n = i + 1;
-    if (v->is_baseline) {
-        t->baseline = i;
-        l->baseline_id = v->variant_id;
-    }
     if (!keep(l, stmt, 1, &v->label) || !keep(l, stmt, 2, &v->hash) ||
-        !keep(l, stmt, 4, &v->state) || !keep(l, stmt, 5, &v->reason))
+        !keep(l, stmt, 5, &v->reason))
         return false;
-    pare_hash_text(&l->hash, v->hash);
+    if (v->reason)
+        v->state = "skipped";
     return true;
+}
+
+static int by_position(const void *a, const void *b)
+{
+    const struct pare_trial *x = a, *y = b;
+    if (x->position != y->position)
+        return x->position < y->position ? -1 : 1;
+    return (x->variant_id > y->variant_id) - (x->variant_id < y->variant_id);
+}
+
+static int by_variant(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return (x->variant_id > y->variant_id) - (x->variant_id < y->variant_id);
+}
+
+/* The item of a variant; SIZE_MAX: it is no current member. */
+static size_t item_of(const struct loader *l, int64_t variant_id)
+{
+    const struct place key = {.variant_id = variant_id};
+    const struct place *at =
+        l->out->n ? bsearch(&key, l->places, l->out->n, sizeof key, by_variant) : NULL;
+    return at ? at->item : SIZE_MAX;
 }
 
 static int load_members(struct loader *l)
@@ -168,18 +199,27 @@ static int load_members(struct loader *l)
                              "SELECT count(*) FROM member WHERE pipeline_id = ? AND is_current",
                              "i", t->pipeline_id));
     t->items = pare_pool_alloc(&t->pool, (size_t)n, sizeof *t->items);
-    if (!t->items) {
+    l->places = pare_alloc((size_t)n, sizeof *l->places);
+    if (!t->items || !l->places) {
         rc = pare_error_nomem(l->err, 0);
         goto out;
     }
     PARE_TRY(pare__store_prepare(
         l->store, &stmt, l->err,
-        "SELECT m.variant_id, m.label, v.hash, m.is_baseline, s.state, s.reason FROM member m "
+        "SELECT m.variant_id, m.label, v.hash, m.is_baseline, m.position, m.skipped FROM member m "
         "JOIN variant v ON v.variant_id = m.variant_id "
-        "JOIN _state s ON s.pipeline_id = m.pipeline_id AND s.variant_id = m.variant_id "
-        "WHERE m.pipeline_id = ? AND m.is_current ORDER BY m.position, m.variant_id LIMIT ?",
+        "WHERE m.pipeline_id = ? AND m.is_current LIMIT ?",
         "ii", t->pipeline_id, n));
     PARE_TRY(each(l, member_row, stmt));
+    qsort(t->items, t->n, sizeof *t->items, by_position);
+    for (size_t i = 0; i < t->n; i++) {
+        l->places[i] = (struct place){t->items[i].variant_id, i};
+        if (t->items[i].is_baseline) {
+            t->baseline = i;
+            l->baseline_id = t->items[i].variant_id;
+        }
+    }
+    qsort(l->places, t->n, sizeof *l->places, by_variant);
     PARE_TRY(pare__store_prepare(
         l->store, &stmt, l->err,
         "SELECT metric, CASE direction WHEN 'max' THEN 1 ELSE -1 END, tolerance, relative "
@@ -194,228 +234,496 @@ out:
     return rc;
 }
 
-static int load_metrics(struct loader *l, struct pare_trial *v)
+/* Only what has an attempt that is not ok can be in a state that its figures do not tell. */
+static bool state_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
 {
-    struct pare_trials *t = l->out;
-    struct pare_trial_metric *items;
-    sqlite3_stmt *stmt = NULL;
-    int64_t n;
-    int rc, got;
-    PARE_TRY(pare__store_get(l->store, &n, l->err,
-                             "SELECT count(*) FROM measurement WHERE variant_id = ?", "i",
-                             v->variant_id));
-    items = pare_pool_alloc(&t->pool, (size_t)n, sizeof *items);
-    if (!items) {
-        rc = pare_error_nomem(l->err, 0);
-        goto out;
-    }
-    v->metrics = items;
-    PARE_TRY(pare__store_prepare(l->store, &stmt, l->err,
-                                 "SELECT metric, unit, how, value, lo, hi, n FROM measurement "
-                                 "WHERE variant_id = ? AND (data_id IS NULL OR data_id = ?) "
-                                 "ORDER BY metric, data_id IS NULL LIMIT ?",
-                                 "iii", v->variant_id, l->data_id, n));
-    while ((got = pare__store_step(l->store, stmt, l->err)) > 0) {
-        struct pare_trial_metric *m = &items[v->n_metrics++];
-        *m = (struct pare_trial_metric){.value = number(stmt, 3),
-                                        .lo = number(stmt, 4),
-                                        .hi = number(stmt, 5),
-                                        .n = sqlite3_column_type(stmt, 6) == SQLITE_NULL
-                                                 ? PARE_NONE
-                                                 : sqlite3_column_int64(stmt, 6)};
-        if (!keep(l, stmt, 0, &m->name) || !keep(l, stmt, 1, &m->unit) ||
-            !keep(l, stmt, 2, &m->how)) {
-            rc = pare_error_nomem(l->err, 0);
-            goto out;
-        }
-        pare_hash_text(&l->hash, m->name);
-        pare_hash_add(&l->hash, &m->value, sizeof m->value);
-    }
-    if (got < 0)
-        rc = pare__store_fail(l->store, NULL, "");
-out:
-    sqlite3_finalize(stmt);
-    return rc;
+    size_t at = item_of(l, sqlite3_column_int64(stmt, 0));
+    (void)i;
+    return at == SIZE_MAX || (keep(l, stmt, 1, &l->out->items[at].state) &&
+                              keep(l, stmt, 2, &l->out->items[at].reason));
 }
 
-static int load_outcome(struct loader *l, struct pare_trial *v)
+static int load_states(struct loader *l)
 {
-    struct pare_trials *t = l->out;
-    size_t n = t->n_samples, seen = 0, with_class = 0, with_nll = 0;
-    uint8_t *correct = NULL;
-    float *nll = NULL;
-    sqlite3_stmt *stmt = NULL;
-    int rc, got;
-    PARE_TRY(pare__store_prepare(
+    sqlite3_stmt *stmt;
+    int rc = pare__store_prepare(
         l->store, &stmt, l->err,
-        "SELECT x.sample, x.predicted = t.target, x.nll FROM outcome o "
-        "JOIN outcome_sample x ON x.outcome_id = o.outcome_id "
-        "LEFT JOIN target t ON t.data_id = o.data_id AND t.sample = x.sample "
-        "WHERE o.variant_id = ? AND o.data_id = ? AND x.sample < ? ORDER BY x.sample",
-        "iiz", v->variant_id, l->data_id, n));
+        "SELECT s.variant_id, s.state, s.reason FROM _state s WHERE s.pipeline_id = ? AND "
+        "s.variant_id IN (SELECT variant_id FROM attempt WHERE state <> 'ok')",
+        "i", l->out->pipeline_id);
+    return rc == PARE_OK ? each(l, state_row, stmt) : rc;
+}
+
+/* ---- measurements ---- */
+
+struct figure {
+    struct pare_trial_metric metric;
+    size_t item;
+    bool of_data;
+};
+
+struct figures {
+    struct figure *items;
+    size_t n, cap;
+    const char *names[64]; /* kept once */
+    size_t n_names;
+};
+
+static const char *name_of(struct loader *l, struct figures *f, const char *text)
+{
+    for (size_t i = 0; i < f->n_names; i++) {
+        if (strcmp(f->names[i], text) == 0)
+            return f->names[i];
+    }
+    const char *own = pare_pool_strdup(&l->out->pool, text);
+    if (own && f->n_names < PARE_COUNT(f->names))
+        f->names[f->n_names++] = own;
+    return own;
+}
+
+/* By item, then metric; what is on the pipeline's data comes first. */
+static int by_item(const void *a, const void *b)
+{
+    const struct figure *x = a, *y = b;
+    if (x->item != y->item)
+        return x->item < y->item ? -1 : 1;
+    int order = strcmp(x->metric.name, y->metric.name);
+    return order ? order : (int)y->of_data - (int)x->of_data;
+}
+
+static int read_figures(struct loader *l, struct figures *f)
+{
+    sqlite3_stmt *stmt;
+    int64_t last = PARE_NONE;
+    size_t item = SIZE_MAX;
+    int got, rc = pare__store_prepare(l->store, &stmt, l->err,
+                                      "SELECT variant_id, metric, value, data_id FROM measurement "
+                                      "WHERE data_id IS NULL OR data_id = ?",
+                                      "i", l->out->data_id);
+    if (rc != PARE_OK)
+        return rc;
     while ((got = pare__store_step(l->store, stmt, l->err)) > 0) {
-        if (!correct) {
-            correct = pare_pool_alloc(&t->pool, n, 1);
-            nll = pare_pool_alloc(&t->pool, n, sizeof *nll);
-            if (!correct || !nll) {
-                rc = pare_error_nomem(l->err, n);
-                goto out;
-            }
-        }
-        size_t at = (size_t)sqlite3_column_int64(stmt, 0);
-        if (at >= n)
+        int64_t variant_id = sqlite3_column_int64(stmt, 0);
+        if (variant_id != last)
+            item = item_of(l, variant_id);
+        last = variant_id;
+        if (item == SIZE_MAX)
             continue;
-        seen++;
-        if (sqlite3_column_type(stmt, 1) != SQLITE_NULL) {
-            correct[at] = (uint8_t)sqlite3_column_int(stmt, 1);
-            with_class++;
+        if (!pare_grow(&f->items, &f->cap, f->n + 1, sizeof *f->items)) {
+            rc = pare_error_nomem(l->err, 0);
+            break;
         }
-        if (sqlite3_column_type(stmt, 2) != SQLITE_NULL) {
-            nll[at] = (float)sqlite3_column_double(stmt, 2);
-            with_nll++;
+        struct figure *x = &f->items[f->n++];
+        x->item = item;
+        x->of_data = sqlite3_column_type(stmt, 3) != SQLITE_NULL;
+        x->metric.value = number(stmt, 2);
+        x->metric.name = name_of(l, f, (const char *)sqlite3_column_text(stmt, 1));
+        if (!x->metric.name) {
+            rc = pare_error_nomem(l->err, 0);
+            break;
         }
-    }
-    if (got < 0) {
-        rc = pare__store_fail(l->store, NULL, "");
-        goto out;
-    }
-    /* Paired comparisons need every sample: an outcome with holes counts as none. */
-    if (seen == n && with_class == n && n)
-        v->correct = correct;
-    if (seen == n && with_nll == n && n)
-        v->nll = nll;
-    if (v->correct)
-        pare_hash_add(&l->hash, correct, n);
-    if (v->nll)
-        pare_hash_add(&l->hash, nll, n * sizeof *nll);
-out:
-    sqlite3_finalize(stmt);
-    return rc;
-}
-
-/* Per round of a session, the mean of a variant's medians; NaN where it was not visited. */
-static int load_rounds(struct loader *l, const struct pare_trial_session *s, int64_t variant_id,
-                       const double **out)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = PARE_OK, got;
-    double *ns = pare_pool_alloc(&l->out->pool, s->n_rounds, sizeof *ns);
-    if (!ns)
-        return pare_error_nomem(l->err, s->n_rounds * sizeof *ns);
-    for (size_t i = 0; i < s->n_rounds; i++)
-        ns[i] = NAN;
-    /* Rounds are ranked over the whole session: their numbers may have holes. */
-    PARE_TRY(pare__store_prepare(
-        l->store, &stmt, l->err,
-        "SELECT r.rank, avg(v.p50_ns) FROM (SELECT round, dense_rank() OVER (ORDER BY round) - 1 "
-        "AS "
-        "rank FROM (SELECT DISTINCT round FROM visit WHERE session_id = ?1)) r JOIN visit v ON "
-        "v.session_id = ?1 AND v.round = r.round WHERE v.variant_id = ?2 GROUP BY r.rank",
-        "ii", s->id, variant_id));
-    while ((got = pare__store_step(l->store, stmt, l->err)) > 0) {
-        int64_t at = sqlite3_column_int64(stmt, 0);
-        if (at >= 0 && (size_t)at < s->n_rounds)
-            ns[at] = sqlite3_column_double(stmt, 1);
     }
     if (got < 0)
         rc = pare__store_fail(l->store, NULL, "");
-    pare_hash_add(&l->hash, ns, s->n_rounds * sizeof *ns);
-    *out = ns;
-out:
     sqlite3_finalize(stmt);
     return rc;
 }
 
-static int session_index(struct loader *l, int64_t id, size_t *index)
+static int load_metrics(struct loader *l)
 {
     struct pare_trials *t = l->out;
-    int64_t rounds;
-    int rc = PARE_OK;
-    for (*index = 0; *index < t->n_sessions; (*index)++) {
-        if (t->sessions[*index].id == id)
-            return PARE_OK;
+    struct figures f = {0};
+    struct pare_trial_metric *metrics;
+    int rc;
+    PARE_TRY(read_figures(l, &f));
+    bool sorted = true;
+    for (size_t k = 1; k < f.n && sorted; k++)
+        sorted = by_item(&f.items[k - 1], &f.items[k]) <= 0;
+    if (!sorted)
+        qsort(f.items, f.n, sizeof *f.items, by_item);
+    metrics = pare_pool_alloc(&t->pool, f.n, sizeof *metrics);
+    if (!metrics) {
+        rc = pare_error_nomem(l->err, f.n * sizeof *metrics);
+        goto out;
     }
-    PARE_TRY(pare__store_get(l->store, &rounds, l->err,
-                             "SELECT count(DISTINCT round) FROM visit WHERE session_id = ?", "i",
-                             id));
-    struct pare_trial_session *s = &t->sessions[*index];
-    *s = (struct pare_trial_session){.id = id, .n_rounds = (size_t)rounds};
-    PARE_TRY(load_rounds(l, s, l->baseline_id, &s->baseline_ns));
-    t->n_sessions++;
+    for (size_t k = 0; k < f.n; k++) {
+        struct pare_trial *v = &t->items[f.items[k].item];
+        metrics[k] = f.items[k].metric;
+        if (v->n_metrics++ == 0)
+            v->metrics = &metrics[k];
+        if (f.items[k].of_data == (t->data_id != 0) && strcmp(v->state, "planned") == 0)
+            v->state = "ok";
+    }
 out:
+    free(f.items);
     return rc;
 }
+
+static bool pair_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
+{
+    size_t at = item_of(l, sqlite3_column_int64(stmt, 0));
+    (void)i;
+    if (at != SIZE_MAX && sqlite3_column_int64(stmt, 1) == (int64_t)l->out->n_samples) {
+        l->out->items[at].gain = sqlite3_column_int64(stmt, 2);
+        l->out->items[at].loss = sqlite3_column_int64(stmt, 3);
+    }
+    return true;
+}
+
+/* Right and wrong against the baseline: only comparisons of all samples count. */
+static int load_pairs(struct loader *l)
+{
+    sqlite3_stmt *stmt;
+    int rc = pare__store_prepare(l->store, &stmt, l->err,
+                                 "SELECT variant_id, n, gain, loss FROM accuracy_pair "
+                                 "WHERE rival_id = ? AND data_id = ?",
+                                 "ii", l->baseline_id, l->out->data_id);
+    if (rc == PARE_OK)
+        rc = each(l, pair_row, stmt);
+    if (l->out->baseline != SIZE_MAX)
+        l->out->items[l->out->baseline].gain = l->out->items[l->out->baseline].loss = 0;
+    return rc;
+}
+
+/* ---- latency ---- */
 
 struct timing {
-    int64_t variant_id, session_id;
-    bool noisy;
+    size_t item;
+    int64_t session_id;
+    bool direct;
+    size_t rounds;
+    struct pare_interval speedup;
 };
+
+/* As the view _latency: the reference session, else the one with most rounds, else the newest. */
+static bool better_timing(const struct timing *a, const struct timing *b)
+{
+    if (a->direct != b->direct)
+        return a->direct;
+    if (a->rounds != b->rounds)
+        return a->rounds > b->rounds;
+    return a->session_id > b->session_id;
+}
+
+static int read_timings(struct loader *l, struct timing *best)
+{
+    struct pare_trials *t = l->out;
+    sqlite3_stmt *stmt;
+    int got, rc = pare__store_prepare(
+                 l->store, &stmt, l->err,
+                 "SELECT t.variant_id, t.session_id, t.session_id = r.session_id, t.rounds, "
+                 "p.speedup, p.lo, p.hi FROM _reference r "
+                 "CROSS JOIN session z ON z.session_id = r.session_id "
+                 "CROSS JOIN session s ON s.pipeline_id = r.pipeline_id AND s.host_id = r.host_id "
+                 "AND s.shape = r.shape AND s.definition = z.definition "
+                 "CROSS JOIN latency b ON b.session_id = s.session_id AND b.variant_id = "
+                 "r.baseline_id CROSS JOIN latency t ON t.session_id = s.session_id "
+                 "LEFT JOIN latency_pair p ON p.session_id = t.session_id "
+                 "AND p.variant_id = t.variant_id AND p.rival_id = r.baseline_id "
+                 "WHERE r.pipeline_id = ? AND r.host_id = ? AND r.shape = ?",
+                 "iit", t->pipeline_id, t->host_id, t->shape);
+    if (rc != PARE_OK)
+        return rc;
+    while ((got = pare__store_step(l->store, stmt, l->err)) > 0) {
+        size_t at = item_of(l, sqlite3_column_int64(stmt, 0));
+        struct timing x = {.item = at,
+                           .session_id = sqlite3_column_int64(stmt, 1),
+                           .direct = sqlite3_column_int(stmt, 2) != 0,
+                           .rounds = (size_t)sqlite3_column_int64(stmt, 3),
+                           .speedup = {number(stmt, 4), number(stmt, 5), number(stmt, 6)}};
+        if (at == t->baseline)
+            x.speedup = (struct pare_interval){1, 1, 1};
+        if (at != SIZE_MAX && (best[at].item == SIZE_MAX || better_timing(&x, &best[at])))
+            best[at] = x;
+    }
+    if (got < 0)
+        rc = pare__store_fail(l->store, NULL, "");
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int by_session(const void *a, const void *b)
+{
+    const struct timing *x = a, *y = b;
+    if (x->direct != y->direct) /* the reference session is the first */
+        return x->direct ? -1 : 1;
+    return (x->session_id > y->session_id) - (x->session_id < y->session_id);
+}
 
 static int load_latencies(struct loader *l)
 {
     struct pare_trials *t = l->out;
-    struct timing *timings = pare_pool_alloc(&t->pool, t->n, sizeof *timings);
+    struct timing *best = pare_pool_alloc(&t->pool, t->n, sizeof *best);
     size_t n = 0;
-    sqlite3_stmt *stmt = NULL;
-    int rc = PARE_OK, got;
-
+    int rc = PARE_OK;
     t->sessions = pare_pool_alloc(&t->pool, t->n + 1, sizeof *t->sessions);
-    if (!timings || !t->sessions)
+    if (!best || !t->sessions)
         return pare_error_nomem(l->err, 0);
     if (!t->host)
         return PARE_OK;
-    PARE_TRY(pare__store_prepare(
-        l->store, &stmt, l->err,
-        "SELECT x.variant_id, x.session_id, t.noisy FROM _latency x JOIN latency t "
-        "ON t.session_id = x.session_id AND t.variant_id = x.variant_id "
-        "JOIN member m ON m.pipeline_id = x.pipeline_id AND m.variant_id = x.variant_id "
-        "WHERE x.pipeline_id = ? AND x.host_id = ? AND x.shape = ? AND m.is_current "
-        "ORDER BY x.direct DESC, x.session_id, x.variant_id LIMIT ?",
-        "iitz", t->pipeline_id, t->host_id, t->shape, t->n));
-    while ((got = pare__store_step(l->store, stmt, l->err)) > 0)
-        timings[n++] = (struct timing){sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
-                                       sqlite3_column_int(stmt, 2) != 0};
-    if (got < 0) {
-        rc = pare__store_fail(l->store, NULL, "");
-        goto out;
+    for (size_t i = 0; i < t->n; i++)
+        best[i].item = SIZE_MAX;
+    PARE_TRY(read_timings(l, best));
+    for (size_t i = 0; i < t->n; i++) {
+        if (best[i].item != SIZE_MAX)
+            best[n++] = best[i];
     }
+    qsort(best, n, sizeof *best, by_session);
     for (size_t k = 0; k < n; k++) {
-        for (size_t i = 0; i < t->n; i++) {
-            struct pare_trial *v = &t->items[i];
-            if (v->variant_id != timings[k].variant_id)
-                continue;
-            PARE_TRY(session_index(l, timings[k].session_id, &v->session));
-            PARE_TRY(load_rounds(l, &t->sessions[v->session], v->variant_id, &v->round_ns));
-            v->noisy = timings[k].noisy;
-        }
+        struct pare_trial *v = &t->items[best[k].item];
+        if (k == 0 || best[k].session_id != best[k - 1].session_id)
+            t->sessions[t->n_sessions++].id = best[k].session_id;
+        v->session = t->n_sessions - 1;
+        v->speedup = best[k].speedup;
+        v->rounds = best[k].rounds;
     }
 out:
+    return rc;
+}
+
+static void hash_summaries(struct loader *l)
+{
+    for (size_t i = 0; i < l->out->n; i++) {
+        const struct pare_trial *v = &l->out->items[i];
+        pare_hash_text(&l->hash, v->hash);
+        for (size_t k = 0; k < v->n_metrics; k++) {
+            pare_hash_text(&l->hash, v->metrics[k].name);
+            pare_hash_add(&l->hash, &v->metrics[k].value, sizeof v->metrics[k].value);
+        }
+        pare_hash_add(&l->hash, &v->gain, sizeof v->gain);
+        pare_hash_add(&l->hash, &v->loss, sizeof v->loss);
+        pare_hash_add(&l->hash, &v->speedup, sizeof v->speedup);
+        pare_hash_add(&l->hash, &v->rounds, sizeof v->rounds);
+    }
+    pare_hash_end(&l->hash, l->out->data_hash);
+}
+
+int pare_store_snapshot(struct pare_store *store, bool *mine, struct pare_error *err)
+{
+    *mine = sqlite3_get_autocommit(store->db) != 0;
+    return *mine ? pare__store_run(store, err, "BEGIN", "") : PARE_OK;
+}
+
+void pare_store_snapshot_end(struct pare_store *store, bool mine)
+{
+    if (mine && !sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
+}
+
+int pare_trials_summaries(struct pare_store *store, const char *pipeline, const char *host,
+                          const char *shape, struct pare_trials *out, struct pare_error *err)
+{
+    struct loader l = {.store = store, .out = out, .err = err};
+    bool mine = false;
+    int rc;
+    *out = (struct pare_trials){.baseline = SIZE_MAX};
+    pare_hash_begin(&l.hash);
+    PARE_TRY(pare_store_snapshot(store, &mine, err));
+    PARE_TRY(find_place(&l, pipeline, host, shape));
+    PARE_TRY(load_members(&l));
+    PARE_TRY(load_metrics(&l));
+    PARE_TRY(load_states(&l));
+    PARE_TRY(load_pairs(&l));
+    PARE_TRY(load_latencies(&l));
+    hash_summaries(&l);
+out:
+    pare_store_snapshot_end(store, mine);
+    free(l.places);
+    if (rc != PARE_OK)
+        pare_trials_free(out);
+    return rc;
+}
+
+/* ---- details ---- */
+
+/* Statements that are used again for every variant or session. */
+struct details {
+    struct loader l;
+    sqlite3_stmt *outcome, *rounds, *all_rounds;
+    int32_t *target; /* [n_samples] */
+    bool *has;       /* [n_samples] */
+    struct {
+        int64_t *round; /* [n_rounds] of a session, ascending: numbers may have holes */
+    } * sessions;
+};
+
+static int load_targets(struct details *d)
+{
+    struct pare_trials *t = d->l.out;
+    sqlite3_stmt *stmt;
+    int got, rc = PARE_OK;
+    d->target = pare_calloc(t->n_samples, sizeof *d->target);
+    d->has = pare_calloc(t->n_samples, sizeof *d->has);
+    if (!d->target || !d->has)
+        return pare_error_nomem(d->l.err, t->n_samples * sizeof *d->target);
+    PARE_TRY(pare__store_prepare(d->l.store, &stmt, d->l.err,
+                                 "SELECT sample, target FROM target WHERE data_id = ?", "i",
+                                 t->data_id));
+    while ((got = pare__store_step(d->l.store, stmt, d->l.err)) > 0) {
+        int64_t at = sqlite3_column_int64(stmt, 0);
+        if (at >= 0 && (size_t)at < t->n_samples) {
+            d->target[at] = sqlite3_column_int(stmt, 1);
+            d->has[at] = true;
+        }
+    }
+    if (got < 0)
+        rc = pare__store_fail(d->l.store, NULL, "");
     sqlite3_finalize(stmt);
+out:
+    return rc;
+}
+
+static int load_outcome(struct details *d, struct pare_trial *v)
+{
+    struct pare_trials *t = d->l.out;
+    size_t n = t->n_samples, known = 0;
+    uint8_t *correct = NULL;
+    int got;
+    sqlite3_reset(d->outcome);
+    sqlite3_bind_int64(d->outcome, 1, v->variant_id);
+    while ((got = pare__store_step(d->l.store, d->outcome, d->l.err)) > 0) {
+        int64_t at = sqlite3_column_int64(d->outcome, 0);
+        if (at < 0 || (size_t)at >= n || sqlite3_column_type(d->outcome, 1) == SQLITE_NULL ||
+            !d->has[at])
+            continue;
+        if (!correct && !(correct = pare_pool_alloc(&t->pool, n, 1)))
+            return pare_error_nomem(d->l.err, n);
+        correct[at] = sqlite3_column_int(d->outcome, 1) == d->target[at];
+        known++;
+    }
+    if (got < 0)
+        return pare__store_fail(d->l.store, NULL, "");
+    /* Paired comparisons need every sample: an outcome with holes counts as none. */
+    if (known == n && n) {
+        v->correct = correct;
+        pare_hash_add(&d->l.hash, correct, n);
+    }
+    return PARE_OK;
+}
+
+/* Per round of a session, the mean of a variant's medians; NaN where it was not visited. */
+static int load_rounds(struct details *d, size_t session, int64_t variant_id, const double **out)
+{
+    struct pare_trials *t = d->l.out;
+    const struct pare_trial_session *s = &t->sessions[session];
+    const int64_t *round = d->sessions[session].round;
+    int got;
+    double *ns = pare_pool_alloc(&t->pool, s->n_rounds, sizeof *ns);
+    if (!ns)
+        return pare_error_nomem(d->l.err, s->n_rounds * sizeof *ns);
+    for (size_t i = 0; i < s->n_rounds; i++)
+        ns[i] = NAN;
+    sqlite3_reset(d->rounds);
+    sqlite3_bind_int64(d->rounds, 1, s->id);
+    sqlite3_bind_int64(d->rounds, 2, variant_id);
+    for (size_t i = 0; (got = pare__store_step(d->l.store, d->rounds, d->l.err)) > 0;) {
+        int64_t at = sqlite3_column_int64(d->rounds, 0);
+        while (i < s->n_rounds && round[i] < at)
+            i++;
+        if (i < s->n_rounds && round[i] == at)
+            ns[i] = sqlite3_column_double(d->rounds, 1);
+    }
+    if (got < 0)
+        return pare__store_fail(d->l.store, NULL, "");
+    pare_hash_add(&d->l.hash, ns, s->n_rounds * sizeof *ns);
+    *out = ns;
+    return PARE_OK;
+}
+
+static int load_session(struct details *d, size_t at)
+{
+    struct pare_trials *t = d->l.out;
+    struct pare_trial_session *s = &t->sessions[at];
+    size_t n = 0, cap = 0;
+    int got;
+    if (d->sessions[at].round)
+        return PARE_OK;
+    sqlite3_reset(d->all_rounds);
+    sqlite3_bind_int64(d->all_rounds, 1, s->id);
+    while ((got = pare__store_step(d->l.store, d->all_rounds, d->l.err)) > 0) {
+        if (!pare_grow(&d->sessions[at].round, &cap, n + 1, sizeof *d->sessions[at].round))
+            return pare_error_nomem(d->l.err, 0);
+        d->sessions[at].round[n++] = sqlite3_column_int64(d->all_rounds, 0);
+    }
+    if (got < 0)
+        return pare__store_fail(d->l.store, NULL, "");
+    s->n_rounds = n;
+    return load_rounds(d, at, d->l.baseline_id, &s->baseline_ns);
+}
+
+static int prepare_details(struct details *d)
+{
+    struct loader *l = &d->l;
+    int rc;
+    PARE_TRY(load_targets(d));
+    d->sessions = pare_calloc(l->out->n_sessions, sizeof *d->sessions);
+    if (!d->sessions) {
+        rc = pare_error_nomem(l->err, 0);
+        goto out;
+    }
+    PARE_TRY(pare__store_prepare(
+        l->store, &d->outcome, l->err,
+        "SELECT x.sample, x.predicted FROM outcome o JOIN outcome_sample x "
+        "ON x.outcome_id = o.outcome_id WHERE o.variant_id = ?1 AND o.data_id = ?2",
+        "ii", (int64_t)0, l->out->data_id));
+    PARE_TRY(pare__store_prepare(l->store, &d->rounds, l->err,
+                                 "SELECT round, avg(p50_ns) FROM visit WHERE session_id = ?1 "
+                                 "AND variant_id = ?2 GROUP BY round",
+                                 ""));
+    PARE_TRY(pare__store_prepare(
+        l->store, &d->all_rounds, l->err,
+        "SELECT DISTINCT round FROM visit WHERE session_id = ? ORDER BY round", ""));
+out:
+    return rc;
+}
+
+int pare_trials_details(struct pare_store *store, struct pare_trials *trials, const bool *which,
+                        struct pare_error *err)
+{
+    struct details d = {.l = {.store = store, .out = trials, .err = err}};
+    int rc = PARE_OK;
+    if (trials->baseline != SIZE_MAX)
+        d.l.baseline_id = trials->items[trials->baseline].variant_id;
+    pare_hash_begin(&d.l.hash);
+    pare_hash_text(&d.l.hash, trials->data_hash);
+    PARE_TRY(prepare_details(&d));
+    if (trials->n_sessions)
+        PARE_TRY(load_session(&d, 0));
+    for (size_t i = 0; i < trials->n; i++) {
+        struct pare_trial *v = &trials->items[i];
+        if (which && !which[i])
+            continue;
+        PARE_TRY(load_outcome(&d, v));
+        if (v->session == SIZE_MAX)
+            continue;
+        PARE_TRY(load_session(&d, v->session));
+        PARE_TRY(load_rounds(&d, v->session, v->variant_id, &v->round_ns));
+    }
+    pare_hash_end(&d.l.hash, trials->data_hash);
+out:
+    for (size_t s = 0; d.sessions && s < trials->n_sessions; s++)
+        free(d.sessions[s].round);
+    free(d.sessions);
+    free(d.target);
+    free(d.has);
+    sqlite3_finalize(d.outcome);
+    sqlite3_finalize(d.rounds);
+    sqlite3_finalize(d.all_rounds);
     return rc;
 }
 
 int pare_trials_load(struct pare_store *store, const char *pipeline, const char *host,
                      const char *shape, struct pare_trials *out, struct pare_error *err)
 {
-    struct loader l = {.store = store, .out = out, .err = err};
-    int rc;
+    bool mine = false;
     *out = (struct pare_trials){.baseline = SIZE_MAX};
-    pare_hash_begin(&l.hash);
-    /* One snapshot: a run may be writing meanwhile. */
-    bool outermost = sqlite3_get_autocommit(store->db) != 0;
-    if (outermost)
-        PARE_TRY(pare__store_run(store, err, "BEGIN", ""));
-    PARE_TRY(find_place(&l, pipeline, host, shape));
-    PARE_TRY(load_members(&l));
-    for (size_t i = 0; i < out->n; i++) {
-        PARE_TRY(load_metrics(&l, &out->items[i]));
-        PARE_TRY(load_outcome(&l, &out->items[i]));
-    }
-    PARE_TRY(load_latencies(&l));
-    pare_hash_end(&l.hash, out->data_hash);
-out:
-    if (outermost && !sqlite3_get_autocommit(store->db))
-        sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
+    int rc = pare_store_snapshot(store, &mine, err);
+    if (rc != PARE_OK)
+        return rc;
+    rc = pare_trials_summaries(store, pipeline, host, shape, out, err);
+    if (rc == PARE_OK)
+        rc = pare_trials_details(store, out, NULL, err);
+    pare_store_snapshot_end(store, mine);
     if (rc != PARE_OK)
         pare_trials_free(out);
     return rc;

@@ -113,7 +113,9 @@ static int add_figures(struct job *j, struct pare_error *err)
               stderr);
         goto out;
     }
-    const struct pare_choice_query query = {.pipeline = pare_rows_text(&rows, 0, "pipeline")};
+    const char *const both[] = {j->a.hash, j->b.hash};
+    const struct pare_choice_query query = {
+        .pipeline = pare_rows_text(&rows, 0, "pipeline"), .closely = both, .n_closely = 2};
     PARE_TRY(pare_choice_make(j->store, &query, &choice, err));
     size_t a = pare_choice_variant(&choice, j->a.hash), b = pare_choice_variant(&choice, j->b.hash);
     for (size_t m = 0; a != SIZE_MAX && b != SIZE_MAX && m < choice.n_known; m++)

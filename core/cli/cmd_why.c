@@ -46,7 +46,10 @@ static int load(struct job *j, struct pare_error *err)
         pare_error_hint(err, "`pare show %s` tells what is known of it", j->ref.label);
         goto out;
     }
+    const char *closely = j->ref.hash;
     const struct pare_choice_query query = {.pipeline = pipeline,
+                                            .closely = &closely,
+                                            .n_closely = 1,
                                             .host = pare_cli_option(j->cli, "host"),
                                             .shape = pare_cli_option(j->cli, "shape")};
     PARE_TRY(pare_choice_make(j->store, &query, &j->choice, err));

@@ -2,6 +2,7 @@
 #include "pipeline/choose.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,25 +86,52 @@ static int fill_exact(struct pare_choice *c, struct pare_front_metric *m, struct
     return PARE_OK;
 }
 
-static int fill_samples(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
+/* ---- what is known without samples and rounds ---- */
+
+/* Another shape on the same host; n = 0: not timed there. */
+struct shape {
+    struct pare_trials trials;
+    size_t metric;
+};
+
+struct shapes {
+    struct shape *items;
+    size_t n;
+};
+
+static void shapes_free(struct shapes *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        pare_trials_free(&s->items[i].trials);
+    free(s->items);
+}
+
+static struct pare_front_metric *metrics_of(struct pare_choice *c)
+{
+    return (struct pare_front_metric *)(uintptr_t)c->input.metrics;
+}
+
+static int begin_samples(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
 {
     const struct pare_trials *t = &c->trials;
+    struct pare_front_summary *s = pare_pool_alloc(&c->pool, t->n, sizeof *s);
     const float **sample = pare_pool_alloc(&c->pool, t->n, sizeof *sample);
-    if (!sample)
+    if (!s || !sample)
         return pare_error_nomem(err, 0);
     for (size_t i = 0; i < t->n; i++) {
-        if (!t->items[i].correct)
-            continue;
-        float *x = pare_pool_alloc(&c->pool, t->n_samples, sizeof *x);
-        if (!x)
-            return pare_error_nomem(err, t->n_samples * sizeof *x);
-        for (size_t k = 0; k < t->n_samples; k++)
-            x[k] = t->items[i].correct[k];
-        sample[i] = x;
+        const struct pare_trial *v = &t->items[i];
+        const struct pare_trial_metric *x = figure_of(v, m->name);
+        double right = x ? round(x->value * (double)t->n_samples) : (double)NAN;
+        if (v->gain != PARE_NONE && right >= 0)
+            s[i] = pare_front_summary_counts((size_t)right, t->n_samples, (size_t)v->gain,
+                                             (size_t)v->loss);
+        else /* not compared: only its samples can tell */
+            s[i] = (struct pare_front_summary){x ? x->value : (double)NAN, NAN, NAN, NAN, NAN, NAN};
     }
     m->kind = PARE_FIGURE_SAMPLES;
-    m->sample = sample;
     m->n_samples = t->n_samples;
+    m->summary = s;
+    m->sample = sample;
     return PARE_OK;
 }
 
@@ -115,6 +143,113 @@ static double *in_ms(struct pare_pool *pool, const double *ns, size_t n)
     return ms;
 }
 
+/* The baseline's own figures: limits are told from them. */
+static int load_baseline(struct pare_store *store, struct pare_trials *t, struct pare_error *err)
+{
+    bool *which = pare_calloc(t->n, sizeof *which);
+    if (!which)
+        return pare_error_nomem(err, t->n);
+    if (t->baseline != SIZE_MAX)
+        which[t->baseline] = true;
+    int rc = pare_trials_details(store, t, which, err);
+    free(which);
+    return rc;
+}
+
+static int begin_rounds(struct pare_choice *c, struct pare_front_metric *m,
+                        const struct pare_trials *t, struct pare_error *err)
+{
+    size_t n = c->trials.n;
+    struct pare_front_memory memory = {0};
+    struct pare_front_summary *s = pare_pool_alloc(&c->pool, n, sizeof *s);
+    size_t *session = pare_pool_alloc(&c->pool, n, sizeof *session);
+    if (!s || !session)
+        return pare_error_nomem(err, 0);
+    for (size_t i = 0; i < n; i++) {
+        session[i] = i < t->n ? t->items[i].session : SIZE_MAX;
+        struct pare_interval none = {NAN, NAN, NAN}, x = i < t->n ? t->items[i].speedup : none;
+        /* The log of its time over the baseline's: the speed-up turned round. */
+        struct pare_interval ratio = {-log(x.value), -log(x.hi), -log(x.lo)};
+        s[i] = pare_front_summary_ratio(ratio, i < t->n ? t->items[i].rounds : 0, &memory);
+    }
+    struct pare_front_session *reference = pare_pool_alloc(&c->pool, 1, sizeof *reference);
+    if (!reference)
+        return pare_error_nomem(err, 0);
+    if (t->n_sessions) {
+        reference->n_rounds = t->sessions[0].n_rounds;
+        reference->baseline = in_ms(&c->pool, t->sessions[0].baseline_ns, reference->n_rounds);
+        if (!reference->baseline)
+            return pare_error_nomem(err, 0);
+    }
+    m->kind = PARE_FIGURE_ROUNDS;
+    m->session = session;
+    m->summary = s;
+    m->log_scale = true;
+    m->sessions = reference; /* the others come with the rounds */
+    m->n_sessions = t->n_sessions ? 1 : 0;
+    return PARE_OK;
+}
+
+/* A further shape on the same host; not timed there: missing for all. */
+static int begin_shape(struct pare_choice *c, struct pare_store *store, const char *name,
+                       size_t metric, struct shapes *shapes, struct pare_error *err)
+{
+    struct shape *s = &shapes->items[shapes->n++];
+    int rc = PARE_NOT_FOUND;
+    *s = (struct shape){.trials = {.baseline = SIZE_MAX}, .metric = metric};
+    if (c->trials.host)
+        rc =
+            pare_trials_summaries(store, c->trials.pipeline, c->trials.host, name, &s->trials, err);
+    if (rc == PARE_OK)
+        rc = load_baseline(store, &s->trials, err);
+    if (rc == PARE_NOT_FOUND) {
+        s->trials = (struct pare_trials){.baseline = SIZE_MAX};
+        rc = PARE_OK;
+    }
+    return rc == PARE_OK ? begin_rounds(c, &metrics_of(c)[metric], &s->trials, err) : rc;
+}
+
+static int begin_metrics(struct pare_choice *c, struct pare_store *store, struct shapes *shapes,
+                         struct pare_error *err)
+{
+    int rc = PARE_OK;
+    for (size_t k = 0; k < c->n_known; k++) {
+        struct pare_front_metric *m = &metrics_of(c)[k];
+        const char *name = c->known[k].name;
+        m->name = name;
+        m->direction = c->known[k].higher ? 1 : -1;
+        if (strcmp(name, "top1") == 0)
+            PARE_TRY(begin_samples(c, m, err));
+        else if (strcmp(name, "latency_ms") == 0)
+            PARE_TRY(begin_rounds(c, m, &c->trials, err));
+        else if (strncmp(name, "latency_ms.", 11) == 0)
+            PARE_TRY(begin_shape(c, store, name + 11, k, shapes, err));
+        else
+            PARE_TRY(fill_exact(c, m, err));
+    }
+out:
+    return rc;
+}
+
+/* ---- samples and rounds ---- */
+
+static int fill_samples(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
+{
+    const struct pare_trials *t = &c->trials;
+    const float **sample = (const float **)(uintptr_t)m->sample;
+    for (size_t i = 0; i < t->n; i++) {
+        if (!t->items[i].correct)
+            continue;
+        float *x = pare_pool_alloc(&c->pool, t->n_samples, sizeof *x);
+        if (!x)
+            return pare_error_nomem(err, t->n_samples * sizeof *x);
+        for (size_t k = 0; k < t->n_samples; k++)
+            x[k] = t->items[i].correct[k];
+        sample[i] = x;
+    }
+    return PARE_OK;
+}
+
 /* The rounds of one shape. `t` may be gone afterwards: everything is copied. */
 static int fill_rounds(struct pare_choice *c, struct pare_front_metric *m,
                        const struct pare_trials *t, struct pare_error *err)
@@ -122,9 +257,8 @@ static int fill_rounds(struct pare_choice *c, struct pare_front_metric *m,
     size_t n = c->trials.n;
     struct pare_front_session *sessions =
         pare_pool_alloc(&c->pool, t->n_sessions, sizeof *sessions);
-    size_t *session = pare_pool_alloc(&c->pool, n, sizeof *session);
     const double **round = pare_pool_alloc(&c->pool, n, sizeof *round);
-    if (!sessions || !session || !round)
+    if (!sessions || !round)
         return pare_error_nomem(err, 0);
     for (size_t s = 0; s < t->n_sessions; s++) {
         sessions[s].n_rounds = t->sessions[s].n_rounds;
@@ -132,84 +266,75 @@ static int fill_rounds(struct pare_choice *c, struct pare_front_metric *m,
         if (!sessions[s].baseline)
             return pare_error_nomem(err, 0);
     }
-    for (size_t i = 0; i < n; i++) {
-        session[i] = i < t->n ? t->items[i].session : SIZE_MAX;
-        if (session[i] == SIZE_MAX)
+    for (size_t i = 0; i < t->n; i++) {
+        if (m->session[i] == SIZE_MAX || !t->items[i].round_ns)
             continue;
-        round[i] = in_ms(&c->pool, t->items[i].round_ns, sessions[session[i]].n_rounds);
+        round[i] = in_ms(&c->pool, t->items[i].round_ns, sessions[m->session[i]].n_rounds);
         if (!round[i])
             return pare_error_nomem(err, 0);
     }
-    m->kind = PARE_FIGURE_ROUNDS;
     m->sessions = sessions;
     m->n_sessions = t->n_sessions;
-    m->session = session;
     m->round = round;
-    m->log_scale = true;
     return PARE_OK;
 }
 
-/* A further shape on the same host; not timed there: missing for all. */
-static int fill_shape(struct pare_choice *c, struct pare_store *store, const char *shape,
-                      struct pare_front_metric *m, struct pare_hash *hash, struct pare_error *err)
+/* What nothing settles, and what the query names, with its rival. The baseline is there already. */
+static void choose_details(const struct pare_choice *c, const struct pare_choice_query *query,
+                           size_t *rival, bool *which)
 {
-    struct pare_trials t;
-    int rc = PARE_NOT_FOUND;
-    if (c->trials.host)
-        rc = pare_trials_load(store, c->trials.pipeline, c->trials.host, shape, &t, err);
-    if (rc == PARE_NOT_FOUND) {
-        t = (struct pare_trials){.baseline = SIZE_MAX};
-        return fill_rounds(c, m, &t, err);
+    for (size_t i = 0; i < c->trials.n; i++) {
+        which[i] = which[i] || rival[i] == SIZE_MAX || query->whole;
+        for (size_t k = 0; k < query->n_closely; k++) {
+            if (strcmp(c->trials.items[i].hash, query->closely[k]) != 0)
+                continue;
+            which[i] = true;
+            if (rival[i] != SIZE_MAX)
+                which[rival[i]] = true;
+        }
     }
-    if (rc != PARE_OK)
-        return rc;
-    bool same = t.n == c->trials.n;
-    for (size_t i = 0; same && i < t.n; i++)
-        same = t.items[i].variant_id == c->trials.items[i].variant_id;
-    if (!same) {
-        rc = pare_error_set(err, PARE_BUSY, "the plan changed while it was read");
-        pare_error_hint(err, "try again");
-    } else {
-        pare_hash_text(hash, t.data_hash);
-        rc = fill_rounds(c, m, &t, err);
-    }
-    pare_trials_free(&t);
-    return rc;
+    which[c->trials.baseline] = false;
 }
 
-static int fill_metrics(struct pare_choice *c, struct pare_store *store, const struct plan_facts *f,
+static int fill_details(struct pare_choice *c, struct pare_store *store,
+                        const struct pare_choice_query *query, struct shapes *shapes,
                         struct pare_error *err)
 {
-    struct pare_front_metric *metrics = (struct pare_front_metric *)(uintptr_t)c->input.metrics;
     struct pare_hash hash;
+    size_t *rival = pare_pool_alloc(&c->pool, c->trials.n, sizeof *rival);
+    bool *which = pare_calloc(c->trials.n, sizeof *which);
     int rc = PARE_OK;
+    if (!rival || !which) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    PARE_TRY(pare_front_settle(&c->input, rival, err));
+    choose_details(c, query, rival, which);
+    PARE_TRY(pare_trials_details(store, &c->trials, which, err));
     pare_hash_begin(&hash);
     pare_hash_text(&hash, c->trials.data_hash);
-    for (size_t k = 0; k < c->n_known; k++) {
-        struct pare_front_metric *m = &metrics[k];
-        const char *name = c->known[k].name;
-        m->name = name;
-        m->direction = c->known[k].higher ? 1 : -1;
-        if (strcmp(name, "top1") == 0)
-            PARE_TRY(fill_samples(c, m, err));
-        else if (strcmp(name, "latency_ms") == 0)
-            PARE_TRY(fill_rounds(c, m, &c->trials, err));
-        else if (strncmp(name, "latency_ms.", 11) == 0)
-            PARE_TRY(fill_shape(c, store, name + 11, m, &hash, err));
-        else
-            PARE_TRY(fill_exact(c, m, err));
+    for (size_t i = 0; i < shapes->n; i++) {
+        struct shape *s = &shapes->items[i];
+        if (s->trials.n) {
+            PARE_TRY(pare_trials_details(store, &s->trials, which, err));
+            pare_hash_text(&hash, s->trials.data_hash);
+        }
+        PARE_TRY(fill_rounds(c, &metrics_of(c)[s->metric], &s->trials, err));
     }
-    if (f->n_shapes > 1)
+    memcpy(c->data_hash, c->trials.data_hash, sizeof c->data_hash);
+    if (shapes->n)
         pare_hash_end(&hash, c->data_hash);
-    else
-        memcpy(c->data_hash, c->trials.data_hash, sizeof c->data_hash);
+    PARE_TRY(fill_samples(c, &metrics_of(c)[pare_choice_metric(c, "top1")], err));
+    PARE_TRY(fill_rounds(c, &metrics_of(c)[pare_choice_metric(c, "latency_ms")], &c->trials, err));
+    c->input.settled = rival;
 out:
+    free(which);
     return rc;
 }
 
 static int set_objectives(struct pare_choice *c, struct pare_error *err)
 {
-    struct pare_front_metric *metrics = (struct pare_front_metric *)(uintptr_t)c->input.metrics;
+    struct pare_front_metric *metrics = metrics_of(c);
     for (size_t i = 0; i < c->trials.n_objectives; i++) {
         const struct pare_store_objective *o = &c->trials.objectives[i];
         size_t m = pare_choice_metric(c, o->metric);
@@ -288,10 +413,13 @@ int pare_choice_make(struct pare_store *store, const struct pare_choice_query *q
                      struct pare_choice *out, struct pare_error *err)
 {
     struct plan_facts facts = {.choice = out, .seed = 1};
+    struct shapes shapes = {0};
+    bool mine = false;
     int rc;
     *out = (struct pare_choice){.trials = {.baseline = SIZE_MAX}};
-    PARE_TRY(
-        pare_trials_load(store, query->pipeline, query->host, query->shape, &out->trials, err));
+    PARE_TRY(pare_store_snapshot(store, &mine, err));
+    PARE_TRY(pare_trials_summaries(store, query->pipeline, query->host, query->shape, &out->trials,
+                                   err));
     if (out->trials.baseline == SIZE_MAX) {
         rc = pare_error_set(err, PARE_INVALID, "pipeline '%s' has no baseline",
                             out->trials.pipeline);
@@ -304,15 +432,24 @@ int pare_choice_make(struct pare_store *store, const struct pare_choice_query *q
                               "ON s.pipeline_id = p.pipeline_id WHERE p.name = :name "
                               "ORDER BY s.position",
                               &name, 1, fact_row, &facts, err));
-    PARE_TRY(list_metrics(out, &facts, err));
-    PARE_TRY(fill_metrics(out, store, &facts, err));
-    PARE_TRY(set_objectives(out, err));
-    PARE_TRY(set_constraints(out, query, err));
+    shapes.items = pare_calloc(facts.n_shapes, sizeof *shapes.items);
+    if (!shapes.items) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
     out->input.n = out->trials.n;
     out->input.baseline = out->trials.baseline;
     out->input.seed = (uint64_t)facts.seed;
+    PARE_TRY(load_baseline(store, &out->trials, err));
+    PARE_TRY(list_metrics(out, &facts, err));
+    PARE_TRY(begin_metrics(out, store, &shapes, err));
+    PARE_TRY(set_objectives(out, err));
+    PARE_TRY(set_constraints(out, query, err));
+    PARE_TRY(fill_details(out, store, query, &shapes, err));
     PARE_TRY(pare_front_compute(&out->input, &out->front, err));
 out:
+    pare_store_snapshot_end(store, mine);
+    shapes_free(&shapes);
     if (rc != PARE_OK)
         pare_choice_free(out);
     return rc;

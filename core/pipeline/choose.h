@@ -12,6 +12,11 @@ struct pare_choice_query {
     const char *const *constraints; /* further ones; each replaces the pipeline's own on the same
                                        metric and side */
     size_t n_constraints;
+    const char *const
+        *closely; /* hashes of variants whose samples and rounds are wanted even where
+                     the front is settled without them; those of their rivals come too */
+    size_t n_closely;
+    bool whole; /* samples and rounds of all */
 };
 
 /* The front of a pipeline out of the database, with everything it was made of. Read-only; texts and
@@ -30,10 +35,11 @@ struct pare_choice {
     struct pare_pool pool;
 };
 
-/* Load a pipeline's figures and compute its front. Besides the metrics of pare_metrics() there is
- * `latency_ms.NAME` for every shape but the first; `latency_ms` is that of the query's shape.
- * Errors: those of pare_trials_load(), pare_constraint_parse() and pare_front_compute();
- * PARE_INVALID: no baseline. One thread per store. */
+/* Load a pipeline's figures and compute its front. Samples and rounds come only of what is not
+ * settled without them (the others compare with nothing, see pare_front_compare()). Besides the
+ * metrics of pare_metrics() there is `latency_ms.NAME` for every shape but the first; `latency_ms`
+ * is that of the query's shape. Errors: those of pare_trials_load(), pare_constraint_parse() and
+ * pare_front_compute(); PARE_INVALID: no baseline. One thread per store. */
 int pare_choice_make(struct pare_store *store, const struct pare_choice_query *query,
                      struct pare_choice *out, struct pare_error *err);
 void pare_choice_free(struct pare_choice *choice);

@@ -184,7 +184,7 @@ static int load_all(struct pare_runner *r, const struct pare_run_samples *sample
 
 int pare_race_begin(struct pare_runner *r, struct pare_run_samples *samples, struct pare_error *err)
 {
-    struct pare_choice_query query = {.pipeline = r->pipeline->name};
+    struct pare_choice_query query = {.pipeline = r->pipeline->name, .whole = true};
     int rc = make_looks(samples, r->pipeline->seed, err);
     if (rc == PARE_OK)
         rc = load_all(r, samples, err);

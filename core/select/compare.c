@@ -120,7 +120,8 @@ int pare_front_compare(const struct pare_front_input *in, size_t metric, size_t 
         there = m->sample[a] && m->sample[b];
         break;
     case PARE_FIGURE_ROUNDS:
-        there = m->session[a] != SIZE_MAX && m->session[b] != SIZE_MAX;
+        there = m->session[a] != SIZE_MAX && m->session[b] != SIZE_MAX && m->round && m->round[a] &&
+                m->round[b];
         break;
     }
     if (!there)

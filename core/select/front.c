@@ -108,7 +108,8 @@ static int check_rounds(const struct pare_front_input *in, const struct pare_fro
         }
     }
     for (size_t i = 0; i < in->n; i++) {
-        if (m->session[i] == SIZE_MAX || !m->round[i]) /* none, or they were not needed */
+        if (m->session[i] == SIZE_MAX || !m->round ||
+            !m->round[i]) /* none, or they were not needed */
             continue;
         if (m->session[i] >= m->n_sessions)
             return invalid(err, "a variant's session is not there");
@@ -619,10 +620,10 @@ static int settle(struct whole *w)
     struct pare_summaries few = {0};
     struct pare_front_input some;
     int rc = PARE_OK;
-    if (in->settled)
-        memcpy(w->rival, in->settled, in->n * sizeof *w->rival);
-    else if (!in->draw_all)
+    if (!in->settled && !in->draw_all)
         PARE_TRY(pare__settle(&w->summaries, w->rival, w->err));
+    for (size_t i = 0; in->settled && i < in->n; i++)
+        w->rival[i] = in->settled[i] == i ? SIZE_MAX : in->settled[i];
     for (size_t i = 0; i < in->n; i++) {
         for (size_t m = 0; m < in->n_metrics; m++)
             w->out->point[i * in->n_metrics + m] = pare__summary_point(&w->summaries, m, i);

@@ -126,7 +126,8 @@ struct pare_front {
     size_t n_drawn;      /* variants that reached the bootstrap */
 };
 
-/* What one rival beats in every objective however the errors fall: rival[i], or SIZE_MAX. Reads
+/* What one rival beats in every objective however the errors fall: rival[i]; i itself where a
+ * figure lacks that an objective or a bound needs; SIZE_MAX for what has to be looked at. Reads
  * EXACT values and summaries only, so that samples and rounds need not be there yet (metrics
  * without summaries are summarised from them). Intervals are each variant's own at 99.9 %, never
  * narrower than the paired ones, and the rival keeps every bound that the variant keeps. n log n up
@@ -164,7 +165,7 @@ struct pare_comparison {
     size_t n_needed; /* to tell them apart if the difference is as estimated; 0: unknown, or told
                         apart */
 };
-/* PARE_NOT_FOUND: one of them lacks the metric. */
+/* PARE_NOT_FOUND: one of them lacks the metric, or its samples or rounds were not needed. */
 int pare_front_compare(const struct pare_front_input *in, size_t metric, size_t a, size_t b,
                        double level, struct pare_comparison *out, struct pare_error *err);
 

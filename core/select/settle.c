@@ -225,6 +225,8 @@ static double keeps(const struct pare_summaries *s, const struct pare_front_boun
     double sign = b->direction;
     if (m->kind == PARE_FIGURE_ROUNDS) {
         double own = s->reference[b->metric].value; /* the limit as a log ratio to the baseline */
+        if (!s->in->metrics[b->metric].n_sessions)
+            return (double)NAN;
         double limit = log(pare_front_limit(b, exp(own))) - own;
         double noise = b->kind == PARE_LIMIT_BASELINE_TIMES ? 0 : s->reference[b->metric].sem;
         if (b->kind == PARE_LIMIT_BASELINE_PLUS)
@@ -335,6 +337,12 @@ int pare_front_settle(const struct pare_front_input *in, size_t *rival, struct p
     rc = pare__summaries_new(in, &s, err);
     if (rc == PARE_OK)
         rc = pare__settle(&s, rival, err);
+    for (size_t k = 0; rc == PARE_OK && k < in->n_metrics; k++) {
+        for (size_t i = 0; used(in, k) && i < in->n; i++) {
+            if (isnan(s.metric[k][i].value))
+                rival[i] = i;
+        }
+    }
     pare__summaries_free(&s);
     return rc;
 }
