@@ -17,32 +17,33 @@ FROM member m JOIN step s ON s.variant_id = m.variant_id
     JOIN member w ON w.pipeline_id = +m.pipeline_id AND w.variant_id = v.variant_id
 WHERE NOT (w.is_baseline AND w.is_current);
 
--- The newest attempt of each phase; an evaluation on other samples than the pipeline's does not count,
--- nor does timing that was cut: what it lacks is pending.
-CREATE VIEW _last AS
-SELECT m.pipeline_id, m.variant_id, a.phase, max(a.attempt_id) AS attempt_id
-FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
-    JOIN attempt a ON a.variant_id = m.variant_id
-WHERE (a.data_id IS NULL OR a.data_id IS p.data_id)
+-- Few attempts are anything but ok, and only they put a variant into another state than its figures tell.
+CREATE INDEX IF NOT EXISTS attempt_not_ok ON attempt(variant_id, phase) WHERE state <> 'ok';
+
+-- Attempts that tell a member's state: the newest of each phase, where it is not ok. An evaluation on other
+-- samples than the pipeline's does not count, nor does timing that was cut: what it lacks is pending.
+CREATE VIEW _trouble AS
+SELECT p.pipeline_id, a.variant_id, a.state, a.reason,
+    CASE a.state WHEN 'running' THEN 1 WHEN 'failed' THEN 2 WHEN 'blocked' THEN 3 WHEN 'stopped' THEN 4
+        ELSE 5 END AS urgency
+FROM pipeline p JOIN attempt a INDEXED BY attempt_not_ok
+WHERE a.state <> 'ok' AND (a.data_id IS NULL OR a.data_id IS p.data_id)
     AND NOT (a.phase = 'latency' AND a.state IN ('stopped', 'lost'))
-GROUP BY 1, 2, 3;
+    AND NOT EXISTS (SELECT 1 FROM attempt later WHERE later.variant_id = a.variant_id
+        AND later.phase = a.phase AND later.attempt_id > a.attempt_id
+        AND (later.data_id IS NULL OR later.data_id IS p.data_id)
+        AND NOT (later.phase = 'latency' AND later.state IN ('stopped', 'lost')));
 
 CREATE VIEW _state AS
 SELECT m.pipeline_id, m.variant_id,
     CASE WHEN m.skipped IS NOT NULL THEN 'skipped'
-        WHEN w.urgency < 6 THEN w.state
-        WHEN EXISTS (SELECT 1 FROM measurement x WHERE x.variant_id = m.variant_id
-            AND x.data_id IS p.data_id) THEN 'ok'
-        ELSE 'planned' END AS state,
-    CASE WHEN m.skipped IS NOT NULL THEN m.skipped WHEN w.urgency < 6 THEN w.reason END AS reason
-FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
-    LEFT JOIN (
-        SELECT l.pipeline_id, l.variant_id, a.state, a.reason,
-            min(CASE a.state WHEN 'running' THEN 1 WHEN 'failed' THEN 2 WHEN 'blocked' THEN 3
-                WHEN 'stopped' THEN 4 WHEN 'lost' THEN 5 ELSE 6 END) AS urgency
-        FROM _last l JOIN attempt a ON a.attempt_id = l.attempt_id
-        GROUP BY l.pipeline_id, l.variant_id
-    ) w ON w.pipeline_id = m.pipeline_id AND w.variant_id = m.variant_id;
+        ELSE coalesce((SELECT w.state FROM _trouble w WHERE w.variant_id = m.variant_id
+                AND w.pipeline_id = m.pipeline_id ORDER BY w.urgency LIMIT 1),
+            CASE WHEN EXISTS (SELECT 1 FROM measurement x WHERE x.variant_id = m.variant_id
+                AND x.data_id IS p.data_id) THEN 'ok' ELSE 'planned' END) END AS state,
+    coalesce(m.skipped, (SELECT w.reason FROM _trouble w WHERE w.variant_id = m.variant_id
+        AND w.pipeline_id = m.pipeline_id ORDER BY w.urgency LIMIT 1)) AS reason
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id;
 
 -- The session of a pipeline, host and shape that all latencies are expressed in: of those that hold the
 -- current baseline, the one with most rounds of current variants; of equals the newest.
@@ -63,19 +64,6 @@ FROM (
 )
 GROUP BY pipeline_id, host_id, shape;
 
--- Where a variant's latency comes from: the reference session, else the one with most rounds of it.
-CREATE VIEW _latency AS
-SELECT r.pipeline_id, r.host_id, r.shape, l.variant_id, l.session_id, r.session_id AS reference_id,
-    r.baseline_id, l.session_id = r.session_id AS direct,
-    max((l.session_id = r.session_id) * 1e12 + l.rounds * 1e6 + l.session_id) AS weight
-FROM _reference r
-    JOIN session rs ON rs.session_id = r.session_id
-    JOIN session s ON s.pipeline_id = r.pipeline_id AND s.host_id = r.host_id
-        AND s.shape = r.shape AND s.definition = rs.definition
-    JOIN latency l ON l.session_id = s.session_id
-    JOIN latency b ON b.session_id = s.session_id AND b.variant_id = r.baseline_id
-GROUP BY r.pipeline_id, r.host_id, r.shape, l.variant_id;
-
 CREATE VIEW _front AS
 SELECT f.front_id, f.pipeline_id, f.host_id, f.shape
 FROM front_result f
@@ -92,14 +80,17 @@ SELECT p.name AS pipeline, m.label, v.hash AS variant, v.recipe, v.model, m.is_b
     CASE WHEN m.is_baseline THEN 0.0 * acc.value ELSE ap.lo END AS d_top1_lo,
     CASE WHEN m.is_baseline THEN 0.0 * acc.value ELSE ap.hi END AS d_top1_hi,
     ppl.value AS perplexity, bppl.value / ppl.value AS perplexity_ratio,
-    h.name AS host, l.session_id AS session, r.shape,
-    CASE WHEN l.direct THEN lat.p50_ns ELSE ref.p50_ns / lp.speedup END / 1e6 AS latency_ms,
-    CASE WHEN l.direct THEN lat.lo_ns ELSE ref.p50_ns / lp.hi END / 1e6 AS latency_ms_lo,
-    CASE WHEN l.direct THEN lat.hi_ns ELSE ref.p50_ns / lp.lo END / 1e6 AS latency_ms_hi,
-    l.direct,
-    CASE WHEN m.variant_id = l.baseline_id THEN 1.0 ELSE lp.speedup END AS speedup,
-    CASE WHEN m.variant_id = l.baseline_id THEN 1.0 ELSE lp.lo END AS speedup_lo,
-    CASE WHEN m.variant_id = l.baseline_id THEN 1.0 ELSE lp.hi END AS speedup_hi,
+    h.name AS host, lat.session_id AS session, r.shape,
+    CASE WHEN lat.session_id = r.session_id THEN lat.p50_ns ELSE ref.p50_ns / lp.speedup END / 1e6
+        AS latency_ms,
+    CASE WHEN lat.session_id = r.session_id THEN lat.lo_ns ELSE ref.p50_ns / lp.hi END / 1e6
+        AS latency_ms_lo,
+    CASE WHEN lat.session_id = r.session_id THEN lat.hi_ns ELSE ref.p50_ns / lp.lo END / 1e6
+        AS latency_ms_hi,
+    lat.session_id = r.session_id AS direct,
+    CASE WHEN lat.variant_id = r.baseline_id THEN 1.0 ELSE lp.speedup END AS speedup,
+    CASE WHEN lat.variant_id = r.baseline_id THEN 1.0 ELSE lp.lo END AS speedup_lo,
+    CASE WHEN lat.variant_id = r.baseline_id THEN 1.0 ELSE lp.hi END AS speedup_hi,
     lat.noisy,
     CAST(size.value AS INTEGER) AS size_bytes, bsize.value / size.value AS size_ratio,
     CAST(macs.value AS INTEGER) AS macs, bmacs.value / macs.value AS macs_ratio,
@@ -133,13 +124,21 @@ FROM member m
     LEFT JOIN measurement rss ON rss.variant_id = m.variant_id AND rss.metric = 'peak_rss_bytes'
         AND rss.data_id IS NULL
     LEFT JOIN _reference r ON r.pipeline_id = m.pipeline_id
+    LEFT JOIN session rs ON rs.session_id = r.session_id
     LEFT JOIN host h ON h.host_id = r.host_id
-    LEFT JOIN _latency l ON l.pipeline_id = m.pipeline_id AND l.host_id = r.host_id
-        AND l.shape = r.shape AND l.variant_id = m.variant_id
-    LEFT JOIN latency lat ON lat.session_id = l.session_id AND lat.variant_id = m.variant_id
-    LEFT JOIN latency ref ON ref.session_id = l.reference_id AND ref.variant_id = l.baseline_id
-    LEFT JOIN latency_pair lp ON lp.session_id = l.session_id AND lp.variant_id = m.variant_id
-        AND lp.rival_id = l.baseline_id
+    -- The reference session, else the one with most rounds of it that the baseline was in, too.
+    LEFT JOIN latency lat ON lat.variant_id = m.variant_id AND lat.session_id = coalesce(
+        (SELECT x.session_id FROM latency x
+            WHERE x.session_id = r.session_id AND x.variant_id = m.variant_id),
+        (SELECT x.session_id FROM latency x CROSS JOIN session s ON s.session_id = x.session_id
+            WHERE x.variant_id = m.variant_id AND s.pipeline_id = r.pipeline_id
+                AND s.host_id = r.host_id AND s.shape = r.shape AND s.definition = rs.definition
+                AND EXISTS (SELECT 1 FROM latency b WHERE b.session_id = x.session_id
+                    AND b.variant_id = r.baseline_id)
+            ORDER BY x.rounds DESC, x.session_id DESC LIMIT 1))
+    LEFT JOIN latency ref ON ref.session_id = r.session_id AND ref.variant_id = r.baseline_id
+    LEFT JOIN latency_pair lp ON lp.session_id = lat.session_id AND lp.variant_id = m.variant_id
+        AND lp.rival_id = r.baseline_id
     LEFT JOIN _front f ON f.pipeline_id = m.pipeline_id AND f.host_id IS r.host_id
         AND f.shape IS r.shape
     LEFT JOIN front_member fm ON fm.front_id = f.front_id AND fm.variant_id = m.variant_id;
