@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 
 struct view {
@@ -33,7 +34,6 @@ static int load(struct view *v, struct pare_store *store, struct pare_error *err
     const struct pare_argument args[] = {{"pipeline", v->choice.trials.pipeline},
                                          {"host", v->choice.trials.host},
                                          {"shape", v->choice.trials.shape}};
-    PARE_TRY(pare_choice_figures(store, &v->choice, &v->figures, err));
     PARE_TRY(pare_rows_load(
         store,
         "SELECT (SELECT data_name FROM measurements WHERE pipeline = :pipeline AND role = "
@@ -42,7 +42,8 @@ static int load(struct view *v, struct pare_store *store, struct pare_error *err
         "ON s.session_id = l.session WHERE l.pipeline = :pipeline AND l.host IS :host AND "
         "l.shape IS :shape AND l.session = (SELECT session FROM variants WHERE pipeline = "
         ":pipeline "
-        "AND host IS :host AND shape IS :shape AND is_baseline) AND l.label = 'baseline' UNION ALL "
+        "AND host IS :host AND shape IS :shape AND label = 'baseline') AND l.label = 'baseline' "
+        "UNION ALL "
         "SELECT (SELECT data_name FROM measurements WHERE pipeline = :pipeline AND role = "
         "'evaluate' LIMIT 1), NULL, NULL, NULL LIMIT 1",
         args, 3, &v->about, err));
@@ -70,18 +71,34 @@ static double sort_key(const struct view *v, size_t i)
     return isnan(x) ? HUGE_VAL : x;
 }
 
-static size_t sorted(const struct view *v, bool all, size_t *out)
+struct keyed {
+    double key;
+    size_t at;
+};
+
+static int by_key(const void *a, const void *b)
 {
-    size_t n = 0;
+    const struct keyed *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+static int sorted(const struct view *v, bool all, size_t *out, size_t *n, struct pare_error *err)
+{
+    struct keyed *order = pare_alloc(v->choice.trials.n, sizeof *order);
+    *n = 0;
+    if (!order)
+        return pare_error_nomem(err, 0);
     for (size_t i = 0; i < v->choice.trials.n; i++) {
-        if (!shown(v, i, all))
-            continue;
-        size_t at = n++;
-        for (; at && sort_key(v, out[at - 1]) > sort_key(v, i); at--)
-            out[at] = out[at - 1];
-        out[at] = i;
+        if (shown(v, i, all))
+            order[(*n)++] = (struct keyed){sort_key(v, i), i};
     }
-    return n;
+    qsort(order, *n, sizeof *order, by_key);
+    for (size_t k = 0; k < *n; k++)
+        out[k] = order[k].at;
+    free(order);
+    return PARE_OK;
 }
 
 /* ---- the table for people ---- */
@@ -404,7 +421,7 @@ static int plot(const struct view *v, struct pare_error *err)
     size_t *order = pare_calloc(t->n, sizeof *order), n = 0;
     int rc = points && order ? PARE_OK : pare_error_nomem(err, 0);
     if (rc == PARE_OK)
-        n = sorted(v, true, order);
+        rc = sorted(v, true, order, &n, err);
     for (size_t k = 0; k < n; k++) {
         size_t i = order[k];
         const struct pare_front_item *item = &v->choice.front.items[i];
@@ -448,7 +465,7 @@ static int run(struct pare_cli *cli)
 {
     struct view v = {.cli = cli, .utf8 = pare_cli_utf8()};
     struct pare_error err = {0};
-    size_t *order = NULL;
+    size_t *order = NULL, n = 0;
     int exit = PARE_EXIT_OK, rc;
     bool all = pare_cli_option(cli, "all") != NULL;
     if (pare_cli_option(cli, "plot") && cli->format != PARE_FORMAT_TABLE)
@@ -462,7 +479,9 @@ static int run(struct pare_cli *cli)
         rc = pare_error_nomem(&err, 0);
         goto out;
     }
-    size_t n = sorted(&v, all, order);
+    PARE_TRY(sorted(&v, all, order, &n, &err));
+    bool every = all || pare_cli_option(cli, "plot");
+    PARE_TRY(pare_choice_figures(store, &v.choice, every ? NULL : order, n, &v.figures, &err));
     bool fine = cli->format == PARE_FORMAT_TABLE ? print_people(&v, order, n, all)
                                                  : print_data(&v, order, n);
     if (!fine)

@@ -107,9 +107,10 @@ static int load(struct job *j, struct pare_error *err)
             where[query.n_constraints++] = j->cli->repeated[i].value;
     }
     PARE_TRY(pare_choice_make(j->store, &query, &j->choice, err));
-    PARE_TRY(pare_choice_figures(j->store, &j->choice, &j->figures, err));
     PARE_TRY(choose_rule(j, err));
     PARE_TRY(pare_pick(&j->choice.input, &j->choice.front, j->by, j->n_by, &j->pick, err));
+    if (j->pick.chosen != SIZE_MAX)
+        PARE_TRY(pare_choice_figures(j->store, &j->choice, &j->pick.chosen, 1, &j->figures, err));
 out:
     return rc;
 }

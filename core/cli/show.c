@@ -260,24 +260,48 @@ bool pare_cli_record(json_t *object, enum pare_format format)
 }
 
 int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,
-                        struct pare_rows *out, struct pare_error *err)
+                        const size_t *which, size_t n, struct pare_rows *out,
+                        struct pare_error *err)
 {
+    json_t *labels = json_array();
+    for (size_t i = 0; which && i < n; i++)
+        json_array_append_new(labels, json_string(choice->trials.items[which[i]].label));
+    char *text = json_dumps(labels, JSON_COMPACT);
     const struct pare_argument args[] = {{"pipeline", choice->trials.pipeline},
                                          {"host", choice->trials.host},
-                                         {"shape", choice->trials.shape}};
-    return pare_rows_load(store,
-                          "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS :host "
-                          "AND shape IS :shape",
-                          args, PARE_COUNT(args), out, err);
+                                         {"shape", choice->trials.shape},
+                                         {"labels", text}};
+    json_decref(labels);
+    if (!text)
+        return pare_error_nomem(err, 0);
+    /* Ordered, so that a row is found by bisection. */
+    int rc = which ? pare_rows_load(store,
+                                    "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS "
+                                    ":host AND shape IS :shape AND label IN (SELECT value FROM "
+                                    "json_each(:labels)) ORDER BY variant",
+                                    args, 4, out, err)
+                   : pare_rows_load(store,
+                                    "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS "
+                                    ":host AND shape IS :shape ORDER BY variant",
+                                    args, 3, out, err);
+    free(text);
+    return rc;
 }
 
 size_t pare_choice_row(const struct pare_choice *choice, const struct pare_rows *figures,
                        size_t variant)
 {
-    for (size_t r = 0; r < figures->n; r++) {
-        const char *hash = pare_rows_text(figures, r, "variant");
-        if (hash && strcmp(hash, choice->trials.items[variant].hash) == 0)
-            return r;
+    size_t lo = 0, hi = figures->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const char *hash = pare_rows_text(figures, mid, "variant");
+        int order = strcmp(hash ? hash : "", choice->trials.items[variant].hash);
+        if (order == 0)
+            return mid;
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return SIZE_MAX;
 }

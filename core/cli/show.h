@@ -51,10 +51,12 @@ bool pare_cli_json(json_t *value);
  * released. */
 bool pare_cli_record(json_t *object, enum pare_format format);
 
-/* The rows of the view `variants` for a choice's pipeline, host and shape: the figures as everybody
- * sees them; and the row of one of its variants (SIZE_MAX: none). */
+/* The rows of the view `variants` for a choice's pipeline, host and shape, of n of its variants
+ * (NULL: of all): the figures as everybody sees them; and the row of one of them (SIZE_MAX: none).
+ */
 int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,
-                        struct pare_rows *out, struct pare_error *err);
+                        const size_t *which, size_t n, struct pare_rows *out,
+                        struct pare_error *err);
 size_t pare_choice_row(const struct pare_choice *choice, const struct pare_rows *figures,
                        size_t variant);
 
