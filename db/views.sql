@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What people query; every column is described in db/README.md. Built-in SQL only, no maths functions.
+-- Before SQLite has gathered statistics it may walk through all members of a pipeline where it could look
+-- one up: CROSS JOIN and + keep it from that.
 -- Names that begin with an underscore are pieces of the others and may change.
 
 -- Pairs that are compared sample by sample and round by round: each variant with its baseline, and with
 -- the variant of the same pipeline that lacks exactly one of its stages. Members of several pipelines
 -- may come more than once: a UNION would not let conditions reach the indexes. The + keeps the planner
--- from walking through all members of a pipeline when it is asked for the pairs of one rival.
+-- from walking through all members of a pipeline, whichever of the two is asked for.
 CREATE VIEW _pair AS
 SELECT m.variant_id, b.variant_id AS rival_id
 FROM member m JOIN member b ON b.pipeline_id = m.pipeline_id AND b.is_baseline AND b.is_current
@@ -14,7 +16,7 @@ UNION ALL
 SELECT m.variant_id, w.variant_id
 FROM member m JOIN step s ON s.variant_id = m.variant_id
     JOIN variant v ON v.chain = s.without
-    JOIN member w ON w.pipeline_id = +m.pipeline_id AND w.variant_id = v.variant_id
+    JOIN member w ON +w.pipeline_id = +m.pipeline_id AND w.variant_id = v.variant_id
 WHERE NOT (w.is_baseline AND w.is_current);
 
 -- Few attempts are anything but ok, and only they put a variant into another state than its figures tell.
@@ -57,7 +59,7 @@ FROM (
         JOIN member b ON b.pipeline_id = s.pipeline_id AND b.is_baseline AND b.is_current
         JOIN latency lb ON lb.session_id = s.session_id AND lb.variant_id = b.variant_id
         JOIN latency l ON l.session_id = s.session_id
-        JOIN member m ON m.pipeline_id = s.pipeline_id AND m.variant_id = l.variant_id
+        CROSS JOIN member m ON m.pipeline_id = s.pipeline_id AND m.variant_id = l.variant_id
             AND m.is_current
     WHERE h.definition IS NULL OR h.definition = s.definition
     GROUP BY s.session_id
@@ -170,11 +172,11 @@ FROM (
     FROM member m
         JOIN pipeline p ON p.pipeline_id = m.pipeline_id
         JOIN variant v ON v.variant_id = m.variant_id
-        JOIN step s ON s.variant_id = m.variant_id
-        JOIN plugin g ON g.plugin_id = s.plugin_id
-        JOIN variant wv ON wv.chain = s.without
-        JOIN member w ON w.pipeline_id = m.pipeline_id AND w.variant_id = wv.variant_id
+        CROSS JOIN step s ON s.variant_id = m.variant_id
+        CROSS JOIN variant wv ON wv.chain = s.without
+        CROSS JOIN member w ON w.pipeline_id = m.pipeline_id AND w.variant_id = wv.variant_id
             AND w.is_current
+        JOIN plugin g ON g.plugin_id = s.plugin_id
         LEFT JOIN accuracy_pair ap ON ap.variant_id = m.variant_id
             AND ap.rival_id = w.variant_id AND ap.data_id = p.data_id
         LEFT JOIN latency_pair lp ON lp.variant_id = m.variant_id AND lp.rival_id = w.variant_id

@@ -278,7 +278,7 @@ int pare_choice_figures(struct pare_store *store, const struct pare_choice *choi
     int rc = which ? pare_rows_load(store,
                                     "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS "
                                     ":host AND shape IS :shape AND label IN (SELECT value FROM "
-                                    "json_each(:labels)) ORDER BY variant",
+                                    "json_each(:labels)) ORDER BY +variant",
                                     args, 4, out, err)
                    : pare_rows_load(store,
                                     "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS "
