@@ -183,6 +183,12 @@ INLINE void product_panels(const struct pare_job *job, decode_fn decode)
         /* Even chunks whose ends are a multiple of 2, as packed 4-bit codes need. */
         uint32_t chunk = (w->k + chunks - 1) / chunks;
         chunk += chunk & 1;
+        if (w->groups > 1 && w->scales) { /* those of the next panel */
+            const size_t scales = (size_t)w->groups * w->panel;
+            fetch_ahead((struct ahead){(const char *)(w->scales + (p + 1) * scales),
+                                       scales * sizeof(float)},
+                        0, 1);
+        }
         for (uint32_t k0 = 0; k0 < w->k; k0 += chunk) {
             uint32_t k1 = PARE_MIN(k0 + chunk, w->k);
             const float *b = decode(w, p, k0, k1, padded, job->scratch);
