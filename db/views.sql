@@ -321,9 +321,10 @@ FROM (
             UNION ALL
             SELECT m.pipeline_id, m.variant_id, 'latency', h.name
             FROM member m JOIN shape h ON h.pipeline_id = m.pipeline_id
-            WHERE NOT EXISTS (SELECT 1 FROM session s JOIN latency l USING(session_id)
-                WHERE s.pipeline_id = m.pipeline_id AND s.shape = h.name
-                    AND s.definition = h.definition AND l.variant_id = m.variant_id)
+            WHERE NOT EXISTS (SELECT 1 FROM latency l
+                    CROSS JOIN session s ON s.session_id = l.session_id
+                WHERE l.variant_id = m.variant_id AND s.pipeline_id = m.pipeline_id
+                    AND s.shape = h.name AND s.definition = h.definition)
         ) q ON q.pipeline_id = m.pipeline_id AND q.variant_id = m.variant_id
     WHERE m.is_current AND m.skipped IS NULL
 )

@@ -759,6 +759,125 @@ START_TEST(trials_and_fronts)
 }
 END_TEST
 
+/* --- what it costs among many variants, counted in steps of SQLite's machine --- */
+
+static int count_step(void *user)
+{
+    ++*(size_t *)user;
+    return 0;
+}
+
+enum { PER_SESSION = 50, FEW_SAMPLES = 20 };
+
+static void crowd_round(struct pare_store *s, int64_t session, size_t round, const int64_t *ids,
+                        size_t n)
+{
+    struct pare_store_visit visits[PER_SESSION + 1] = {0};
+    static const uint32_t ns[3] = {1000000, 1001000, 1002000};
+    for (size_t k = 0; k <= n; k++)
+        visits[k] = (struct pare_store_visit){.variant_id = k ? ids[k - 1] : f.variant[BASE],
+                                              .slot = k,
+                                              .ns = ns,
+                                              .n = 3,
+                                              .mhz = (double)NAN};
+    ck_assert_ok(pare_store_round(s, session, round, visits, n + 1, &err), err);
+}
+
+/* Add n variants of one stage each, built, evaluated and timed. */
+static int64_t *add_crowd(struct pare_store *s, size_t n)
+{
+    int64_t *ids = pare_calloc(n, sizeof *ids);
+    struct pare_store_end ok = ending("ok");
+    ck_assert_ok(pare_store_begin(s, &err), err);
+    for (size_t i = 0; i < n; i++) {
+        char label[32], params[64];
+        snprintf(label, sizeof label, "crowd%zu", i);
+        snprintf(params, sizeof params, "{\"bits\":%zu}", i + 100);
+        struct pare_store_step step = {"quant", "quantize", f.plugins[1], params, NULL};
+        ids[i] = add_variant(s, label, "1", &step, 1);
+        ck_assert_ok(pare_store_member(s, f.pipeline, ids[i], label, 100 + i, false, NULL, &err),
+                     err);
+        int64_t attempt;
+        ck_assert_ok(pare_store_attempt_begin(s, ids[i], PARE_PHASE_BUILD, 0, f.host, "avx2",
+                                              &attempt, &err),
+                     err);
+        ck_assert_ok(pare_store_attempt_finish(s, attempt, &ok, &err), err);
+        ck_assert_ok(
+            pare_store_outcome(s, ids[i], f.data, FEW_SAMPLES, f.predicted[Q8], NULL, &err), err);
+        add_measure(s, ids[i], "top1", "fraction", 0.9, true);
+        add_measure(s, ids[i], "size_bytes", "bytes", 1000 + (double)i, false);
+    }
+    for (size_t i = 0; i < n; i += PER_SESSION) {
+        int64_t session = add_session(s, "build-1");
+        for (size_t r = 0; r < 2; r++)
+            crowd_round(s, session, r, ids + i, PARE_MIN((size_t)PER_SESSION, n - i));
+    }
+    ck_assert_ok(pare_store_end(s, PARE_OK, &err), err);
+    return ids;
+}
+
+static const char *const costly[] = {
+    "select * from variants",      "select * from variants order by speedup desc limit 20",
+    "select * from stage_effects", "select * from latencies",
+    "select * from failures",      "select * from pending",
+    "select * from attempts",
+};
+#define N_COSTS (4 + PARE_COUNT(costly))
+
+/* Steps of: storing an outcome, storing a round, one variant's effects, all figures for a front,
+ * and the views. */
+static void count_costs(size_t n, size_t *steps)
+{
+    struct pare_store *s = fill();
+    struct answer a = {0};
+    struct pare_trials t;
+    int64_t *ids = add_crowd(s, n), session = add_session(s, "build-1");
+    for (size_t i = 0; i < N_COSTS; i++)
+        steps[i] = 0;
+    sqlite3_progress_handler(s->db, 1, count_step, &steps[0]);
+    ck_assert_ok(pare_store_outcome(s, ids[3], f.data, FEW_SAMPLES, f.predicted[Q4], NULL, &err),
+                 err);
+    sqlite3_progress_handler(s->db, 1, count_step, &steps[1]);
+    crowd_round(s, session, 0, ids, 3);
+    sqlite3_progress_handler(s->db, 1, count_step, &steps[2]);
+    ck_assert_ok(pare_store_query(s, "select * from stage_effects where label = 'crowd7'", NULL, 0,
+                                  take, &a, &err),
+                 err);
+    sqlite3_progress_handler(s->db, 1, count_step, &steps[3]);
+    ck_assert_ok(pare_trials_summaries(s, NULL, NULL, NULL, &t, &err), err);
+    pare_trials_free(&t);
+    for (size_t i = 0; i < PARE_COUNT(costly); i++) {
+        sqlite3_progress_handler(s->db, 1, count_step, &steps[4 + i]);
+        ck_assert_ok(pare_store_query(s, costly[i], NULL, 0, take, &a, &err), err);
+    }
+    sqlite3_progress_handler(s->db, 0, NULL, NULL);
+    pare_str_free(&a.text);
+    free(ids);
+    pare_store_close(s);
+    ck_assert_ok(pare_remove_tree(path, &err), err);
+}
+
+/* Nothing has been analysed: the plans are those of a database that is being filled. */
+START_TEST(cost_grows_with_the_answer)
+{
+    enum { FEW = 100, MANY = 800 };
+    size_t few[N_COSTS], many[N_COSTS];
+    count_costs(FEW, few);
+    count_costs(MANY, many);
+    for (size_t i = 0; i < N_COSTS; i++) {
+        double limit = i < 3 ? 1.3 : 1.3 * MANY / FEW, ratio = (double)many[i] / (double)few[i];
+        ck_assert_uint_gt(few[i], 50);
+        ck_assert_msg(ratio < limit, "%s: %zu steps among %d variants, %zu among %d",
+                      i == 0   ? "an outcome"
+                      : i == 1 ? "a round"
+                      : i == 2 ? "effects of one"
+                      : i == 3 ? "figures for a front"
+                               : costly[i - 4],
+                      few[i], FEW, many[i], MANY);
+    }
+}
+END_TEST
+
 START_TEST(tries_are_counted)
 {
     struct pare_store *s = fill();
@@ -1130,6 +1249,7 @@ int main(void)
     tcase_add_test(tc, queries_only_read);
     tcase_add_test(tc, names_of_variants);
     tcase_add_test(tc, trials_and_fronts);
+    tcase_add_test(tc, cost_grows_with_the_answer);
     tcase_add_test(tc, tries_are_counted);
     tcase_add_test(tc, speed);
     tc = pare_test_case(suite, "file");
