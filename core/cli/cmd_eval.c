@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The accuracy of one model. */
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/stat.h"
 #include "cli/commands.h"
 #include "cli/show.h"
@@ -74,7 +75,7 @@ static int run(struct pare_cli *cli)
     int exit = PARE_EXIT_OK, rc;
     if (!pare_cli_number(cli, "samples", 1, UINT32_MAX, 0, &samples) ||
         !pare_cli_number(cli, "skip", 0, UINT32_MAX, 0, &skip) ||
-        !pare_cli_threads(cli, sysconf(_SC_NPROCESSORS_ONLN), &threads))
+        !pare_cli_threads(cli, pare_cpu_count(), &threads))
         return PARE_EXIT_USAGE;
     if (!spec.from == !(spec.inputs && spec.labels))
         return pare_cli_usage(cli, "give --data FOLDER, or --inputs and --labels");

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "pipeline/yaml.h"
@@ -465,7 +465,7 @@ void pare_cli_notes(const char *lines, FILE *to)
 
 bool pare_cli_threads(const struct pare_cli *cli, long long fallback, long long *out)
 {
-    long long cpus = PARE_MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
+    long long cpus = pare_cpu_count();
     if (!pare_cli_number(cli, "threads", 1, 4 * cpus, fallback, out))
         return false;
     if (*out > cpus)
@@ -476,10 +476,10 @@ bool pare_cli_threads(const struct pare_cli *cli, long long fallback, long long 
 
 void pare_cli_shape_notes(const struct pare_pipeline *p, FILE *to)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned cpus = pare_cpu_count();
     for (size_t i = 0; i < p->n_shapes; i++) {
-        if (cpus > 0 && p->shapes[i].threads > (unsigned long)cpus)
-            fprintf(to, "note: shape %s: %u threads on %ld CPU%s wait for each other\n",
+        if (p->shapes[i].threads > cpus)
+            fprintf(to, "note: shape %s: %u threads on %u CPU%s wait for each other\n",
                     p->shapes[i].name, p->shapes[i].threads, cpus, cpus == 1 ? "" : "s");
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Before work starts: the states that models go through, all of the plan in the store, what is
  * there. */
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -346,7 +347,7 @@ int pare_run_prepare(struct pare_runner *r, struct pare_error *err)
 {
     int rc;
     r->isa = pare_isa_name(pare_isa_best());
-    r->cpus = (unsigned)PARE_MAX(1L, sysconf(_SC_NPROCESSORS_ONLN));
+    r->cpus = pare_cpu_count();
     r->memory = memory_bytes();
     r->folder = pare_run_folder(pare_store_path(r->store));
     if (!r->folder)
