@@ -142,7 +142,7 @@ def main():
         data = json.loads(pathlib.Path(a.again).read_text())
     else:
         data = {"host": report.host(a), "settings": []}
-        if a.resume:
+        if a.resume and pathlib.Path(a.out).exists():
             data = json.loads(pathlib.Path(a.out).read_text())
         done = {(s["what"], s["model"], s["batch"], s["threads"]) for s in data["settings"]}
         settings = itertools.product(a.what.split(","), a.models.split(","),
