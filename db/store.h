@@ -364,8 +364,8 @@ struct pare_trials {
     size_t n_constraints;
     char data_hash[PARE_HASH_HEX]; /* of every figure above that is there */
 };
-/* All but the details: a few statements over all members. NULL for `pipeline`: planned last; `host`:
- * this one if it timed something, else whoever did last; `shape`: the pipeline's first.
+/* All but the details: a few statements over all members. NULL for `pipeline`: planned last;
+ * `host`: this one if it timed something, else whoever did last; `shape`: the pipeline's first.
  * PARE_NOT_FOUND names what there is. */
 int pare_trials_summaries(struct pare_store *store, const char *pipeline, const char *host,
                           const char *shape, struct pare_trials *out, struct pare_error *err);
