@@ -17,7 +17,9 @@ struct job {
     const struct pare_run_plan *plan;
     const char *data_notes;   /* a line each; NULL: none */
     struct pare_store *store; /* NULL: there is no database yet */
-    struct pare_rows known;   /* one row per build key in it */
+    struct pare_rows known;   /* one row per build key in it, by that key */
+    const char **recipes;     /* theirs, sorted */
+    size_t n_recipes;
     struct pare_rows history; /* one row: what work took on this host; none without a database */
     uint64_t model_bytes;     /* of the untouched model */
 };
@@ -42,7 +44,7 @@ static const char known_sql[] =
     "= 'eval' AND d.key = :data ORDER BY a.attempt_id DESC LIMIT 1) AS stopped, "
     "(SELECT a.reason FROM attempt a WHERE a.variant_id = v.variant_id AND a.state = 'failed' "
     "ORDER BY a.attempt_id DESC LIMIT 1) AS reason "
-    "FROM variant v";
+    "FROM variant v ORDER BY v.hash"; /* as find_known() looks */
 
 static const char history_sql[] =
     "SELECT (SELECT avg(wall_seconds) FROM attempts WHERE host = :host AND state = 'ok' AND "
@@ -59,6 +61,25 @@ static const char history_sql[] =
     "(SELECT avg(a.bytes) FROM artifacts a JOIN variant v ON v.hash = a.variant WHERE v.model = "
     ":model) AS artifact_bytes";
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int sort_recipes(struct job *j, struct pare_error *err)
+{
+    j->recipes = pare_alloc(j->known.n, sizeof *j->recipes);
+    if (!j->recipes)
+        return pare_error_nomem(err, j->known.n * sizeof *j->recipes);
+    for (size_t r = 0; r < j->known.n; r++) {
+        const char *recipe = pare_rows_text(&j->known, r, "recipe");
+        if (recipe)
+            j->recipes[j->n_recipes++] = recipe;
+    }
+    qsort(j->recipes, j->n_recipes, sizeof *j->recipes, by_text);
+    return PARE_OK;
+}
+
 static int load_known(struct job *j, struct pare_error *err)
 {
     char host[256] = "", *path = NULL;
@@ -72,17 +93,31 @@ static int load_known(struct job *j, struct pare_error *err)
     const struct pare_argument past[] = {{"host", host}, {"model", j->pipeline->model_hash}};
     PARE_TRY(pare_rows_load(j->store, known_sql, args, 2, &j->known, err));
     PARE_TRY(pare_rows_load(j->store, history_sql, past, 2, &j->history, err));
+    PARE_TRY(sort_recipes(j, err));
 out:
     free(path);
     return rc;
 }
 
-static size_t find_known(const struct job *j, const char *column, const char *key)
+static bool recipe_is_known(const struct job *j, const char *recipe)
 {
-    for (size_t r = 0; r < j->known.n; r++) {
-        const char *text = pare_rows_text(&j->known, r, column);
-        if (text && strcmp(text, key) == 0)
-            return r;
+    return j->n_recipes &&
+           bsearch(&recipe, j->recipes, j->n_recipes, sizeof *j->recipes, by_text) != NULL;
+}
+
+/* Row of a build; SIZE_MAX: it is not in the database. */
+static size_t find_known(const struct job *j, const char *build)
+{
+    for (size_t lo = 0, hi = j->known.n; lo < hi;) {
+        size_t mid = lo + (hi - lo) / 2;
+        const char *hash = pare_rows_text(&j->known, mid, "hash");
+        int order = strcmp(hash ? hash : "", build);
+        if (order == 0)
+            return mid;
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return SIZE_MAX;
 }
@@ -95,7 +130,7 @@ static bool is(const struct job *j, size_t row, const char *column)
 /* Where a variant stands and why; `why` holds 320 bytes. */
 static enum state state_of(const struct job *j, const struct pare_variant *v, char *why)
 {
-    size_t row = find_known(j, "hash", v->build);
+    size_t row = find_known(j, v->build);
     const char *reason;
     why[0] = '\0';
     if (v->skip) {
@@ -103,7 +138,7 @@ static enum state state_of(const struct job *j, const struct pare_variant *v, ch
         return SKIPPED;
     }
     if (row == SIZE_MAX) {
-        if (find_known(j, "recipe", v->recipe) != SIZE_MAX)
+        if (recipe_is_known(j, v->recipe))
             snprintf(why, 320,
                      "known by another build: plugins, calibration, seed or engine changed");
         return NEW;
@@ -196,7 +231,7 @@ static struct estimate estimate(const struct job *j)
         const struct pare_variant *v = &j->plan->variants[i];
         char why[320];
         enum state state = state_of(j, v, why);
-        size_t row = find_known(j, "hash", v->build);
+        size_t row = find_known(j, v->build);
         if (state == CACHED || state == SKIPPED)
             continue;
         if (!v->is_baseline && (row == SIZE_MAX || !is(j, row, "built"))) {
@@ -341,6 +376,7 @@ static int show(struct job *j)
         fine = print_variants(j, j->cli->format, count);
     if (!fine)
         exit = PARE_EXIT_FAILED;
+    free(j->recipes);
     pare_rows_free(&j->known);
     pare_rows_free(&j->history);
     pare_store_close(j->store);
