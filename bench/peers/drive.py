@@ -157,7 +157,11 @@ def main():
                 pathlib.Path(a.out).write_text(json.dumps(data))
     text = report.markdown(data, TOLERANCE)
     if a.write:
-        pathlib.Path(a.write).write_text(text)
+        target = pathlib.Path(a.write)
+        # What other benchmarks wrote below stays.
+        old = target.read_text() if target.exists() else ""
+        kept = old.find("\n## Scale")
+        target.write_text(text if kept < 0 else text.rstrip("\n") + "\n" + old[kept:])
     else:
         print(text)
 
