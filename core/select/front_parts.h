@@ -18,6 +18,13 @@ void pare__draw_point(struct pare_draw *draw, double *value);
 /* One replicate; the same draw of rounds (per session) and samples for every variant. */
 void pare__draw_replicate(struct pare_draw *draw, struct pare_random *random, double *value);
 
+/* The bootstrap over some of the variants: `out` has room for them, `drawn` tells who takes part.
+ */
+int pare__front_drawn(const struct pare_front_input *in, bool *drawn, struct pare_front *out,
+                      struct pare_error *err);
+/* Of a variant that is measured, by how often it is on the front and keeps its bounds. */
+enum pare_front_status pare__front_status(double p, double feasible);
+
 /* Refuses what pare_front_compute() refuses. */
 int pare__front_check(const struct pare_front_input *in, struct pare_error *err);
 

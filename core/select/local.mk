@@ -4,7 +4,7 @@ libhost_la_SOURCES += \
 	core/select/bootstrap.c \
 	core/select/compare.c \
 	core/select/dominance.c core/select/dominance.h \
-	core/select/front.c core/select/front.h core/select/front_parts.h \
+	core/select/front.c core/select/front_drawn.c core/select/front.h core/select/front_parts.h \
 	core/select/pick.c core/select/pick.h \
 	core/select/race.c core/select/race.h \
 	core/select/settle.c
