@@ -7,17 +7,17 @@
 set -eu
 cd "$(dirname "$0")/.."
 . tools/debian.sh
-build=$1 root=$(mkdir -p "$1" && cd "$1" && pwd)/root
-lib=$root/usr/lib/aarch64-linux-gnu include=$root/usr/include/aarch64-linux-gnu
+build=$1 sysroot=$(mkdir -p "$1" && cd "$1" && pwd)/root
+lib=$sysroot/usr/lib/aarch64-linux-gnu include=$sysroot/usr/include/aarch64-linux-gnu
 pare_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user || exit 77
 libraries=
 for package in $PARE_BUILD_PACKAGES check; do
     case $package in lib*-dev | *-dev | check) libraries="$libraries $package" ;; esac
 done
-if [ ! -e "$root/complete" ]; then
+if [ ! -e "$sysroot/complete" ]; then
     echo "unpacking arm64 packages in $build/root"
     apt=$build/apt
-    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$root"
+    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$sysroot"
     : >"$apt/status"
     set -- -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State=$PWD/$apt" \
         -o "Dir::State::status=$PWD/$apt/status" -o "Dir::Cache=$PWD/$apt" -o APT::Sandbox::User=root
@@ -25,17 +25,17 @@ if [ ! -e "$root/complete" ]; then
     # shellcheck disable=SC2086
     apt-get "$@" -y --no-install-recommends --download-only install libgcc-12-dev libgomp1 $libraries >/dev/null || exit 77
     for package in "$apt"/archives/*.deb; do
-        dpkg-deb -x "$package" "$root"
+        dpkg-deb -x "$package" "$sysroot"
     done
     # what update-alternatives would have linked
     for file in "$lib"/openblas-openmp/*.so*; do ln -sf "openblas-openmp/${file##*/}" "$lib/"; done
     for file in "$include"/openblas-openmp/*.h; do ln -sf "openblas-openmp/${file##*/}" "$include/"; done
     rm -rf "$apt"
-    : >"$root/complete"
+    : >"$sysroot/complete"
 fi
-export PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_PATH= \
-    PKG_CONFIG_LIBDIR="$lib/pkgconfig:$root/usr/share/pkgconfig"
+export PKG_CONFIG_SYSROOT_DIR="$sysroot" PKG_CONFIG_PATH= \
+    PKG_CONFIG_LIBDIR="$lib/pkgconfig:$sysroot/usr/share/pkgconfig"
 pare_build "$build" --host=aarch64-linux-gnu --build="$(gcc -dumpmachine)" CFLAGS="-O2 -g1" \
-    CC="aarch64-linux-gnu-gcc --sysroot=$root" LDFLAGS="-Wl,-rpath-link,$lib" --enable-werror
-make -C "$build" -j"$PARE_JOBS" check LOG_COMPILER="qemu-aarch64 -L $root" \
+    CC="aarch64-linux-gnu-gcc --sysroot=$sysroot" LDFLAGS="-Wl,-rpath-link,$lib" --enable-werror
+make -C "$build" -j"$PARE_JOBS" check LOG_COMPILER="qemu-aarch64 -L $sysroot" \
     TESTS="tests/unit/test_base tests/unit/test_model tests/unit/test_kernels tests/unit/test_engine"

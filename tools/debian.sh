@@ -14,10 +14,10 @@ pare_packages() {
     done
     [ -n "$missing" ] || return 0
     echo "installing:$missing"
-    root=
-    [ "$(id -u)" -eq 0 ] || root=sudo
-    $root apt-get update -qq && # shellcheck disable=SC2086
-        $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    as_root=
+    [ "$(id -u)" -eq 0 ] || as_root=sudo
+    $as_root apt-get update -qq && # shellcheck disable=SC2086
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
 
 # Build out of tree, in the folder named; further arguments go to configure.
