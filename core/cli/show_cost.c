@@ -234,7 +234,7 @@ static const char *overhead(const char *kernel)
         {"weight-only", "its weights are widened to f32 on the way"},
         {"dynamic", "its inputs are rounded to int8 on the way"},
         {":", "picking the inputs that its kept weights need eats up what the zeros save"},
-        {"sparse", "scattered weights cannot use the vector units fully"},
+        {"sparse", "every kept number loads its inputs anew, and few tokens fill few vectors"},
     };
     for (size_t i = 0; i < PARE_COUNT(known); i++) {
         if (strstr(kernel, known[i].word))
