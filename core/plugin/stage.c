@@ -129,7 +129,6 @@ static int run_transform(struct pare_stage *stage, struct pare_error *err)
     struct pare_stage_env *env = stage->env;
     struct pare_ctx ctx;
     int rc = PARE_OK;
-    stage->n_decisions = 0; /* of a trial before */
     pare_ctx_begin(&ctx, stage, stage->step->plugin, stage->step->params, err);
     if (desc->apply) {
         PARE_TRY(pare_ctx_call(&ctx, "apply", call_apply, NULL));
@@ -187,6 +186,8 @@ int pare_stage_trial(struct pare_ctx *ctx, const double *values, struct pare_gra
     env->progress = NULL; /* the trial's own progress means nothing to the one who waits */
     trial.now_stats = (struct pare_statistics){0};
     trial.changes = 0;
+    trial.decisions = NULL; /* what a trial settles is nobody's record */
+    trial.n_decisions = trial.cap_decisions = 0;
     trial.assignments = pare_alloc(stage->n_assignments, sizeof *trial.assignments);
     if (!trial.assignments) {
         rc = pare_error_nomem(ctx->err, 0);
@@ -210,6 +211,7 @@ out:
     stage->baseline_reference = trial.baseline_reference;
     pare_statistics_free(&trial.now_stats);
     free(trial.assignments);
+    free(trial.decisions);
     pare_graph_free(g);
     return pare_ctx_pass(ctx, rc);
 }

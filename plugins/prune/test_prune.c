@@ -331,6 +331,37 @@ START_TEST(model_scope_of_heads)
 }
 END_TEST
 
+/* Settings that are tried on the way leave no record: that is of the one which was taken. */
+START_TEST(heads_by_greedy)
+{
+    struct world w;
+    struct recorded r = {0};
+    world_open(&w, 16);
+    w.env.record = world_record;
+    w.env.user = &r;
+    struct pare_graph *g = world_with(
+        &w, w.model->graph, "prune",
+        "{'what': 'heads', 'criterion': 'magnitude', 'sparsity': {'allocate': {'plugin': 'greedy', "
+        "'params': {'count': 1, 'from': 0, 'to': 0.34}}, 'per': 'branch'}}",
+        NULL);
+    unsigned gone = 0;
+    for (uint32_t layer = 0; layer < 8; layer++) {
+        for (uint32_t head = 0; head < 3; head++) {
+            char path[64];
+            snprintf(path, sizeof path, "layer.%u.attn.head.%u", layer, head);
+            gone += recorded_value(&r, path, "sparsity") == 1;
+        }
+    }
+    ck_assert_uint_le(gone, 1); /* the greedy choice may be a feed-forward branch, which has none */
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        kept += g->nodes[i].op == PARE_OP_ATTENTION ? g->nodes[i].heads : 0;
+    ck_assert_uint_eq(kept, 24 - gone);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(refused)
 {
     static const struct {
@@ -390,6 +421,7 @@ int main(void)
     tcase_add_test(tc, slices_are_gone);
     tcase_add_loop_test(tc, refit_helps, 0, 2);
     tcase_add_test(tc, model_scope_of_heads);
+    tcase_add_test(tc, heads_by_greedy);
     tcase_add_loop_test(tc, refused, 0, 5);
     tcase_add_loop_test(tc, identity, 0, 5);
     tcase_add_loop_test(tc, repeats, 0, 5);
