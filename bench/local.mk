@@ -7,7 +7,7 @@ bench_rates_SOURCES = bench/rates.c bench/onednn.h bench/random_vit.h
 bench_rates_CFLAGS = $(AM_CFLAGS) -O3
 bench_rates_LDADD = libcore.la $(DNNL_LIBS)
 bench_scale_SOURCES = bench/scale.c
-bench_scale_LDADD = libhost.la libcore.la
+bench_scale_LDADD = libcli.la libhost.la libcore.la
 CLEANFILES += bench/serve$(EXEEXT) bench/rates$(EXEEXT) bench/scale$(EXEEXT)
 EXTRA_DIST += bench/README.md bench/RESULTS.md bench/peers.sh \
 	bench/peers/drive.py \

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/stat.h"
 #include "base/str.h"
+#include "cli/front_view.h"
 #include "db/store.h"
 #include "pipeline/choose.h"
 
@@ -221,9 +222,16 @@ static void fill(const char *path, size_t n)
     for (size_t i = 1; i < n; i += PER_SESSION)
         add_session(&f, i, PARE_MIN(i + PER_SESSION, n));
     double timed = seconds_since(start);
+    struct pare_choice choice;
+    struct pare_choice_query any = {0};
+    need(pare_choice_make(f.store, &any, &choice, &err));
+    start = pare_clock_ns();
+    need(pare_choice_store(f.store, &choice, NULL, &err));
+    double kept = seconds_since(start);
+    pare_choice_free(&choice);
     pare_store_close(f.store);
-    printf("%8zu  stored: plan %.3f s, %.3f ms a result, %.3f ms a timing\n", n, planned,
-           1e3 * results / (double)n, 1e3 * timed / (double)n);
+    printf("%8zu  stored: plan %.3f s, %.3f ms a result, %.3f ms a timing, front %.3f s\n", n,
+           planned, 1e3 * results / (double)n, 1e3 * timed / (double)n, kept);
     fflush(stdout);
     free(f.ids);
     free(f.truth);
@@ -258,6 +266,12 @@ static void measure_reading(const char *path, size_t n)
     }
     printf("%8zu  front %.3f s: %zu reach the bootstrap, %zu are shown\n", n, front, drawn, shown);
     pare_choice_free(&choice);
+    struct pare_front_view view;
+    start = pare_clock_ns();
+    need(pare_front_view_load(store, &all, false, &view, &err));
+    front = seconds_since(start);
+    printf("%8zu  %-20s %8.4f s\n", n, view.kept.n ? "front, kept" : "front, made again", front);
+    pare_front_view_free(&view);
     for (size_t q = 0; q < PARE_COUNT(queries); q++)
         printf("%8zu  %-20s %8.4f s\n", n, queries[q].name, query(store, queries[q].sql));
     fflush(stdout);

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The tables of a Pare database, version 1. People query the views (views.sql); tables may change
--- with a migration. Times are UTC text, booleans 0 or 1, missing is NULL, hashes are 64 hex digits.
+-- The tables of a Pare database, version 1; the later versions' changes are the migrations in
+-- store_open.c. People query the views (views.sql). Times are UTC text, booleans 0 or 1, missing is NULL, hashes are 64 hex digits.
 
 CREATE TABLE meta(
     key TEXT PRIMARY KEY,

@@ -264,10 +264,22 @@ struct pare_store_front_member {
     int64_t rank, folded_id, rival_id;
     const char *why;
 };
-int pare_store_front(struct pare_store *store, int64_t pipeline_id, int64_t host_id,
-                     const char *shape, const char *rule, uint64_t seed, const char *data_hash,
-                     const struct pare_store_front_member *members, size_t n, int64_t *id,
+struct pare_store_front {
+    int64_t pipeline_id, host_id; /* host_id 0, shape NULL: not timed */
+    const char *shape, *rule;
+    uint64_t seed;
+    const char *data_hash, *summary; /* JSON */
+    int64_t changes;                 /* pare_store_changes() when its figures were read */
+    const struct pare_store_front_member *members;
+    size_t n;
+};
+/* Keep a front. The one of this place that was kept last only becomes current again when rule, seed
+ * and hash are the same. */
+int pare_store_front(struct pare_store *store, const struct pare_store_front *front, int64_t *id,
                      struct pare_error *err);
+/* How many commits have changed a figure, or may have: a front kept since the last one is current.
+ */
+int pare_store_changes(struct pare_store *store, int64_t *out, struct pare_error *err);
 
 /* --- reading --- */
 
@@ -369,6 +381,9 @@ struct pare_trials {
  * PARE_NOT_FOUND names what there is. */
 int pare_trials_summaries(struct pare_store *store, const char *pipeline, const char *host,
                           const char *shape, struct pare_trials *out, struct pare_error *err);
+/* Only which pipeline, data, host and shape those are: no variants. */
+int pare_trials_place(struct pare_store *store, const char *pipeline, const char *host,
+                      const char *shape, struct pare_trials *out, struct pare_error *err);
 /* Samples and rounds of those with which[i] (NULL: all). In one snapshot with the summaries only
  * between pare_store_snapshot() and its end. */
 int pare_trials_details(struct pare_store *store, struct pare_trials *trials, const bool *which,

@@ -175,10 +175,36 @@ int pare_store_begin(struct pare_store *store, struct pare_error *err)
         int rc = pare__store_run(store, err, "BEGIN IMMEDIATE", "");
         if (rc != PARE_OK)
             return rc;
-        store->doomed = false;
+        store->doomed = store->aside = false;
+        store->written = sqlite3_total_changes64(store->db);
     }
     store->depth++;
     return PARE_OK;
+}
+
+void pare__store_aside(struct pare_store *store)
+{
+    store->aside = true;
+}
+
+/* Every commit that may have changed a figure is counted: what was chosen before is out of date. */
+static int count_change(struct pare_store *store, struct pare_error *err)
+{
+    if (store->aside || sqlite3_total_changes64(store->db) == store->written)
+        return PARE_OK;
+    return pare__store_run(store, err,
+                           "INSERT INTO meta VALUES('changes', '1') ON CONFLICT DO UPDATE SET "
+                           "value = CAST(value AS INTEGER) + 1",
+                           "");
+}
+
+int pare_store_changes(struct pare_store *store, int64_t *out, struct pare_error *err)
+{
+    int rc = pare__store_get(store, out, err,
+                             "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'changes'", "");
+    if (rc == PARE_OK && *out == PARE_NONE)
+        *out = 0;
+    return rc;
 }
 
 int pare_store_end(struct pare_store *store, int rc, struct pare_error *err)
@@ -188,7 +214,9 @@ int pare_store_end(struct pare_store *store, int rc, struct pare_error *err)
     if (--store->depth > 0)
         return rc;
     if (!store->doomed) {
-        rc = pare__store_run(store, err, "COMMIT", "");
+        rc = count_change(store, err);
+        if (rc == PARE_OK)
+            rc = pare__store_run(store, err, "COMMIT", "");
         if (rc == PARE_OK)
             return rc;
     } else if (rc == PARE_OK) {
@@ -422,7 +450,13 @@ static int open_file(struct pare_store *store, int flags, struct pare_error *err
     return pare__store_get(store, &dummy, err, "SELECT count(*) FROM sqlite_schema", "");
 }
 
-static const struct pare_migration migrations[] = {{1, pare_sql_schema}};
+static const struct pare_migration migrations[] = {
+    {1, pare_sql_schema},
+    /* What a front says in short, and as of which change of the database. */
+    {2, "ALTER TABLE front_result ADD COLUMN summary TEXT NOT NULL DEFAULT '{}' "
+        "CHECK(json_valid(summary));"
+        "ALTER TABLE front_result ADD COLUMN changes INTEGER;"},
+};
 
 static int make_writable(struct pare_store *store, struct pare_error *err)
 {

@@ -267,6 +267,7 @@ int pare_store_tag(struct pare_store *store, int64_t variant_id, const char *tag
     int rc = pare_store_begin(store, err);
     if (rc != PARE_OK)
         return rc;
+    pare__store_aside(store);
     rc = check_tag(store, tag, err);
     if (rc == PARE_OK)
         rc = pare__store_run(store, err, "INSERT OR REPLACE INTO tag VALUES(?, ?, ?)", "tit", tag,
@@ -279,6 +280,7 @@ int pare_store_untag(struct pare_store *store, const char *tag, struct pare_erro
     int rc = pare_store_begin(store, err);
     if (rc != PARE_OK)
         return rc;
+    pare__store_aside(store);
     rc = pare__store_run(store, err, "DELETE FROM tag WHERE tag = ?", "t", tag);
     if (rc == PARE_OK && sqlite3_changes(store->db) == 0)
         rc = pare_error_set(err, PARE_NOT_FOUND, "no variant is tagged '%s'", tag);
@@ -293,14 +295,13 @@ int pare_store_note(struct pare_store *store, int64_t variant_id, const char *bo
     int rc = pare_store_begin(store, err);
     if (rc != PARE_OK)
         return rc;
+    pare__store_aside(store);
     rc = pare__store_run(store, err, "INSERT INTO note(variant_id, body, at) VALUES(?, ?, ?)",
                          "ktt", variant_id, body, now);
     return pare_store_end(store, rc, err);
 }
 
-int pare_store_front(struct pare_store *store, int64_t pipeline_id, int64_t host_id,
-                     const char *shape, const char *rule, uint64_t seed, const char *data_hash,
-                     const struct pare_store_front_member *members, size_t n, int64_t *id,
+int pare_store_front(struct pare_store *store, const struct pare_store_front *front, int64_t *id,
                      struct pare_error *err)
 {
     char now[32];
@@ -308,14 +309,30 @@ int pare_store_front(struct pare_store *store, int64_t pipeline_id, int64_t host
     int rc = pare_store_begin(store, err);
     if (rc != PARE_OK)
         return rc;
+    pare__store_aside(store);
+    PARE_TRY(pare__store_get(
+        store, id, err,
+        "SELECT front_id FROM front_result WHERE rule = ? AND seed = ? AND data_hash = ? AND "
+        "front_id = (SELECT max(front_id) FROM front_result WHERE pipeline_id = ? AND "
+        "host_id IS ? AND shape IS ?)",
+        "titikt", front->rule, (int64_t)front->seed, front->data_hash, front->pipeline_id,
+        front->host_id, front->shape));
+    if (*id != PARE_NONE) {
+        PARE_TRY(pare__store_run(
+            store, err, "UPDATE front_result SET changes = ?, summary = ? WHERE front_id = ?",
+            "iti", front->changes, front->summary, *id));
+        goto out;
+    }
     PARE_TRY(pare__store_run(store, err,
                              "INSERT INTO front_result(pipeline_id, host_id, shape, rule, seed, "
-                             "data_hash, made_at) VALUES(?, ?, ?, ?, ?, ?, ?)",
-                             "ikttitt", pipeline_id, host_id, shape, rule, (int64_t)seed, data_hash,
-                             now));
+                             "data_hash, made_at, summary, changes) "
+                             "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             "ikttittti", front->pipeline_id, front->host_id, front->shape,
+                             front->rule, (int64_t)front->seed, front->data_hash, now,
+                             front->summary, front->changes));
     *id = sqlite3_last_insert_rowid(store->db);
-    for (size_t i = 0; i < n; i++) {
-        const struct pare_store_front_member *m = &members[i];
+    for (size_t i = 0; i < front->n; i++) {
+        const struct pare_store_front_member *m = &front->members[i];
         PARE_TRY(pare__store_run(
             store, err, "INSERT INTO front_member VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             "iitddidkkt", *id, m->variant_id, m->status, m->p_front, m->p_feasible, m->rank,

@@ -12,8 +12,10 @@ struct pare_store {
     sqlite3 *db;
     char *path;
     bool read_only, doomed;
-    int depth; /* of nested pare_store_begin() */
-    int lock;  /* descriptor of the lock file, or -1 */
+    bool aside;      /* what is being written changes no figure: see pare__store_aside() */
+    int depth;       /* of nested pare_store_begin() */
+    int64_t written; /* rows written before the outermost pare_store_begin() */
+    int lock;        /* descriptor of the lock file, or -1 */
     char notice[512];
 };
 
@@ -29,6 +31,9 @@ struct pare_migration {
 };
 int pare__store_migrate(struct pare_store *store, const struct pare_migration *steps, size_t n,
                         struct pare_error *err);
+
+/* The transaction writes nothing that a front is made of, so what was chosen stays current. */
+void pare__store_aside(struct pare_store *store);
 
 /* Turn SQLite's last error into ours. `what` completes "cannot ...". */
 int pare__store_fail(struct pare_store *store, struct pare_error *err, const char *what);

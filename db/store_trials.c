@@ -510,6 +510,17 @@ void pare_store_snapshot_end(struct pare_store *store, bool mine)
         sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
 }
 
+int pare_trials_place(struct pare_store *store, const char *pipeline, const char *host,
+                      const char *shape, struct pare_trials *out, struct pare_error *err)
+{
+    struct loader l = {.store = store, .out = out, .err = err};
+    *out = (struct pare_trials){.baseline = SIZE_MAX};
+    int rc = find_place(&l, pipeline, host, shape);
+    if (rc != PARE_OK)
+        pare_trials_free(out);
+    return rc;
+}
+
 int pare_trials_summaries(struct pare_store *store, const char *pipeline, const char *host,
                           const char *shape, struct pare_trials *out, struct pare_error *err)
 {

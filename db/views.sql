@@ -332,6 +332,16 @@ WHERE tries < 3 AND refusals = 0
     AND NOT (phase = 'eval' AND coalesce(reason, '') LIKE 'racing: %') -- what a race stopped stays so
 ORDER BY pipeline, position;
 
+-- The one kept last for each place; current: no figure has changed since.
+CREATE VIEW fronts AS
+SELECT p.name AS pipeline, h.name AS host, f.shape,
+    coalesce(f.changes = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'changes'), 0)
+        AS current,
+    f.summary, f.rule, f.seed, f.data_hash, f.made_at
+FROM _front z JOIN front_result f ON f.front_id = z.front_id
+    JOIN pipeline p ON p.pipeline_id = f.pipeline_id
+    LEFT JOIN host h ON h.host_id = f.host_id;
+
 CREATE VIEW "front" AS
 SELECT p.name AS pipeline, h.name AS host, f.shape, m.label, v.hash AS variant, fm.status,
     fm.p_front, fm.p_feasible, fm.rank, fm.knee,

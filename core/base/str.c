@@ -86,6 +86,18 @@ void pare_format_double(double x, char *out)
     uselocale(old);
 }
 
+void pare_format_grouped(uint64_t n, char *out)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0)
+            *out++ = ',';
+        *out++ = digits[i];
+    }
+    *out = '\0';
+}
+
 bool pare_parse_double(const char *text, double *out)
 {
     char *end;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Text that grows. Zero-initialise. When memory runs out `failed` is set and stays set, further
  * appends do nothing: check once, at the end. `data` is NUL-terminated, NULL while nothing was
@@ -26,6 +27,9 @@ char *pare_str_take(struct pare_str *s);
 /* The shortest decimal text that reads back as exactly `x` ("0.1", "4", "1e-05"); independent of
  * the locale. `out` holds at least 32 bytes. */
 void pare_format_double(double x, char *out);
+
+/* "241,604". `out` holds at least 32 bytes. */
+void pare_format_grouped(uint64_t n, char *out);
 
 /* Read a whole text as a finite number or an integer: true only when nothing is left over.
  * Independent of the locale. */

@@ -107,10 +107,13 @@ static int load(struct job *j, struct pare_error *err)
             where[query.n_constraints++] = j->cli->repeated[i].value;
     }
     PARE_TRY(pare_choice_make(j->store, &query, &j->choice, err));
+    const struct pare_trials *t = &j->choice.trials;
     PARE_TRY(choose_rule(j, err));
     PARE_TRY(pare_pick(&j->choice.input, &j->choice.front, j->by, j->n_by, &j->pick, err));
     if (j->pick.chosen != SIZE_MAX)
-        PARE_TRY(pare_choice_figures(j->store, &j->choice, &j->pick.chosen, 1, &j->figures, err));
+        PARE_TRY(pare_variant_figures(j->store, t->pipeline, t->host, t->shape,
+                                      json_pack("[s]", t->items[j->pick.chosen].label), &j->figures,
+                                      err));
 out:
     return rc;
 }
@@ -148,7 +151,7 @@ static void print_figures(const struct job *j, size_t i)
             continue;
         double v = figure(j, i, m);
         if (strcmp(metric(j, m)->name, "latency_ms") == 0) /* as `front` and SQL show it */
-            v = pare_rows_number(&j->figures, pare_choice_row(c, &j->figures, i), "latency_ms");
+            v = pare_rows_number(&j->figures, 0, "latency_ms");
         pare_show_metric(metric(j, m), v, value);
         if (i != c->trials.baseline &&
             pare_front_compare(&c->input, m, i, c->trials.baseline, 0.95, &d, NULL) == PARE_OK) {

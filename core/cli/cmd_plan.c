@@ -44,7 +44,7 @@ static const char known_sql[] =
     "= 'eval' AND d.key = :data ORDER BY a.attempt_id DESC LIMIT 1) AS stopped, "
     "(SELECT a.reason FROM attempt a WHERE a.variant_id = v.variant_id AND a.state = 'failed' "
     "ORDER BY a.attempt_id DESC LIMIT 1) AS reason "
-    "FROM variant v ORDER BY v.hash"; /* as find_known() looks */
+    "FROM variant v ORDER BY v.hash"; /* pare_rows_find() needs the order */
 
 static const char history_sql[] =
     "SELECT (SELECT avg(wall_seconds) FROM attempts WHERE host = :host AND state = 'ok' AND "
@@ -105,23 +105,6 @@ static bool recipe_is_known(const struct job *j, const char *recipe)
            bsearch(&recipe, j->recipes, j->n_recipes, sizeof *j->recipes, by_text) != NULL;
 }
 
-/* Row of a build; SIZE_MAX: it is not in the database. */
-static size_t find_known(const struct job *j, const char *build)
-{
-    for (size_t lo = 0, hi = j->known.n; lo < hi;) {
-        size_t mid = lo + (hi - lo) / 2;
-        const char *hash = pare_rows_text(&j->known, mid, "hash");
-        int order = strcmp(hash ? hash : "", build);
-        if (order == 0)
-            return mid;
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return SIZE_MAX;
-}
-
 static bool is(const struct job *j, size_t row, const char *column)
 {
     return pare_rows_number(&j->known, row, column) > 0;
@@ -130,7 +113,7 @@ static bool is(const struct job *j, size_t row, const char *column)
 /* Where a variant stands and why; `why` holds 320 bytes. */
 static enum state state_of(const struct job *j, const struct pare_variant *v, char *why)
 {
-    size_t row = find_known(j, v->build);
+    size_t row = pare_rows_find(&j->known, "hash", v->build);
     const char *reason;
     why[0] = '\0';
     if (v->skip) {
@@ -231,7 +214,7 @@ static struct estimate estimate(const struct job *j)
         const struct pare_variant *v = &j->plan->variants[i];
         char why[320];
         enum state state = state_of(j, v, why);
-        size_t row = find_known(j, v->build);
+        size_t row = pare_rows_find(&j->known, "hash", v->build);
         if (state == CACHED || state == SKIPPED)
             continue;
         if (!v->is_baseline && (row == SIZE_MAX || !is(j, row, "built"))) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Why a variant stands where it stands: who beats it, and where its time, bytes and accuracy go. */
+#include "base/str.h"
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "cli/show_cost.h"
@@ -205,7 +206,7 @@ static void print_settle(const struct job *j)
     if (item->settle_metric == SIZE_MAX || item->settle_more == 0)
         return;
     char count[48];
-    pare_show_grouped(item->settle_more, count);
+    pare_format_grouped(item->settle_more, count);
     printf("undecided for want of %s: about %s more %s would settle it\n",
            j->choice.known[item->settle_metric].name, count,
            j->choice.input.metrics[item->settle_metric].kind == PARE_FIGURE_SAMPLES ? "samples"

@@ -11,7 +11,7 @@ libcli_la_SOURCES = \
 	core/cli/cmd_diff.c \
 	core/cli/cmd_eval.c \
 	core/cli/cmd_export.c \
-	core/cli/cmd_front.c \
+	core/cli/cmd_front.c core/cli/front_view.c core/cli/front_view.h \
 	core/cli/cmd_help.c \
 	core/cli/cmd_init.c \
 	core/cli/cmd_list.c \

@@ -198,6 +198,22 @@ bool pare_rows_print(const struct pare_rows *rows, enum pare_format format, FILE
     return pare_table_print(&t, format, to);
 }
 
+size_t pare_rows_find(const struct pare_rows *rows, const char *column, const char *text)
+{
+    for (size_t lo = 0, hi = rows->n; lo < hi;) {
+        size_t mid = lo + (hi - lo) / 2;
+        const char *here = pare_rows_text(rows, mid, column);
+        int order = strcmp(here ? here : "", text);
+        if (order == 0)
+            return mid;
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return SIZE_MAX;
+}
+
 json_t *pare_rows_json(const struct pare_rows *rows)
 {
     json_t *list = json_array();
@@ -259,51 +275,30 @@ bool pare_cli_record(json_t *object, enum pare_format format)
     return pare_table_print(&t, format, stdout);
 }
 
-int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,
-                        const size_t *which, size_t n, struct pare_rows *out,
-                        struct pare_error *err)
+int pare_variant_figures(struct pare_store *store, const char *pipeline, const char *host,
+                         const char *shape, json_t *labels, struct pare_rows *out,
+                         struct pare_error *err)
 {
-    json_t *labels = json_array();
-    for (size_t i = 0; which && i < n; i++)
-        json_array_append_new(labels, json_string(choice->trials.items[which[i]].label));
-    char *text = json_dumps(labels, JSON_COMPACT);
-    const struct pare_argument args[] = {{"pipeline", choice->trials.pipeline},
-                                         {"host", choice->trials.host},
-                                         {"shape", choice->trials.shape},
-                                         {"labels", text}};
+    char *text = labels ? json_dumps(labels, JSON_COMPACT) : NULL;
+    const struct pare_argument args[] = {
+        {"pipeline", pipeline}, {"host", host}, {"shape", shape}, {"labels", text}};
+    int rc;
+    if (labels && !text)
+        rc = pare_error_nomem(err, 0);
+    else if (labels)
+        rc = pare_rows_load(store,
+                            "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS :host "
+                            "AND shape IS :shape AND label IN (SELECT value FROM "
+                            "json_each(:labels)) ORDER BY +variant",
+                            args, 4, out, err);
+    else
+        rc = pare_rows_load(store,
+                            "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS :host "
+                            "AND shape IS :shape ORDER BY variant",
+                            args, 3, out, err);
     json_decref(labels);
-    if (!text)
-        return pare_error_nomem(err, 0);
-    /* Ordered, so that a row is found by bisection. */
-    int rc = which ? pare_rows_load(store,
-                                    "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS "
-                                    ":host AND shape IS :shape AND label IN (SELECT value FROM "
-                                    "json_each(:labels)) ORDER BY +variant",
-                                    args, 4, out, err)
-                   : pare_rows_load(store,
-                                    "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS "
-                                    ":host AND shape IS :shape ORDER BY variant",
-                                    args, 3, out, err);
     free(text);
     return rc;
-}
-
-size_t pare_choice_row(const struct pare_choice *choice, const struct pare_rows *figures,
-                       size_t variant)
-{
-    size_t lo = 0, hi = figures->n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        const char *hash = pare_rows_text(figures, mid, "variant");
-        int order = strcmp(hash ? hash : "", choice->trials.items[variant].hash);
-        if (order == 0)
-            return mid;
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return SIZE_MAX;
 }
 
 /* ---- models ---- */

@@ -32,6 +32,8 @@ void pare_rows_free(struct pare_rows *rows);
 /* A cell by row and column name: NULL or NaN when it is missing. The column must be there. */
 const char *pare_rows_text(const struct pare_rows *rows, size_t row, const char *column);
 double pare_rows_number(const struct pare_rows *rows, size_t row, const char *column);
+/* The row with that text in a column that the rows are ordered by; SIZE_MAX: none. */
+size_t pare_rows_find(const struct pare_rows *rows, const char *column, const char *text);
 /* Add one cell to a table as people read it: bytes as MB, hashes short, six digits. Exact in other
  * formats than the table. */
 void pare_rows_cell(const struct pare_rows *rows, size_t row, size_t column,
@@ -51,14 +53,11 @@ bool pare_cli_json(json_t *value);
  * released. */
 bool pare_cli_record(json_t *object, enum pare_format format);
 
-/* The rows of the view `variants` for a choice's pipeline, host and shape, of n of its variants
- * (NULL: of all): the figures as everybody sees them; and the row of one of them (SIZE_MAX: none).
- */
-int pare_choice_figures(struct pare_store *store, const struct pare_choice *choice,
-                        const size_t *which, size_t n, struct pare_rows *out,
-                        struct pare_error *err);
-size_t pare_choice_row(const struct pare_choice *choice, const struct pare_rows *figures,
-                       size_t variant);
+/* The rows of the view `variants` in a place, of those labels (an array of texts, released; NULL:
+ * of all): the figures as everybody sees them, ordered by hash. */
+int pare_variant_figures(struct pare_store *store, const char *pipeline, const char *host,
+                         const char *shape, json_t *labels, struct pare_rows *out,
+                         struct pare_error *err);
 
 /* A model by path, or, when there is no such file and a database exists, a variant of it by name.
  * `*name` (may be NULL) gets what to call it, freed with free(). */

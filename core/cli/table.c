@@ -264,15 +264,3 @@ void pare_show_count(double n, char *out)
                        : "%.0f%s",
              n, units[u]);
 }
-
-void pare_show_grouped(size_t n, char *out)
-{
-    char digits[32];
-    int len = snprintf(digits, sizeof digits, "%zu", n);
-    for (int i = 0; i < len; i++) {
-        if (i && (len - i) % 3 == 0)
-            *out++ = ',';
-        *out++ = digits[i];
-    }
-    *out = '\0';
-}

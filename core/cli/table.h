@@ -41,7 +41,5 @@ bool pare_table_print(struct pare_table *t, enum pare_format format, FILE *to);
 /* "3.02 MB", "812 kB"; "1.2k", "40.8M": at least 16 bytes. */
 void pare_show_bytes(double bytes, char *out);
 void pare_show_count(double n, char *out);
-/* "241,604": at least 32 bytes. */
-void pare_show_grouped(size_t n, char *out);
 
 #endif

@@ -418,6 +418,7 @@ int pare_choice_make(struct pare_store *store, const struct pare_choice_query *q
     int rc;
     *out = (struct pare_choice){.trials = {.baseline = SIZE_MAX}};
     PARE_TRY(pare_store_snapshot(store, &mine, err));
+    PARE_TRY(pare_store_changes(store, &out->changes, err));
     PARE_TRY(pare_trials_summaries(store, query->pipeline, query->host, query->shape, &out->trials,
                                    err));
     if (out->trials.baseline == SIZE_MAX) {
@@ -532,63 +533,4 @@ void pare_choice_why(const struct pare_choice *choice, size_t variant, char *out
         else if (rival && item->p_front < 0.95)
             snprintf(out, 256, "%.200s is better in some draws", rival);
     }
-}
-
-/* ---- storing ---- */
-
-static json_t *rule_of(const struct pare_choice *c)
-{
-    json_t *objectives = json_array(), *constraints = json_array();
-    for (size_t i = 0; i < c->trials.n_objectives; i++) {
-        const struct pare_store_objective *o = &c->trials.objectives[i];
-        json_array_append_new(objectives,
-                              json_pack("{s:s, s:s, s:f, s:b}", "metric", o->metric, "direction",
-                                        o->direction > 0 ? "max" : "min", "tolerance", o->tolerance,
-                                        "relative", (int)o->relative));
-    }
-    for (size_t i = 0; i < c->n_constraints; i++)
-        json_array_append_new(constraints, json_string(c->constraint_texts[i]));
-    return json_pack("{s:s, s:o, s:o, s:i}", "method", "paired bootstrap, non-dominated sort",
-                     "objectives", objectives, "constraints", constraints, "replicates",
-                     c->input.replicates ? (int)c->input.replicates : 1000);
-}
-
-static int64_t id_at(const struct pare_choice *c, size_t i)
-{
-    return i == SIZE_MAX ? 0 : c->trials.items[i].variant_id;
-}
-
-int pare_choice_store(struct pare_store *store, const struct pare_choice *choice, int64_t *id,
-                      struct pare_error *err)
-{
-    size_t n = choice->trials.n;
-    struct pare_store_front_member *members = pare_calloc(n, sizeof *members);
-    char(*why)[256] = pare_calloc(n, sizeof *why);
-    json_t *json = rule_of(choice);
-    char *rule = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    int64_t ignored;
-    int rc = members && why && rule ? PARE_OK : pare_error_nomem(err, 0);
-    for (size_t i = 0; rc == PARE_OK && i < n; i++) {
-        const struct pare_front_item *item = &choice->front.items[i];
-        pare_choice_why(choice, i, why[i]);
-        members[i] = (struct pare_store_front_member){
-            .variant_id = id_at(choice, i),
-            .status = pare_front_status_name(item->status),
-            .p_front = item->p_front,
-            .p_feasible = item->p_feasible,
-            .knee = item->knee,
-            .rank = item->rank == SIZE_MAX ? PARE_NONE : (int64_t)item->rank,
-            .folded_id = id_at(choice, item->folded),
-            .rival_id = id_at(choice, item->rival),
-            .why = why[i][0] ? why[i] : NULL};
-    }
-    if (rc == PARE_OK)
-        rc = pare_store_front(store, choice->trials.pipeline_id, choice->trials.host_id,
-                              choice->trials.shape, rule, choice->input.seed, choice->data_hash,
-                              members, n, id ? id : &ignored, err);
-    free(members);
-    free(why);
-    free(rule);
-    json_decref(json);
-    return rc;
 }

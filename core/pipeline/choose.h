@@ -2,6 +2,8 @@
 #ifndef PARE_PIPELINE_CHOOSE_H
 #define PARE_PIPELINE_CHOOSE_H
 
+#include <jansson.h>
+
 #include "db/store.h"
 #include "select/constraint.h"
 #include "select/front.h"
@@ -32,6 +34,7 @@ struct pare_choice {
     struct pare_front_input input;
     struct pare_front front;
     char data_hash[PARE_HASH_HEX]; /* of all figures that went in */
+    int64_t changes;               /* pare_store_changes() when they were read */
     struct pare_pool pool;
 };
 
@@ -43,6 +46,26 @@ struct pare_choice {
 int pare_choice_make(struct pare_store *store, const struct pare_choice_query *query,
                      struct pare_choice *out, struct pare_error *err);
 void pare_choice_free(struct pare_choice *choice);
+
+/* The front in short, for the database and for people, as a new reference:
+ *   variants, failed, impossible, stopped: counts
+ *   data, samples: what accuracy is of; samples 0: of none
+ *   host, shape, batch, threads, session, rounds: of the baseline's latency; without a host nothing
+ *     was timed
+ *   hidden: counts by status of what a table for people leaves out, with `folded`
+ *   broken: metrics whose limits are broken
+ *   knee, nearest (what meets the constraints most nearly when nothing does), ask (what is most
+ *     worth a look): labels
+ *   breaks: the constraint that the nearest one breaks
+ *   feasible: count
+ *   limit: {metric, more, of, settles}: whose noise decides, and how many more samples or rounds
+ *     would settle which variant; {missing, waiting}: a metric and how many lack it
+ * What does not apply is left out. Errors: PARE_NOMEM, and the store's. */
+int pare_choice_summary(struct pare_store *store, const struct pare_choice *choice, json_t **out,
+                        struct pare_error *err);
+
+/* Whether a table for people has the variant without being asked for all. */
+bool pare_choice_shown(const struct pare_choice *choice, size_t variant);
 
 /* Write the front with the rule, seed and hash that make it again. `*id` may be NULL. Errors: those
  * of pare_store_front(). */

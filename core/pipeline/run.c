@@ -185,8 +185,12 @@ static int choose(struct pare_runner *r, struct pare_error *err)
     if (rc != PARE_OK)
         return rc;
     PARE_TRY(pare_choice_store(r->store, &choice, NULL, err));
-    if (r->confirm.id)
+    if (r->confirm.id) {
         PARE_TRY(confirm(r, &choice, err));
+        pare_choice_free(&choice);
+        PARE_TRY(pare_choice_make(r->store, &query, &choice, err));
+        PARE_TRY(pare_choice_store(r->store, &choice, NULL, err)); /* still current */
+    }
 out:
     pare_choice_free(&choice);
     return rc;

@@ -261,24 +261,14 @@ static bool correct_so_far(const struct pare_runner *r, const struct pare_run_sa
     return true;
 }
 
-static void with_commas(size_t n, char *out, size_t size)
-{
-    if (n < 1000)
-        snprintf(out, size, "%zu", n);
-    else if (n < 1000000)
-        snprintf(out, size, "%zu,%03zu", n / 1000, n % 1000);
-    else
-        snprintf(out, size, "%zu,%03zu,%03zu", n / 1000000, n / 1000 % 1000, n % 1000);
-}
-
 /* "racing: after 1,000 of 8,000 samples drop1+q8 is better in top1, latency_ms, size_bytes" */
 static void reason_of(const struct pare_runner *r, const struct pare_race_verdict *verdict,
                       size_t seen, size_t all, char *out, size_t size)
 {
     const struct pare_choice *c = r->race;
     char some[32], of[32];
-    with_commas(seen, some, sizeof some);
-    with_commas(all, of, sizeof of);
+    pare_format_grouped(seen, some);
+    pare_format_grouped(all, of);
     int at = snprintf(out, size, RACING "after %s of %s samples ", some, of);
     if (verdict->bound != SIZE_MAX) {
         snprintf(out + at, size - (size_t)at, "it breaks %.200s beyond doubt",

@@ -42,6 +42,23 @@ ok "front --plot: legend" grep -q 'A drop2+q8  B drop1+q8  C q8  = baseline' "$t
 is "front --plot: 16 rows and an axis" 17 "$(grep -c '^ *[0-9. ]* [|+]' "$tmp/plot")"
 ok "front --plot: ASCII only" sh -c '! LC_ALL=C grep -q "[^ -~]" "$1"' sh "$tmp/plot"
 
+# A kept front reads as it would be made; any commit that may change a figure puts it out of date.
+for as in table csv json; do
+    "$pare" front --format $as >"$tmp/kept.$as"
+done
+"$pare" tag drop1+q8 no-figure >/dev/null
+is "front: a tag leaves it current" 1 "$(sql "$db" "select current from fronts")"
+is "front: what it says in short" "9 top1 drop1+q8" "$(sql "$db" "select format('%d %s %s',
+    summary->>'variants', summary->>'$.limit.metric', summary->>'knee') as x from fronts")"
+"$pare" tag --delete no-figure >/dev/null
+cp "$db" "$tmp/later.db"
+"$PARE_TOP_BUILD/tests/e2e/fill_store" --touch "$tmp/later.db"
+is "front: out of date" 0 "$(sql "$tmp/later.db" "select current from fronts")"
+for as in table csv json; do
+    "$pare" front --db "$tmp/later.db" --format $as >"$tmp/made.$as"
+    is "front: kept and made anew, $as" "$(cat "$tmp/made.$as")" "$(cat "$tmp/kept.$as")"
+done
+
 is "the front that was stored" "baseline front, drop1+q8 sure, drop2+q8 front, q8 sure" \
     "$("$pare" query "select group_concat(label || ' ' || status, ', ') from (select * from front where status in ('sure', 'front') order by label)" --format csv | sed -n '2s/\r$//p' | tr -d '"')"
 is "... with its rule" "top1 >= baseline - 0.01" \

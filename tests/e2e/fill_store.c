@@ -329,6 +329,18 @@ static void add_front(struct pare_store *s)
     pare_choice_free(&choice);
 }
 
+/* Write what may be a figure for all the store knows. */
+static int touch(const char *path)
+{
+    struct pare_store *s;
+    const struct pare_store_host same = {.name = "nuc"};
+    int64_t id;
+    need(pare_store_open(path, PARE_STORE_WRITE, &s, &err));
+    need(pare_store_host(s, &same, &id, &err));
+    pare_store_close(s);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct pare_store *s;
@@ -336,6 +348,8 @@ int main(int argc, char **argv)
     char model[PARE_HASH_HEX];
     struct pare_model *untouched = NULL;
     bool other = false, timed = true;
+    if (argc == 3 && strcmp(argv[1], "--touch") == 0)
+        return touch(argv[2]);
     for (; argc > 1 && argv[1][0] == '-'; argv++, argc--) {
         n_shapes = strcmp(argv[1], "--two-shapes") == 0 ? 2 : n_shapes;
         other = other || strcmp(argv[1], "--two-pipelines") == 0;
@@ -343,7 +357,7 @@ int main(int argc, char **argv)
     }
     if (argc != 2 && argc != 4) {
         fputs("usage: fill_store [--two-shapes] [--two-pipelines] [--untimed] DATABASE [PIPELINE "
-              "MODEL]\n",
+              "MODEL]\n       fill_store --touch DATABASE\n",
               stderr);
         return 2;
     }

@@ -740,18 +740,45 @@ START_TEST(trials_and_fronts)
         {f.variant[Q4], "out", 0.01, (double)NAN, (double)NAN, PARE_NONE, f.variant[Q8],
          f.variant[Q8], "slower"}};
     int64_t id;
-    ck_assert_ok(pare_store_front(s, t.pipeline_id, t.host_id, t.shape, "{}", 1, t.data_hash,
-                                  members, 2, &id, &err),
-                 err);
+    struct pare_store_front front = {.pipeline_id = t.pipeline_id,
+                                     .host_id = t.host_id,
+                                     .shape = t.shape,
+                                     .rule = "{}",
+                                     .seed = 1,
+                                     .data_hash = t.data_hash,
+                                     .summary = "{\"knee\":\"q8\"}",
+                                     .members = members,
+                                     .n = 2};
+    ck_assert_ok(pare_store_changes(s, &front.changes, &err), err);
+    ck_assert_ok(pare_store_front(s, &front, &id, &err), err);
+    expect(s, "select current, summary from fronts", "1|{\"knee\":\"q8\"}\n");
     expect(s, "select label, status, p_front, p_feasible, rank, folded_under, rival from front",
            "q8|sure|0.9900|1.0000|0|-|-\nq4|out|0.0100|-|-|q8|q8\n");
     expect(s, "select status, p_front from variants where label='q8'", "sure|0.9900\n");
     char first[PARE_HASH_HEX];
     memcpy(first, t.data_hash, sizeof first);
     pare_trials_free(&t);
+    ck_assert_ok(pare_store_note(s, f.variant[Q8], "what people say changes no figure", &err), err);
+    ck_assert_ok(pare_store_tag(s, f.variant[Q8], "good", &err), err);
+    expect(s, "select current from fronts", "1\n");
     add_measure(s, f.variant[Q8], "size_bytes", "bytes", 841, false);
+    expect(s, "select current from fronts", "0\n");
     ck_assert_ok(pare_trials_load(s, NULL, NULL, NULL, &again, &err), err);
     ck_assert_str_ne(first, again.data_hash);
+    /* The same figures again: the front is the same one, and current; of others it is a new one. */
+    int64_t same;
+    front.data_hash = first;
+    front.pipeline_id = again.pipeline_id;
+    front.host_id = again.host_id;
+    front.shape = again.shape;
+    ck_assert_ok(pare_store_changes(s, &front.changes, &err), err);
+    ck_assert_ok(pare_store_front(s, &front, &same, &err), err);
+    ck_assert_int_eq(same, id);
+    expect(s, "select current from fronts", "1\n");
+    expect(s, "select count(*) from front_result", "1\n");
+    front.data_hash = again.data_hash;
+    ck_assert_ok(pare_store_front(s, &front, &same, &err), err);
+    ck_assert_int_ne(same, id);
     pare_trials_free(&again);
     ck_assert_int_eq(pare_trials_load(s, "other", NULL, NULL, &again, &err), PARE_NOT_FOUND);
     ck_assert_int_eq(pare_trials_load(s, NULL, "mars", NULL, &again, &err), PARE_NOT_FOUND);
@@ -969,30 +996,55 @@ END_TEST
 START_TEST(migrations)
 {
     static const struct pare_migration steps[] = {
-        {1, ""}, {2, "CREATE TABLE two(x) STRICT"}, {3, "ALTER TABLE two ADD y TEXT"}};
+        {2, ""}, {3, "CREATE TABLE two(x) STRICT"}, {4, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration good[] = {
-        {1, ""}, {2, "CREATE TABLE two(x INTEGER) STRICT"}, {3, "ALTER TABLE two ADD y TEXT"}};
+        {2, ""}, {3, "CREATE TABLE two(x INTEGER) STRICT"}, {4, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration dangling[] = {
-        {4, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
+        {5, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
     struct pare_store *s = fill(), *old;
     char copy[4300];
     int64_t version;
     /* A step that fails leaves the version before it. */
     ck_assert_int_ne(pare__store_migrate(s, steps, 3, &err), PARE_OK);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 1);
+    ck_assert_int_eq(version, 2);
     ck_assert_ok(pare__store_migrate(s, good, 3, &err), err);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 3);
+    ck_assert_int_eq(version, 4);
     ck_assert_ok(pare__store_run(s, &err, "INSERT INTO two VALUES(1, 'a')", ""), err);
     /* One that would break references is taken back. */
     ck_assert_int_eq(pare__store_migrate(s, dangling, 1, &err), PARE_FAILED);
     expect(s, "select count(*) from variants", "8\n");
     pare_store_close(s);
-    snprintf(copy, sizeof copy, "%s.bak-v1", path);
+    snprintf(copy, sizeof copy, "%s.bak-v2", path);
     ck_assert_ok(pare_store_open(copy, PARE_STORE_WRITE, &old, &err), err);
     expect(old, "select count(*) from variants", "8\n");
     pare_store_close(old);
+}
+END_TEST
+
+/* A file that an earlier Pare left, before fronts said in short what they say. */
+START_TEST(an_older_file)
+{
+    sqlite3 *db;
+    struct pare_store *s;
+    int64_t version;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, pare_sql_schema, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db,
+                                  "PRAGMA user_version = 1; PRAGMA application_id = 1346458181;"
+                                  "INSERT INTO pipeline VALUES(1, 'p', NULL, '', '{}', 1, NULL, "
+                                  "NULL, 'then', 'then');"
+                                  "INSERT INTO front_result VALUES(1, 1, NULL, NULL, '{}', 1, "
+                                  "'hash', 'then')",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+    ck_assert_ok(pare_store_open(path, PARE_STORE_WRITE, &s, &err), err);
+    ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
+    ck_assert_int_eq(version, 2);
+    expect(s, "select pipeline, current, summary from fronts", "p|0|{}\n");
+    pare_store_close(s);
 }
 END_TEST
 
@@ -1256,6 +1308,7 @@ int main(void)
     tcase_add_checked_fixture(tc, make_folder, remove_folder);
     tcase_add_test(tc, whose_file_it_is);
     tcase_add_test(tc, migrations);
+    tcase_add_test(tc, an_older_file);
     tcase_add_test(tc, one_run_at_a_time);
     tcase_add_test(tc, killed_while_writing);
     tcase_add_test(tc, full_disk);
