@@ -45,6 +45,19 @@ int pare_graph_new(uint32_t channels, uint32_t height, uint32_t width, struct pa
     return PARE_OK;
 }
 
+int pare_graph_new_text(uint32_t vocabulary, uint32_t context, uint32_t length,
+                        struct pare_graph **out, struct pare_error *err)
+{
+    int rc = pare_graph_new(0, 0, 0, out, err);
+    if (rc != PARE_OK)
+        return rc;
+    (*out)->vocabulary = vocabulary;
+    (*out)->context = context;
+    (*out)->length = length;
+    (*out)->values[0] = (struct pare_value){.tokens = length, .width = 1};
+    return rc;
+}
+
 void pare_graph_free(struct pare_graph *g)
 {
     if (!g)

@@ -18,9 +18,16 @@ static const struct field {
     bool real;
 } fields[] = {
     {"activation_bits", offsetof(struct pare_node, activation_bits), false},
+    {"activation_group", offsetof(struct pare_node, activation_group), false},
     {"kernel", offsetof(struct pare_node, kernel), false},
     {"prefix", offsetof(struct pare_node, prefix), false},
     {"heads", offsetof(struct pare_node, heads), false},
+    {"kv_heads", offsetof(struct pare_node, kv_heads), false},
+    {"causal", offsetof(struct pare_node, causal), false},
+    {"window", offsetof(struct pare_node, window), false},
+    {"cache_bits", offsetof(struct pare_node, cache_bits), false},
+    {"adjacent", offsetof(struct pare_node, adjacent), false},
+    {"embed", offsetof(struct pare_node, embed), false},
     {"activation", offsetof(struct pare_node, activation), false},
     {"token", offsetof(struct pare_node, token), false},
     {"merge", offsetof(struct pare_node, merge), false},
@@ -100,8 +107,18 @@ static json_t *value_list(const uint32_t *values, uint32_t n, const uint32_t *nu
     return list;
 }
 
-static int add_node(struct pare_tensors *tensors, struct pare_node *node, const uint32_t *number,
-                    json_t *list, struct pare_error *err)
+/* The first node that holds the weight: tied ones are stored once. */
+static const struct pare_node *holder_of(const struct pare_graph *g, const struct pare_weight *w)
+{
+    const struct pare_node *node = g->nodes;
+    while (node->weight != w)
+        node++;
+    return node;
+}
+
+static int add_node(struct pare_tensors *tensors, const struct pare_graph *g,
+                    struct pare_node *node, const uint32_t *number, json_t *list,
+                    struct pare_error *err)
 {
     int rc;
     json_t *j = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "op", pare_op_name(node->op), "path",
@@ -120,7 +137,11 @@ static int add_node(struct pare_tensors *tensors, struct pare_node *node, const 
             json_object_set_new(j, fields[i].name,
                                 fields[i].real ? json_real((double)real) : json_integer(whole));
     }
-    PARE_TRY(add_weight(tensors, node, j, err));
+    const struct pare_node *holder = node->weight ? holder_of(g, node->weight) : node;
+    if (holder != node)
+        json_object_set_new(j, "weight", json_string(holder->path));
+    else
+        PARE_TRY(add_weight(tensors, node, j, err));
     for (size_t i = 0; i < PARE_COUNT(blobs); i++)
         PARE_TRY(add_blob(tensors, node->path, blobs[i].suffix, *blob_of(node, i),
                           (enum pare_dtype)blobs[i].dtype, err));
@@ -142,7 +163,7 @@ int pare_native_store(const struct pare_graph *g, struct pare_tensors *tensors, 
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         for (uint32_t o = 0; o < g->nodes[i].n_outputs; o++)
             number[g->nodes[i].outputs[o]] = next++;
-        PARE_TRY(add_node(tensors, &g->nodes[i], number, list, err));
+        PARE_TRY(add_node(tensors, g, &g->nodes[i], number, list, err));
     }
     graph =
         json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "version", 1, "channels",
@@ -151,6 +172,10 @@ int pare_native_store(const struct pare_graph *g, struct pare_tensors *tensors, 
                   (json_int_t)number[g->output], "blocks", (json_int_t)g->blocks, "nodes", list);
     if (!graph)
         rc = pare_error_nomem(err, 0);
+    else if (pare_graph_reads_text(g))
+        json_object_update_new(
+            graph, json_pack("{s:I, s:I, s:I}", "vocabulary", (json_int_t)g->vocabulary, "context",
+                             (json_int_t)g->context, "length", (json_int_t)g->length));
     *out = graph;
 out:
     json_decref(list);
@@ -328,7 +353,12 @@ static int get_node(struct pare_tensors *tensors, const json_t *j, struct pare_g
     PARE_TRY(get_values(json_object_get(j, "out"), node.outputs, PARE_NODE_OUTPUTS, &node.n_outputs,
                         g->n_values, err));
     PARE_TRY(get_fields(j, &node, err));
-    PARE_TRY(get_weight(tensors, j, &node, err));
+    const json_t *weight = json_object_get(j, "weight");
+    int32_t holder = json_is_string(weight) ? pare_graph_find(g, json_string_value(weight)) : -1;
+    if (holder >= 0)
+        node.weight = pare_weight_ref(g->nodes[holder].weight);
+    else
+        PARE_TRY(get_weight(tensors, j, &node, err));
     for (size_t i = 0; i < PARE_COUNT(blobs); i++)
         PARE_TRY(get_blob(tensors, node.path, blobs[i].suffix, (enum pare_dtype)blobs[i].dtype,
                           blob_of(&node, i), err));
@@ -360,6 +390,12 @@ int pare_native_load(const json_t *graph, struct pare_tensors *tensors, struct p
         goto out;
     }
     PARE_TRY(pare_graph_new(channels, height, width, &g, err));
+    if (channels == 0 &&
+        (!get_u32(graph, "vocabulary", &g->vocabulary) || !get_u32(graph, "context", &g->context) ||
+         !get_u32(graph, "length", &g->length))) {
+        rc = wrong(err, "it reads neither images nor text");
+        goto out;
+    }
     size_t cap_values = g->cap_values, cap_nodes = 0;
     if (!pare_grow(&g->values, &cap_values, values, sizeof *g->values) ||
         !pare_grow(&g->nodes, &cap_nodes, json_array_size(nodes), sizeof *g->nodes)) {

@@ -49,9 +49,23 @@ static void add_f32(struct pare_hash *h, float x)
  * told by the order in which they are written, which does not depend on what was removed later. */
 static void add_node(struct pare_hash *h, const struct pare_node *node, const uint32_t *order)
 {
-    const uint64_t numbers[] = {
-        node->op,    node->n_inputs, node->n_outputs, node->kernel,     node->prefix,
-        node->heads, node->merge,    node->token,     node->activation, node->activation_bits};
+    const uint64_t numbers[] = {node->op,
+                                node->n_inputs,
+                                node->n_outputs,
+                                node->kernel,
+                                node->prefix,
+                                node->heads,
+                                node->merge,
+                                node->token,
+                                node->activation,
+                                node->activation_bits,
+                                node->activation_group,
+                                node->kv_heads,
+                                node->causal,
+                                node->window,
+                                node->cache_bits,
+                                node->adjacent,
+                                node->embed};
     pare_hash_add(h, numbers, sizeof numbers);
     for (uint32_t i = 0; i < node->n_inputs; i++)
         add_u64(h, order[node->inputs[i]]);
@@ -107,6 +121,7 @@ int pare_graph_points(const struct pare_graph *g, struct pare_point **out, size_
     add_u64(&chain, g->channels);
     add_u64(&chain, g->height);
     add_u64(&chain, g->width);
+    add_u64(&chain, g->length);
     for (uint32_t i = 0; i + 1 < g->n_nodes; i++) {
         const struct pare_node *node = &g->nodes[i];
         struct pare_point p = {.at = i + 1};
