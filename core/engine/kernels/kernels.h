@@ -73,7 +73,7 @@ struct pare_packed {
     uint16_t *offsets; /* SPARSE: beside every number, where in a chunk of a block its inputs lie,
                           in bytes */
     uint32_t *starts;  /* SPARSE: by group of panels, chunk, panel and output, where in data it
-                          begins; one  more ends the last */
+                          begins; one more ends the last */
     float *scales;     /* [panel][group][panel width] */
     float *
         zeros; /* CODES*: the zero; DYNAMIC: what the sum of the inputs is multiplied by; or NULL */
@@ -109,16 +109,15 @@ struct pare_attention {
 /* What one instruction set offers. Products that it lacks are NULL. */
 struct pare_kernels {
     uint8_t isa;
-    uint32_t lanes;          /* floats per vector */
-    uint32_t panel;          /* outputs per panel */
-    uint32_t rows;           /* rows per tile */
-    uint32_t token_block;    /* most tokens of a transposed block */
-    uint32_t sparse_chunk;   /* columns that a SPARSE product reads at a time; of at most 64 KiB */
-    uint32_t sparse_panels;  /* and panels for which it goes through the columns once */
-    uint32_t sparse_scratch; /* floats it needs */
-    uint32_t code_size;      /* bytes per quantized activation */
-    uint32_t k_chunk;        /* inner columns per pass of the products of floats */
-    uint32_t k_step;         /* columns per integer dot product: 4 with VNNI, 2 without */
+    uint32_t lanes;         /* floats per vector */
+    uint32_t panel;         /* outputs per panel */
+    uint32_t rows;          /* rows per tile */
+    uint32_t token_block;   /* most tokens of a transposed block */
+    uint32_t sparse_chunk;  /* columns that a SPARSE product reads at a time; of at most 64 KiB */
+    uint32_t sparse_panels; /* and panels for which it goes through the columns once */
+    uint32_t code_size;     /* bytes per quantized activation */
+    uint32_t k_chunk;       /* inner columns per pass of the products of floats */
+    uint32_t k_step;        /* columns per integer dot product: 4 with VNNI, 2 without */
     void (*product[PARE_PRODUCT_COUNT])(const struct pare_job *job);
     void (*quantize)(const float *x, uint32_t rows, uint32_t k, void *codes, size_t stride,
                      float *scales);

@@ -217,11 +217,11 @@ static int pack_sparse(const struct pare_kernels *kernels, const struct pare_wei
     const size_t chunks = (p->k + chunk - 1) / chunk, stored = pare_weight_stored(w);
     p->panel = kernels->lanes;
     p->panels = (p->n + p->panel - 1) / p->panel;
-    p->scratch = kernels->sparse_scratch;
     p->starts = room(p, p->panels * chunks * p->panel + 1, sizeof *p->starts, &rc, err);
     p->offsets = room(p, stored, sizeof *p->offsets, &rc, err);
     float *values = p->data = room(p, stored, sizeof *values, &rc, err);
     const uint32_t together = kernels->sparse_panels * p->panel;
+    p->scratch = together * kernels->token_block;
     float *rows = pare_alloc((size_t)together * p->k, sizeof *rows);
     uint8_t *kept = pare_alloc((size_t)together * p->k, 1);
     if (rc == PARE_OK && (!rows || !kept))

@@ -13,7 +13,6 @@
 #define SPARSE_CHUNK (32768 / (TOKEN_BLOCK * (int)sizeof(float)))
 /* Panels of VL outputs whose sums wait in the second cache. */
 #define SPARSE_PANELS (256 / VL)
-#define SPARSE_SCRATCH (SPARSE_PANELS * VL * TOKEN_BLOCK)
 
 /* Outputs summed side by side: enough chains to hide the latency of additions. */
 #if PARE_VEC == 16

@@ -13,7 +13,6 @@ const struct pare_kernels PARE_TABLE = {
     .token_block = TOKEN_BLOCK,
     .sparse_chunk = SPARSE_CHUNK,
     .sparse_panels = SPARSE_PANELS,
-    .sparse_scratch = SPARSE_SCRATCH,
     .code_size = CODE_SIZE,
     .k_chunk = K_CHUNK,
     .k_step = K_STEP,
