@@ -52,3 +52,13 @@ double pare_random_normal(struct pare_random *r)
     double u = 1.0 - pare_random_unit(r), v = pare_random_unit(r);
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
 }
+
+void pare_random_shuffle(struct pare_random *r, uint32_t *x, size_t n)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t j = (size_t)pare_random_below(r, i);
+        uint32_t t = x[i - 1];
+        x[i - 1] = x[j];
+        x[j] = t;
+    }
+}

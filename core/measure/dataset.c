@@ -196,7 +196,7 @@ static int too_few(const struct pare_dataset *d, const struct pare_data_spec *sp
     return PARE_INVALID;
 }
 
-/* Shuffle the split (Fisher and Yates), then leave out and take. */
+/* Shuffle the split, then leave out and take. */
 static int choose(struct pare_dataset *d, const struct pare_data_spec *spec, struct pare_error *err)
 {
     const uint64_t left = spec->skip < d->total ? d->total - spec->skip : 0;
@@ -210,11 +210,7 @@ static int choose(struct pare_dataset *d, const struct pare_data_spec *spec, str
     if (spec->shuffle) {
         struct pare_random r;
         pare_random_seed(&r, spec->seed);
-        for (uint32_t i = d->total - 1; i > 0; i--) {
-            uint32_t k = (uint32_t)pare_random_below(&r, (uint64_t)i + 1), t = order[i];
-            order[i] = order[k];
-            order[k] = t;
-        }
+        pare_random_shuffle(&r, order, d->total);
     }
     d->n = (uint32_t)(spec->samples ? PARE_MIN(spec->samples, left) : left);
     memmove(order, order + spec->skip, d->n * sizeof *order);

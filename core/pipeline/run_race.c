@@ -69,12 +69,7 @@ static int make_looks(struct pare_run_samples *s, uint64_t seed, struct pare_err
     for (size_t i = 0; i < n; i++)
         s->order[i] = (uint32_t)i;
     pare_random_seed(&random, seed);
-    for (size_t i = n; i > 1; i--) { /* Fisher and Yates */
-        size_t j = (size_t)pare_random_below(&random, i);
-        uint32_t t = s->order[i - 1];
-        s->order[i - 1] = s->order[j];
-        s->order[j] = t;
-    }
+    pare_random_shuffle(&random, s->order, n);
     s->n_looks = 0;
     for (size_t from = 0; from < n; from = s->ends[s->n_looks++], end *= 2) {
         s->ends[s->n_looks] = end >= n || s->n_looks + 1 == PARE_LOOKS_MOST ? n : end;

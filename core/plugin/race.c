@@ -102,11 +102,7 @@ static int prepare(struct race *r)
     pare_random_seed(&random, env->seed);
     for (uint32_t i = 0; i < r->samples; i++)
         r->order[i] = i;
-    for (uint32_t i = r->samples; i > 1; i--) { /* Fisher and Yates */
-        uint32_t j = (uint32_t)pare_random_below(&random, i), t = r->order[i - 1];
-        r->order[i - 1] = r->order[j];
-        r->order[j] = t;
-    }
+    pare_random_shuffle(&random, r->order, r->samples);
     for (uint32_t seen = FIRST_LOOK; seen < r->samples; seen *= 2)
         looks++;
     r->level = 1 - WRONG_SHARE / ((double)r->n * looks); /* Bonferroni */

@@ -25,6 +25,26 @@ START_TEST(numbers_round_trip)
 }
 END_TEST
 
+/* Every order of four comes about equally often: 1000 times of 24000, with a deviation of 31. */
+START_TEST(shuffles_are_even)
+{
+    size_t times[256] = {0}, orders = 0;
+    struct pare_random r;
+    pare_random_seed(&r, 11);
+    for (int i = 0; i < 24000; i++) {
+        uint32_t x[] = {0, 1, 2, 3, 9};
+        pare_random_shuffle(&r, x, 4);
+        ck_assert(x[4] == 9 && x[0] < 4 && x[1] < 4 && x[2] < 4 && x[3] < 4);
+        times[x[0] | x[1] << 2 | x[2] << 4 | x[3] << 6]++;
+    }
+    for (size_t i = 0; i < PARE_COUNT(times); i++) {
+        orders += times[i] > 0;
+        ck_assert(times[i] == 0 || (times[i] > 840 && times[i] < 1160));
+    }
+    ck_assert_uint_eq(orders, 24);
+}
+END_TEST
+
 START_TEST(numbers_refused)
 {
     static const char *const bad[] = {"",      "x",    "1x", "nan", "inf",
@@ -152,6 +172,7 @@ int main(void)
     TCase *tc = pare_test_case(s, "base");
     tcase_add_test(tc, numbers_round_trip);
     tcase_add_test(tc, numbers_refused);
+    tcase_add_test(tc, shuffles_are_even);
     tcase_add_test(tc, globs);
     tcase_add_test(tc, nearest);
     tcase_add_test(tc, hash_vectors);

@@ -195,12 +195,7 @@ static void shuffle(uint32_t *order, size_t n, uint64_t seed)
     pare_random_seed(&random, seed);
     for (size_t i = 0; i < n; i++)
         order[i] = (uint32_t)i;
-    for (size_t i = n; i > 1; i--) {
-        size_t j = (size_t)pare_random_below(&random, i);
-        uint32_t t = order[i - 1];
-        order[i - 1] = order[j];
-        order[j] = t;
-    }
+    pare_random_shuffle(&random, order, n);
 }
 
 /* Race over all looks; returns the share of the samples that were run. `stopped`: [n]. */
