@@ -2,31 +2,13 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 
-static int list_notes(struct pare_cli *cli)
-{
-    struct pare_rows rows = {0};
-    struct pare_error err = {0};
-    int exit = PARE_EXIT_OK;
-    struct pare_store *store = pare_cli_store(cli, PARE_STORE_READ, &exit);
-    if (!store)
-        return exit;
-    if (pare_rows_load(store, "SELECT at, label, body FROM notes ORDER BY note", NULL, 0, &rows,
-                       &err) != PARE_OK)
-        exit = pare_cli_fail(&err);
-    else if (!pare_rows_print(&rows, cli->format, stdout))
-        exit = PARE_EXIT_FAILED;
-    pare_rows_free(&rows);
-    pare_store_close(store);
-    return exit;
-}
-
 static int run(struct pare_cli *cli)
 {
     struct pare_store_ref ref = {0};
     struct pare_error err = {0};
     int exit = PARE_EXIT_OK, rc = PARE_OK;
     if (cli->n_args == 0)
-        return list_notes(cli);
+        return pare_cli_answer(cli, "SELECT at, label, body FROM notes ORDER BY note");
     const char *body = cli->args[cli->n_args - 1];
     if (!*body)
         return pare_cli_usage(cli, "the note is empty");

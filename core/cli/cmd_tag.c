@@ -2,24 +2,6 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 
-static int list_tags(struct pare_cli *cli)
-{
-    struct pare_rows rows = {0};
-    struct pare_error err = {0};
-    int exit = PARE_EXIT_OK;
-    struct pare_store *store = pare_cli_store(cli, PARE_STORE_READ, &exit);
-    if (!store)
-        return exit;
-    if (pare_rows_load(store, "SELECT tag, label, variant, at FROM tags ORDER BY tag", NULL, 0,
-                       &rows, &err) != PARE_OK)
-        exit = pare_cli_fail(&err);
-    else if (!pare_rows_print(&rows, cli->format, stdout))
-        exit = PARE_EXIT_FAILED;
-    pare_rows_free(&rows);
-    pare_store_close(store);
-    return exit;
-}
-
 static int run(struct pare_cli *cli)
 {
     struct pare_store_ref ref;
@@ -27,7 +9,7 @@ static int run(struct pare_cli *cli)
     bool drop = pare_cli_option(cli, "delete") != NULL;
     int exit = PARE_EXIT_OK, rc;
     if (cli->n_args == 0 && !drop)
-        return list_tags(cli);
+        return pare_cli_answer(cli, "SELECT tag, label, variant, at FROM tags ORDER BY tag");
     if (cli->n_args != (drop ? 1 : 2))
         return pare_cli_usage(cli, drop ? "--delete takes the tag alone"
                                         : "a variant and a tag are needed");

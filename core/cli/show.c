@@ -198,6 +198,23 @@ bool pare_rows_print(const struct pare_rows *rows, enum pare_format format, FILE
     return pare_table_print(&t, format, to);
 }
 
+int pare_cli_answer(const struct pare_cli *cli, const char *sql)
+{
+    struct pare_rows rows = {0};
+    struct pare_error err = {0};
+    int exit = PARE_EXIT_OK;
+    struct pare_store *store = pare_cli_store(cli, PARE_STORE_READ, &exit);
+    if (!store)
+        return exit;
+    if (pare_rows_load(store, sql, NULL, 0, &rows, &err) != PARE_OK)
+        exit = pare_cli_fail(&err);
+    else if (!pare_rows_print(&rows, cli->format, stdout))
+        exit = PARE_EXIT_FAILED;
+    pare_rows_free(&rows);
+    pare_store_close(store);
+    return exit;
+}
+
 size_t pare_rows_find(const struct pare_rows *rows, const char *column, const char *text)
 {
     for (size_t lo = 0, hi = rows->n; lo < hi;) {

@@ -41,6 +41,9 @@ void pare_rows_cell(const struct pare_rows *rows, size_t row, size_t column,
 /* The whole answer. False: memory ran out or stdout could not be written. */
 bool pare_rows_print(const struct pare_rows *rows, enum pare_format format, FILE *to);
 
+/* Print the answer to a query without arguments as --format says; returns the exit status. */
+int pare_cli_answer(const struct pare_cli *cli, const char *sql);
+
 /* An array of objects, one per row; a new reference. NULL: no memory. */
 json_t *pare_rows_json(const struct pare_rows *rows);
 
