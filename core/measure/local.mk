@@ -92,7 +92,7 @@ share_examples_classify_SOURCES = share/examples/classify.c
 share_examples_classify_CPPFLAGS = -I$(top_srcdir)/core/include
 share_examples_classify_LDADD = libpare.la
 # The fuzz target over its corpus, with an ordinary main.
-tests_fuzz_replay_data_SOURCES = tests/fuzz/fuzz_data.c
+tests_fuzz_replay_data_SOURCES = tests/fuzz/fuzz_data.c tests/fuzz/replay.h
 tests_fuzz_replay_data_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_REPLAY
 tests_fuzz_replay_data_LDADD = $(TEST_LIBS)
 endif

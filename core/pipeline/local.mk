@@ -43,7 +43,7 @@ tests_unit_test_yaml_LDADD = $(TEST_LIBS)
 tests_unit_test_plan_SOURCES = tests/unit/test_plan.c
 tests_unit_test_plan_LDADD = $(TEST_LIBS)
 # The fuzz target over its corpus, with an ordinary main.
-tests_fuzz_replay_yaml_SOURCES = tests/fuzz/fuzz_yaml.c
+tests_fuzz_replay_yaml_SOURCES = tests/fuzz/fuzz_yaml.c tests/fuzz/replay.h
 tests_fuzz_replay_yaml_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_REPLAY
 tests_fuzz_replay_yaml_LDADD = $(TEST_LIBS)
 endif

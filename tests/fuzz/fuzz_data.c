@@ -2,7 +2,6 @@
 /* Any bytes as an image, as an array of images or labels, and as dataset.yaml. With PARE_REPLAY it
  * has an ordinary main that runs the files of the corpus (or those named), for compilers without a
  * fuzzer. */
-#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,17 +103,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef PARE_REPLAY
-static int replay(const char *path)
+#include "tests/fuzz/replay.h"
+
+/* Cut off or damaged at up to a hundred places. */
+static void vary(char *data, size_t size)
 {
-    char *data;
-    size_t size;
-    struct pare_error err;
-    if (pare_file_read(path, 4u << 20, &data, &size, &err) != PARE_OK) {
-        printf("not ok - %s: %s\n", path, err.what);
-        return 1;
-    }
-    LLVMFuzzerTestOneInput((const uint8_t *)data, size);
-    /* and cut off or damaged at up to a hundred places */
     for (size_t at = 0; at < size; at += size / 100 + 1) {
         char *part = malloc(at + 1);
         if (!part)
@@ -126,35 +119,10 @@ static int replay(const char *path)
         LLVMFuzzerTestOneInput((const uint8_t *)data, size);
         data[at] = (char)~data[at];
     }
-    free(data);
-    printf("ok - %s\n", pare_path_name(path));
-    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    int failed = 0, n = 0;
-    if (argc > 1) {
-        for (int i = 1; i < argc; i++, n++)
-            failed += replay(argv[i]);
-    } else {
-        const char *top = getenv("PARE_TOP_SRC");
-        char *corpus = pare_path_join(top ? top : ".", "tests/fuzz/corpus/data");
-        DIR *dir = corpus ? opendir(corpus) : NULL;
-        struct dirent *entry;
-        while (dir && (entry = readdir(dir)) != NULL) {
-            char *path = entry->d_name[0] == '.' ? NULL : pare_path_join(corpus, entry->d_name);
-            if (path) {
-                failed += replay(path);
-                n++;
-            }
-            free(path);
-        }
-        if (dir)
-            closedir(dir);
-        free(corpus);
-    }
-    printf("1..%d\n", n);
-    return failed || n == 0;
+    return replay_main(argc, argv, "tests/fuzz/corpus/data", vary);
 }
 #endif

@@ -3,10 +3,7 @@
  * that runs the files of the corpus (or those named), for compilers without a fuzzer. */
 #include "tests/unit/pipeline_env.h"
 
-#include <dirent.h>
 #include <stdlib.h>
-
-#include "base/file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,48 +37,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef PARE_REPLAY
-static int replay(const char *path)
+#include "tests/fuzz/replay.h"
+
+/* Every way it could be cut off, at most a few hundred. */
+static void vary(char *data, size_t size)
 {
-    char *data;
-    size_t size;
-    struct pare_error err;
-    if (pare_file_read(path, 4u << 20, &data, &size, &err) != PARE_OK) {
-        printf("not ok - %s: %s\n", path, err.what);
-        return 1;
-    }
-    LLVMFuzzerTestOneInput((const uint8_t *)data, size);
-    /* and every way it could be cut off, at most a few hundred */
     for (size_t cut = 0; cut < size; cut += size / 300 + 1)
         LLVMFuzzerTestOneInput((const uint8_t *)data, cut);
-    free(data);
-    printf("ok - %s\n", pare_path_name(path));
-    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    int failed = 0, n = 0;
-    if (argc > 1) {
-        for (int i = 1; i < argc; i++, n++)
-            failed += replay(argv[i]);
-    } else {
-        const char *top = getenv("PARE_TOP_SRC");
-        char *folder = pare_path_join(top ? top : ".", "tests/fuzz/corpus/yaml");
-        DIR *dir = folder ? opendir(folder) : NULL;
-        struct dirent *entry;
-        while (dir && (entry = readdir(dir)) != NULL) {
-            char *path = entry->d_name[0] == '.' ? NULL : pare_path_join(folder, entry->d_name);
-            if (path) {
-                failed += replay(path);
-                n++;
-            }
-            free(path);
-        }
-        if (dir)
-            closedir(dir);
-        free(folder);
-    }
-    printf("1..%d\n", n);
-    return failed || n == 0;
+    return replay_main(argc, argv, "tests/fuzz/corpus/yaml", vary);
 }
 #endif
