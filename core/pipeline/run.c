@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "pipeline/run_parts.h"
 
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,16 +59,6 @@ size_t pare_run_variant(const struct pare_runner *r, const char *build)
     return SIZE_MAX;
 }
 
-static size_t rounds_of(const struct pare_trials *t, const struct pare_trial *trial)
-{
-    size_t n = 0;
-    if (trial->session >= t->n_sessions)
-        return 0;
-    for (size_t i = 0; i < t->sessions[trial->session].n_rounds; i++)
-        n += !isnan(trial->round_ns[i]);
-    return n;
-}
-
 /* Who has to be timed: whoever lacks rounds; with them the baseline and the last front's members.
  * False: nobody lacks any. */
 static int choose_members(struct pare_runner *r, const struct pare_shape *shape, bool *members,
@@ -83,7 +72,7 @@ static int choose_members(struct pare_runner *r, const struct pare_shape *shape,
         members[v] = r->variants[v].node != SIZE_MAX &&
                      (r->variants[v].evaluated ||
                       (r->pipeline->racing && r->nodes[r->variants[v].node].state == PARE_DONE));
-    rc = pare_trials_load(r->store, r->pipeline->name, NULL, shape->name, &trials, err);
+    rc = pare_trials_summaries(r->store, r->pipeline->name, NULL, shape->name, &trials, err);
     if (rc == PARE_NOT_FOUND) { /* nothing was timed in this shape yet */
         rc = PARE_OK;
         *any = true;
@@ -93,8 +82,7 @@ static int choose_members(struct pare_runner *r, const struct pare_shape *shape,
         goto out;
     for (size_t i = 0; i < trials.n; i++) {
         size_t v = pare_run_variant(r, trials.items[i].hash);
-        if (v != SIZE_MAX && trials.host_id == r->host_id &&
-            rounds_of(&trials, &trials.items[i]) >= rounds)
+        if (v != SIZE_MAX && trials.host_id == r->host_id && trials.items[i].rounds >= rounds)
             members[v] = false;
     }
     pare_trials_free(&trials);
