@@ -3,13 +3,13 @@
  * system does not tell is left out. */
 #include "measure/measure.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/mem.h"
 
 /* The first line of a small file, without its end; false: there is none. */
@@ -117,7 +117,6 @@ json_t *pare_host_facts(void)
     struct utsname uts = {0};
     char cpu[256] = "unknown", machine[128] = "", id[PARE_HASH_HEX], text[64];
     struct pare_hash h;
-    cpu_set_t allowed;
     uname(&uts);
     const long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES);
     read_field("/proc/cpuinfo", "model name", cpu, sizeof cpu);
@@ -126,8 +125,7 @@ json_t *pare_host_facts(void)
     set_text(facts, "hostname", uts.nodename);
     set_text(facts, "cpu", cpu);
     json_object_set_new(facts, "cores", json_integer(cores));
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
-        json_object_set_new(facts, "cores_allowed", json_integer(CPU_COUNT(&allowed)));
+    json_object_set_new(facts, "cores_allowed", json_integer(pare_cpu_count()));
     json_object_set_new(facts, "memory", json_integer((json_int_t)pages * sysconf(_SC_PAGESIZE)));
     set_text(facts, "kernel", uts.release);
     set_text(facts, "machine", uts.machine);
