@@ -166,7 +166,7 @@ static void print_limits(const struct job *j)
             continue;
         pare_show_metric(&j->choice.known[bound->metric], v, value);
         pare_show_metric(&j->choice.known[bound->metric], limit, at);
-        bool kept = bound->direction > 0 ? v >= limit : v <= limit;
+        bool kept = pare_front_room(bound, limit, v) >= 0;
         printf("  limit %s: %s is %s, the limit %s: %s\n", j->choice.constraint_texts[b],
                j->choice.known[bound->metric].name, value, at, kept ? "kept" : "broken");
     }

@@ -492,9 +492,8 @@ size_t pare_choice_broken(const struct pare_choice *choice, size_t variant)
         double v = f->point[variant * f->n_metrics + bound->metric];
         double limit = pare_front_limit(
             bound, f->point[choice->trials.baseline * f->n_metrics + bound->metric]);
-        double miss = bound->direction > 0 ? limit - v : v - limit;
-        double share = miss / fmax(fabs(limit), 1e-300);
-        if (miss > 0 && share > most) {
+        double share = -pare_front_room(bound, limit, v) / fmax(fabs(limit), 1e-300);
+        if (share > most) {
             most = share;
             worst = b;
         }

@@ -34,6 +34,19 @@ double pare_front_limit(const struct pare_front_bound *bound, double baseline)
     return bound->number;
 }
 
+double pare_front_room(const struct pare_front_bound *bound, double limit, double value)
+{
+    return bound->direction > 0 ? value - limit : limit - value;
+}
+
+bool pare__metric_used(const struct pare_front_input *in, size_t metric)
+{
+    bool used = in->metrics[metric].objective;
+    for (size_t c = 0; c < in->n_bounds; c++)
+        used |= in->bounds[c].metric == metric;
+    return used;
+}
+
 static int invalid(struct pare_error *err, const char *what)
 {
     return pare_error_set(err, PARE_INVALID, "no front: %s", what);
@@ -198,10 +211,7 @@ static void find_unmeasured(const struct pare_front_input *in, struct pare_front
         const double *point = out->point + i * in->n_metrics;
         *item = blank();
         for (size_t m = 0; m < in->n_metrics && item->missing == SIZE_MAX; m++) {
-            bool used = in->metrics[m].objective;
-            for (size_t c = 0; c < in->n_bounds; c++)
-                used |= in->bounds[c].metric == m;
-            if (used && !isfinite(point[m]))
+            if (pare__metric_used(in, m) && !isfinite(point[m]))
                 item->missing = m;
         }
         if (item->missing != SIZE_MAX)
@@ -210,9 +220,9 @@ static void find_unmeasured(const struct pare_front_input *in, struct pare_front
             const struct pare_front_bound *b = &in->bounds[c];
             double limit =
                 pare_front_limit(b, out->point[in->baseline * in->n_metrics + b->metric]);
-            double miss = b->direction * (limit - point[b->metric]);
-            if (miss > 0)
-                item->shortfall += miss / fmax(fabs(limit), 1e-12);
+            double room = pare_front_room(b, limit, point[b->metric]);
+            if (room < 0)
+                item->shortfall += -room / fmax(fabs(limit), 1e-12);
         }
     }
 }
@@ -226,7 +236,7 @@ struct whole {
     size_t *rival;  /* [n]: who settles it; SIZE_MAX: nobody */
     size_t *index;  /* [n]: variants that are looked at closely, in order */
     size_t *of_few; /* [n]: rivals among those */
-    bool *flag;     /* [n] */
+    bool *flag;     /* [n]: of those, which are open */
     double *x;      /* [n][k] */
     size_t k;
 };
@@ -243,16 +253,27 @@ static void oriented(const struct whole *w, const size_t *index, size_t n)
     }
 }
 
-/* Those that have all figures and that nothing settles; and the baseline. */
-static size_t open_ones(const struct whole *w, size_t *index)
+/* It has all figures, and nothing settles it. */
+static bool is_open(const struct whole *w, size_t i)
+{
+    return w->rival[i] == SIZE_MAX && w->out->items[i].missing == SIZE_MAX;
+}
+
+/* Look closely at what is open, and at the baseline. */
+static size_t find_open(struct whole *w)
 {
     size_t n = 0;
     for (size_t i = 0; i < w->in->n; i++) {
-        bool open = w->rival[i] == SIZE_MAX && w->out->items[i].missing == SIZE_MAX;
-        if (open || i == w->in->baseline)
-            index[n++] = i;
+        if (is_open(w, i) || i == w->in->baseline)
+            w->index[n++] = i;
     }
     return n;
+}
+
+static void flag_open(struct whole *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        w->flag[i] = is_open(w, w->index[i]);
 }
 
 /* Settle what can be: by summaries, then by comparing pairs of the rest. */
@@ -271,15 +292,13 @@ static int settle(struct whole *w)
             w->out->point[i * in->n_metrics + m] = pare__summary_point(&w->summaries, m, i);
     }
     find_unmeasured(in, w->out);
-    size_t n = open_ones(w, w->index);
+    size_t n = find_open(w);
     PARE_TRY(gather(in, w->index, n, &w->pool, &some, w->err));
     PARE_TRY(find_points(&some, w->index, w->out->point, w->err));
     find_unmeasured(in, w->out);
     if (in->draw_all)
         goto out;
-    for (size_t i = 0; i < n; i++)
-        w->flag[i] =
-            w->out->items[w->index[i]].missing == SIZE_MAX && w->rival[w->index[i]] == SIZE_MAX;
+    flag_open(w, n);
     oriented(w, w->index, n);
     PARE_TRY(pare__summaries_new(&some, &few, w->err));
     PARE_TRY(pare__settle_pairs(&few, w->x, w->flag, w->of_few, &w->out->n_compared, w->err));
@@ -320,10 +339,8 @@ static int draw(struct whole *w)
     struct pare_front_input some;
     struct pare_front few = {0};
     int rc;
-    size_t n = open_ones(w, w->index);
-    for (size_t i = 0; i < n; i++)
-        w->flag[i] =
-            w->out->items[w->index[i]].missing == SIZE_MAX && w->rival[w->index[i]] == SIZE_MAX;
+    size_t n = find_open(w);
+    flag_open(w, n);
     PARE_TRY(gather(w->in, w->index, n, &w->pool, &some, w->err));
     PARE_TRY(make_room(&few, n, w->in->n_metrics, w->err));
     PARE_TRY(pare__front_drawn(&some, w->flag, &few, w->err));

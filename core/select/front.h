@@ -171,5 +171,7 @@ int pare_front_compare(const struct pare_front_input *in, size_t metric, size_t 
 
 /* The limit of a bound as a number in the metric's own unit, from the baseline's point estimate. */
 double pare_front_limit(const struct pare_front_bound *bound, double baseline);
+/* How far a figure is inside such a limit: at least 0 when it keeps it, NaN when either lacks. */
+double pare_front_room(const struct pare_front_bound *bound, double limit, double value);
 
 #endif

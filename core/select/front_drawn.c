@@ -50,19 +50,12 @@ static void orient(const struct work *w, const double *value, double *x)
     }
 }
 
-/* By how much a figure misses its limit; at most 0 when it is met. */
-static double violation(const struct work *w, const struct pare_front_bound *b, const double *value,
-                        size_t i)
-{
-    double limit = pare_front_limit(b, value[w->in->baseline * w->width + b->metric]);
-    double v = value[i * w->width + b->metric];
-    return b->direction > 0 ? limit - v : v - limit;
-}
-
 static bool feasible(const struct work *w, const double *value, size_t i)
 {
     for (size_t c = 0; c < w->in->n_bounds; c++) {
-        if (!(violation(w, &w->in->bounds[c], value, i) <= 0))
+        const struct pare_front_bound *b = &w->in->bounds[c];
+        double limit = pare_front_limit(b, value[w->in->baseline * w->width + b->metric]);
+        if (!(pare_front_room(b, limit, value[i * w->width + b->metric]) >= 0))
             return false;
     }
     return true;

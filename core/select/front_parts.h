@@ -28,6 +28,9 @@ enum pare_front_status pare__front_status(double p, double feasible);
 /* Refuses what pare_front_compute() refuses. */
 int pare__front_check(const struct pare_front_input *in, struct pare_error *err);
 
+/* Whether an objective or a bound needs the metric. */
+bool pare__metric_used(const struct pare_front_input *in, size_t metric);
+
 /* Summaries of all metrics that objectives and bounds need. */
 struct pare_summaries {
     const struct pare_front_input *in;

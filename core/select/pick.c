@@ -25,11 +25,9 @@ static double limit_of(const struct picker *p, const struct pare_front_bound *b)
     return pare_front_limit(b, figure(p, p->in->baseline, b->metric));
 }
 
-/* Room between the variant and a limit; negative when it is broken. */
 static double room(const struct picker *p, const struct pare_front_bound *b, size_t i, double limit)
 {
-    double v = figure(p, i, b->metric);
-    return b->direction > 0 ? v - limit : limit - v;
+    return pare_front_room(b, limit, figure(p, i, b->metric));
 }
 
 /* A limit 5 % tighter: the allowance of "baseline + number" shrinks, other limits move by 5 % of

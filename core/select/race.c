@@ -100,7 +100,7 @@ static enum verdict check_bound(const struct race *r, const struct pare_front_bo
     double limit = pare_front_limit(b, m->value[r->in->baseline]), x = m->value[v];
     if (m->kind != PARE_FIGURE_EXACT || isnan(limit) || isnan(x))
         return UNKNOWN;
-    return (b->direction > 0 ? x >= limit : x <= limit) ? HOLDS : BROKEN;
+    return pare_front_room(b, limit, x) >= 0 ? HOLDS : BROKEN;
 }
 
 /* Whether the rival keeps what the variant keeps: by being better in that very metric, or for sure.

@@ -142,14 +142,6 @@ static struct pare_front_summary *summarise(const struct pare_front_input *in,
     return out;
 }
 
-static bool used(const struct pare_front_input *in, size_t metric)
-{
-    bool yes = in->metrics[metric].objective;
-    for (size_t c = 0; c < in->n_bounds; c++)
-        yes = yes || in->bounds[c].metric == metric;
-    return yes;
-}
-
 int pare__summaries_new(const struct pare_front_input *in, struct pare_summaries *s,
                         struct pare_error *err)
 {
@@ -162,7 +154,7 @@ int pare__summaries_new(const struct pare_front_input *in, struct pare_summaries
     for (size_t k = 0; k < in->n_metrics; k++) {
         const struct pare_front_metric *m = &in->metrics[k];
         s->metric[k] = m->summary;
-        if (!m->summary && used(in, k)) {
+        if (!m->summary && pare__metric_used(in, k)) {
             s->metric[k] = s->own[k] = summarise(in, m);
             if (!s->own[k])
                 return pare_error_nomem(err, in->n * sizeof *s->own[k]);
@@ -338,7 +330,7 @@ int pare_front_settle(const struct pare_front_input *in, size_t *rival, struct p
     if (rc == PARE_OK)
         rc = pare__settle(&s, rival, err);
     for (size_t k = 0; rc == PARE_OK && k < in->n_metrics; k++) {
-        for (size_t i = 0; used(in, k) && i < in->n; i++) {
+        for (size_t i = 0; pare__metric_used(in, k) && i < in->n; i++) {
             if (isnan(s.metric[k][i].value))
                 rival[i] = i;
         }
