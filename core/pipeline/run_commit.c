@@ -9,20 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int store_exact(struct pare_runner *r, int64_t variant, int64_t attempt, const char *metric,
-                       const char *unit, const json_t *answer, struct pare_error *err)
-{
-    struct pare_store_measurement m = {
-        .metric = metric,
-        .unit = unit,
-        .how = "exact",
-        .value = (double)json_integer_value(json_object_get(answer, metric)),
-        .lo = (double)NAN,
-        .hi = (double)NAN,
-        .n = PARE_NONE};
-    return pare_store_measure(r->store, variant, attempt, &m, err);
-}
-
 static int64_t integer_of(const json_t *row, const char *key)
 {
     return (int64_t)json_integer_value(json_object_get(row, key));
@@ -32,6 +18,33 @@ static double real_of(const json_t *row, const char *key)
 {
     const json_t *j = json_object_get(row, key);
     return json_is_number(j) ? json_number_value(j) : (double)NAN;
+}
+
+/* A figure without an error, of no samples. */
+static int store_figure(struct pare_runner *r, int64_t variant, int64_t attempt, const char *metric,
+                        const char *unit, const char *how, double value, struct pare_error *err)
+{
+    struct pare_store_measurement m = {.metric = metric,
+                                       .unit = unit,
+                                       .how = how,
+                                       .value = value,
+                                       .lo = (double)NAN,
+                                       .hi = (double)NAN,
+                                       .n = PARE_NONE};
+    return pare_store_measure(r->store, variant, attempt, &m, err);
+}
+
+static int store_exact(struct pare_runner *r, int64_t variant, int64_t attempt,
+                       const json_t *answer, struct pare_error *err)
+{
+    static const struct {
+        const char *metric, *unit;
+    } exact[] = {{"size_bytes", "B"}, {"macs", "1"}, {"parameters", "1"}};
+    int rc = PARE_OK;
+    for (size_t i = 0; rc == PARE_OK && i < PARE_COUNT(exact); i++)
+        rc = store_figure(r, variant, attempt, exact[i].metric, exact[i].unit, "exact",
+                          (double)integer_of(answer, exact[i].metric), err);
+    return rc;
 }
 
 static int store_unit_values(struct pare_runner *r, int64_t variant, const json_t *list,
@@ -82,18 +95,9 @@ static int store_probe_shares(struct pare_runner *r, int64_t variant, int64_t at
                   {"probe_share_racing", "macs_run", "and with beaten candidates stopped early"}};
     double naive = (double)integer_of(answer, "macs_naive");
     int rc = PARE_OK;
-    for (size_t i = 0; naive > 0 && i < PARE_COUNT(shares); i++) {
-        struct pare_store_measurement share = {.metric = shares[i].metric,
-                                               .unit = "1",
-                                               .how = shares[i].how,
-                                               .value = (double)integer_of(answer, shares[i].macs) /
-                                                        naive,
-                                               .lo = (double)NAN,
-                                               .hi = (double)NAN,
-                                               .n = PARE_NONE};
-        PARE_TRY(pare_store_measure(r->store, variant, attempt, &share, err));
-    }
-out:
+    for (size_t i = 0; rc == PARE_OK && naive > 0 && i < PARE_COUNT(shares); i++)
+        rc = store_figure(r, variant, attempt, shares[i].metric, "1", shares[i].how,
+                          (double)integer_of(answer, shares[i].macs) / naive, err);
     return rc;
 }
 
@@ -105,9 +109,7 @@ int pare_commit_built(struct pare_runner *r, size_t at, int64_t attempt,
     int rc = pare_store_begin(r->store, err);
     if (rc != PARE_OK)
         return rc;
-    PARE_TRY(store_exact(r, node->id, attempt, "size_bytes", "B", answer, err));
-    PARE_TRY(store_exact(r, node->id, attempt, "macs", "1", answer, err));
-    PARE_TRY(store_exact(r, node->id, attempt, "parameters", "1", answer, err));
+    PARE_TRY(store_exact(r, node->id, attempt, answer, err));
     if (node->parent != SIZE_MAX)
         PARE_TRY(pare_store_inherit_units(r->store, node->id, r->nodes[node->parent].id, err));
     PARE_TRY(store_unit_values(r, node->id, json_object_get(answer, "unit_values"), err));
