@@ -293,28 +293,13 @@ static void offer_argument(struct job *j)
 
 /* ---- what was typed ---- */
 
-static const struct pare_option own_options[] = {
-    {"format", 0, "FORMAT", "how to print: table, json, csv, markdown"},
-    {"db", 0, "FILE", "the database"},
-    {"help", 'h', NULL, "what the command does"},
-};
-
-static bool has_own(const struct pare_command *c, size_t i)
-{
-    const unsigned flags[] = {PARE_CMD_FORMAT, PARE_CMD_DB, 0};
-    return !flags[i] || (c->flags & flags[i]);
-}
-
 static void offer_options(const struct job *j)
 {
+    const struct pare_option *o;
     char text[80];
-    for (size_t i = 0; i < j->command->n_options + PARE_COUNT(own_options); i++) {
-        size_t own = i - j->command->n_options;
-        const struct pare_option *o =
-            i < j->command->n_options ? &j->command->options[i] : &own_options[own];
+    for (size_t i = 0; (o = pare_command_option(j->command, i)); i++) {
         snprintf(text, sizeof text, "--%s", o->name);
-        if (i < j->command->n_options || has_own(j->command, own))
-            offer(j, text, o->help);
+        offer(j, text, o->help);
     }
 }
 
@@ -322,11 +307,10 @@ static void offer_options(const struct job *j)
 static const struct pare_option *option_of(const struct pare_command *c, const char *word,
                                            const char **value)
 {
+    const struct pare_option *o;
     size_t n = strcspn(word, "=");
     *value = word[n] ? word + n + 1 : NULL;
-    for (size_t i = 0; word[0] == '-' && i < c->n_options + PARE_COUNT(own_options); i++) {
-        const struct pare_option *o =
-            i < c->n_options ? &c->options[i] : &own_options[i - c->n_options];
+    for (size_t i = 0; word[0] == '-' && (o = pare_command_option(c, i)); i++) {
         if ((word[1] == '-' && strlen(o->name) == n - 2 &&
              strncmp(o->name, word + 2, n - 2) == 0) ||
             (o->letter && word[1] == o->letter && !word[2]))
@@ -359,22 +343,6 @@ static const struct pare_option *look_back(struct job *j)
     return NULL;
 }
 
-static const struct pare_command *command_of(const char *name)
-{
-    const struct pare_command *found = NULL;
-    for (size_t i = 0; i < pare_n_commands; i++) {
-        const struct pare_command *c = pare_commands[i];
-        if (strcmp(c->name, name) == 0)
-            return c;
-        if (!(c->flags & PARE_CMD_HIDDEN) && strncmp(c->name, name, strlen(name)) == 0) {
-            if (found)
-                return NULL;
-            found = c;
-        }
-    }
-    return found;
-}
-
 static int run(struct pare_cli *cli)
 {
     struct job j = {.word = cli->n_args ? cli->args[cli->n_args - 1] : ""};
@@ -385,7 +353,7 @@ static int run(struct pare_cli *cli)
         offer(&j, "--version", "the version of this program");
         return PARE_EXIT_OK;
     }
-    j.command = command_of(cli->args[0]);
+    j.command = pare_command_find(cli->args[0]);
     if (!j.command)
         return PARE_EXIT_OK;
     j.cli.command = j.command;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
-#include "base/mem.h"
-#include "base/str.h"
 #include "cli/commands.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* The pipeline of the first steps, in the source tree and where it is installed. */
 #define SHIPPED "pipelines/first.yaml"
@@ -14,22 +11,11 @@
 static int run(struct pare_cli *cli)
 {
     if (cli->n_args == 1) {
-        for (size_t i = 0; i < pare_n_commands; i++) {
-            if (strcmp(pare_commands[i]->name, cli->args[0]) == 0) {
-                pare_cli_help(pare_commands[i], stdout);
-                return PARE_EXIT_OK;
-            }
-        }
-        const char *names[64], *near;
-        size_t n = 0;
-        for (size_t i = 0; i < pare_n_commands && n < PARE_COUNT(names); i++) {
-            if (!(pare_commands[i]->flags & PARE_CMD_HIDDEN))
-                names[n++] = pare_commands[i]->name;
-        }
-        near = pare_nearest(cli->args[0], names, n);
-        return near ? pare_cli_usage(cli, "'%s' is no command; did you mean '%s'?", cli->args[0],
-                                     near)
-                    : pare_cli_usage(cli, "'%s' is no command", cli->args[0]);
+        const struct pare_command *c = pare_cli_command(cli->args[0]);
+        if (!c)
+            return PARE_EXIT_USAGE;
+        pare_cli_help(c, stdout);
+        return PARE_EXIT_OK;
     }
     puts("pare: compress a neural network in many ways, measure each, keep the Pareto-optimal "
          "ones\n\n"

@@ -68,6 +68,18 @@ struct pare_command {
 extern const struct pare_command *const pare_commands[];
 extern const size_t pare_n_commands;
 
+/* The command of that name, or the only listed one that begins so. NULL: none, or several. */
+const struct pare_command *pare_command_find(const char *name);
+/* The same; NULL: said what is wrong. */
+const struct pare_command *pare_cli_command(const char *name);
+
+/* Option `i` of a command: its own first, then those of all commands like it (--format, --db,
+ * --help). NULL: it has fewer. */
+const struct pare_option *pare_command_option(const struct pare_command *command, size_t i);
+
+/* Sort out what was typed; argv[0] is the command. Returns an exit status, or -1 to go on. */
+int pare_cli_parse(struct pare_cli *cli, int argc, char **argv);
+
 /* The value of an option by name: NULL when it was not given, "" for a flag. The option must be in
  * the command's table. */
 const char *pare_cli_option(const struct pare_cli *cli, const char *name);
@@ -82,6 +94,7 @@ int pare_cli_fail(const struct pare_error *err);
 /* The same for a message of the command itself: wrong usage, exit 2. */
 int pare_cli_usage(const struct pare_cli *cli, const char *fmt, ...) PARE_PRINTF(2, 3);
 
+/* What --help prints. */
 void pare_cli_help(const struct pare_command *command, FILE *to);
 
 #endif

@@ -28,7 +28,7 @@ libcli_la_SOURCES = \
 	core/cli/cmd_tag.c \
 	core/cli/cmd_why.c \
 	core/cli/cmd_worker.c \
-	core/cli/command.h \
+	core/cli/command.c core/cli/command.h \
 	core/cli/commands.c core/cli/commands.h \
 	core/cli/show.c core/cli/show.h \
 	core/cli/show_cost.c core/cli/show_cost.h \

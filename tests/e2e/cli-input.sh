@@ -24,6 +24,8 @@ done
 fails_with 2 "did you mean '--quick'" "an option, nearly" "$pare" run x.yaml --quik
 fails_with 2 "did you mean '--format'" "... with a value" "$pare" list --fromat=csv
 fails_with 2 "did you mean 'front'" "help of a command, nearly" "$pare" help frnt
+"$pare" help fro | grep -q '^usage: pare front '
+result $? "help of a command, shortened"
 fails_with 2 "options follow it" "an option before the command" "$pare" --db x list
 fails_with 2 "FILE is missing" "run: of what" "$pare" run
 fails_with 2 "VARIANT is missing" "show: of what" "$pare" show
