@@ -152,7 +152,7 @@ out:
         exit = pare_cli_fail(&err);
     else if (!pare_table_print(&j.table, cli->format, stdout))
         exit = PARE_EXIT_FAILED;
-    pare_cli_drop_table(&j.table);
+    pare_table_drop(&j.table);
     pare_store_close(j.store);
     return exit;
 }

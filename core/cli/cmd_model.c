@@ -160,7 +160,7 @@ static int show_units(struct pare_cli *cli)
 out:
     if (rc != PARE_OK)
         exit = pare_cli_fail(&err);
-    pare_cli_drop_table(&t);
+    pare_table_drop(&t);
     pare_units_free(&units);
     pare_model_free(model);
     free(name);

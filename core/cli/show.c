@@ -249,15 +249,6 @@ json_t *pare_rows_json(const struct pare_rows *rows)
     return list;
 }
 
-void pare_cli_drop_table(struct pare_table *t)
-{
-    free(t->names);
-    free(t->numeric);
-    free(t->cells);
-    pare_pool_free(&t->pool);
-    *t = (struct pare_table){0};
-}
-
 bool pare_cli_json(json_t *value)
 {
     int rc =

@@ -47,9 +47,6 @@ int pare_cli_answer(const struct pare_cli *cli, const char *sql);
 /* An array of objects, one per row; a new reference. NULL: no memory. */
 json_t *pare_rows_json(const struct pare_rows *rows);
 
-/* Empty a table that is not going to be printed. */
-void pare_cli_drop_table(struct pare_table *t);
-
 /* Print a value as JSON to stdout and release it. False: it could not be written. */
 bool pare_cli_json(json_t *value);
 /* One record: an object in JSON, one row in the other formats. `object` (numbers, texts, nulls) is

@@ -219,6 +219,15 @@ static bool print_json(const struct pare_table *t, FILE *to)
     return rc == 0;
 }
 
+void pare_table_drop(struct pare_table *t)
+{
+    free(t->names);
+    free(t->numeric);
+    free(t->cells);
+    pare_pool_free(&t->pool);
+    *t = (struct pare_table){0};
+}
+
 bool pare_table_print(struct pare_table *t, enum pare_format format, FILE *to)
 {
     bool fine = !t->failed;
@@ -229,38 +238,32 @@ bool pare_table_print(struct pare_table *t, enum pare_format format, FILE *to)
     else if (fine)
         print_aligned(t, to, format == PARE_FORMAT_MARKDOWN);
     fine = fflush(to) == 0 && fine;
-    free(t->names);
-    free(t->numeric);
-    free(t->cells);
-    pare_pool_free(&t->pool);
-    *t = (struct pare_table){0};
+    pare_table_drop(t);
     return fine;
+}
+
+/* Three digits of a number and the unit that a thousand of the one before make. */
+static void show_scaled(double x, const char *const units[5], char *out)
+{
+    size_t u = 0;
+    for (; x >= 1000 && u < 4; u++)
+        x /= 1000;
+    snprintf(out, 16,
+             u == 0    ? "%.0f%s"
+             : x < 10  ? "%.2f%s"
+             : x < 100 ? "%.1f%s"
+                       : "%.0f%s",
+             x, units[u]);
 }
 
 void pare_show_bytes(double bytes, char *out)
 {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    size_t u = 0;
-    for (; bytes >= 1000 && u + 1 < PARE_COUNT(units); u++)
-        bytes /= 1000;
-    snprintf(out, 16,
-             u == 0        ? "%.0f %s"
-             : bytes < 10  ? "%.2f %s"
-             : bytes < 100 ? "%.1f %s"
-                           : "%.0f %s",
-             bytes, units[u]);
+    static const char *const units[] = {" B", " kB", " MB", " GB", " TB"};
+    show_scaled(bytes, units, out);
 }
 
 void pare_show_count(double n, char *out)
 {
     static const char *const units[] = {"", "k", "M", "G", "T"};
-    size_t u = 0;
-    for (; n >= 1000 && u + 1 < PARE_COUNT(units); u++)
-        n /= 1000;
-    snprintf(out, 16,
-             u == 0    ? "%.0f%s"
-             : n < 10  ? "%.2f%s"
-             : n < 100 ? "%.1f%s"
-                       : "%.0f%s",
-             n, units[u]);
+    show_scaled(n, units, out);
 }

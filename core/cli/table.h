@@ -38,6 +38,9 @@ void pare_table_printf(struct pare_table *t, const char *fmt, ...)
 /* Print and empty. False: memory ran out or `to` could not be written. */
 bool pare_table_print(struct pare_table *t, enum pare_format format, FILE *to);
 
+/* Empty one that is not going to be printed. */
+void pare_table_drop(struct pare_table *t);
+
 /* "3.02 MB", "812 kB"; "1.2k", "40.8M": at least 16 bytes. */
 void pare_show_bytes(double bytes, char *out);
 void pare_show_count(double n, char *out);
