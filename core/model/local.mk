@@ -5,7 +5,14 @@ libcore_la_SOURCES += \
 	core/model/half.h \
 	core/model/unit.h \
 	core/model/weight.c core/model/weight.h \
+	core/model/weight_file.c core/model/weight_ggml.c \
 	core/model/weight_make.c core/model/weight_parts.h
+libcore_la_SOURCES += \
+	core/model/ggml.c core/model/ggml.h core/model/ggml_parts.h \
+	core/model/ggml_encode.c core/model/ggml_search.c \
+	core/model/gguf.c core/model/gguf.h \
+	core/model/gguf_parts.h core/model/gguf_value.c \
+	core/model/gguf_write.c
 libcore_la_SOURCES += \
 	core/model/family_vit.c \
 	core/model/model.c core/model/model.h \

@@ -2,6 +2,7 @@
 /* Pare's own format: a safetensors file whose metadata describes the graph. */
 #include "model/native.h"
 #include "base/mem.h"
+#include "model/ggml.h"
 #include "model/weight_parts.h"
 
 #include <math.h>
@@ -50,6 +51,21 @@ static const struct {
 static const char *const structures[] = {"dense", "n:m", "bitmap"};
 static const char *const zero_kinds[] = {"none", "int", "min"};
 
+/* How values are named, and the dtype they are stored with. Integers are told by their bits, or by
+ * the type of their blocks; f32 is what is meant when nothing is said. */
+static const char *const value_names[] = {
+    [PARE_VALUES_F32] = "f32",
+    [PARE_VALUES_INT] = "int",
+    [PARE_VALUES_F16] = "f16",
+    [PARE_VALUES_BF16] = "bf16",
+};
+static const uint8_t value_dtypes[] = {
+    [PARE_VALUES_F32] = PARE_F32,
+    [PARE_VALUES_INT] = PARE_U8,
+    [PARE_VALUES_F16] = PARE_F16,
+    [PARE_VALUES_BF16] = PARE_BF16,
+};
+
 static struct pare_blob **blob_of(struct pare_node *node, size_t i)
 {
     return (struct pare_blob **)(void *)((char *)node + blobs[i].offset);
@@ -85,12 +101,17 @@ static int add_weight(struct pare_tensors *tensors, const struct pare_node *node
         json_object_set_new(j, "n", json_integer(w->n));
         json_object_set_new(j, "m", json_integer(w->m));
     }
-    if (ints) {
+    if (w->ggml) {
+        json_object_set_new(j, "ggml", json_string(pare_ggml_name(w->ggml)));
+    } else if (w->values == PARE_VALUES_F16 || w->values == PARE_VALUES_BF16) {
+        json_object_set_new(j, "values", json_string(value_names[w->values]));
+    } else if (ints) {
         json_object_set_new(j, "bits", json_integer(w->bits));
         json_object_set_new(j, "group", json_integer(w->group));
         json_object_set_new(j, "zero", json_string(zero_kinds[w->zero_kind]));
     }
-    PARE_TRY(add_blob(tensors, node->path, "weight", w->stored, ints ? PARE_U8 : PARE_F32, err));
+    PARE_TRY(add_blob(tensors, node->path, "weight", w->stored,
+                      (enum pare_dtype)value_dtypes[w->values], err));
     PARE_TRY(add_blob(tensors, node->path, "weight.index", w->index, PARE_U8, err));
     PARE_TRY(add_blob(tensors, node->path, "weight.scales", w->scales, PARE_F16, err));
     PARE_TRY(add_blob(tensors, node->path, "weight.zeros", w->zeros,
@@ -244,12 +265,39 @@ static int find_word(const char *word, const char *const *words, size_t n)
     return -1;
 }
 
+/* Of a weight: how its numbers are written. */
+static int get_values_kind(const json_t *w, struct pare_weight *shape, struct pare_error *err)
+{
+    const json_t *ggml = json_object_get(w, "ggml"), *values = json_object_get(w, "values");
+    const struct pare_ggml_kind *kind = pare_ggml_named(json_string_value(ggml));
+    uint32_t bits = 0;
+    if (ggml) {
+        if (!kind || !kind->bits)
+            return wrong(err, "a weight has blocks of no known type");
+        shape->values = PARE_VALUES_INT;
+        shape->ggml = (uint8_t)kind->type;
+    } else if (values) {
+        int known = find_word(json_string_value(values), value_names, PARE_COUNT(value_names));
+        if (known != PARE_VALUES_F16 && known != PARE_VALUES_BF16)
+            return wrong(err, "a weight has values of no known kind");
+        shape->values = (uint8_t)known;
+    } else if (get_u32(w, "bits", &bits)) {
+        int zero = find_word(json_string_value(json_object_get(w, "zero")), zero_kinds, 3);
+        if (bits > 8 || zero < 0 || !get_u32(w, "group", &shape->group))
+            return wrong(err, "an integer weight lacks its parts");
+        shape->values = PARE_VALUES_INT;
+        shape->bits = (uint8_t)bits;
+        shape->zero_kind = (uint8_t)zero;
+    }
+    return PARE_OK;
+}
+
 static int get_weight(struct pare_tensors *tensors, const json_t *j, struct pare_node *node,
                       struct pare_error *err)
 {
     const json_t *w = json_object_get(j, "weight");
     struct pare_weight shape = {0};
-    uint32_t n = 0, m = 0, bits = 0;
+    uint32_t n = 0, m = 0;
     int rc = PARE_OK;
     if (!w)
         return PARE_OK;
@@ -258,19 +306,12 @@ static int get_weight(struct pare_tensors *tensors, const json_t *j, struct pare
         return wrong(err, "a weight lacks its shape");
     if (structure == PARE_NM && (!get_u32(w, "n", &n) || !get_u32(w, "m", &m) || n > 16 || m > 16))
         return wrong(err, "a weight lacks its n:m");
-    if (get_u32(w, "bits", &bits)) {
-        int zero = find_word(json_string_value(json_object_get(w, "zero")), zero_kinds, 3);
-        if (bits > 8 || zero < 0 || !get_u32(w, "group", &shape.group))
-            return wrong(err, "an integer weight lacks its parts");
-        shape.values = PARE_VALUES_INT;
-        shape.zero_kind = (uint8_t)zero;
-    }
+    PARE_TRY(get_values_kind(w, &shape, err));
     shape.structure = (uint8_t)structure;
     shape.n = (uint8_t)n;
     shape.m = (uint8_t)m;
-    shape.bits = (uint8_t)bits;
-    PARE_TRY(
-        get_blob(tensors, node->path, "weight", bits ? PARE_U8 : PARE_F32, &shape.stored, err));
+    PARE_TRY(get_blob(tensors, node->path, "weight", (enum pare_dtype)value_dtypes[shape.values],
+                      &shape.stored, err));
     PARE_TRY(get_blob(tensors, node->path, "weight.index", PARE_U8, &shape.index, err));
     PARE_TRY(get_blob(tensors, node->path, "weight.scales", PARE_F16, &shape.scales, err));
     PARE_TRY(get_blob(tensors, node->path, "weight.zeros",

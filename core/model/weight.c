@@ -2,6 +2,7 @@
 /* Reading encodings: the portable reference that every kernel is tested against. */
 #include "model/weight.h"
 #include "base/mem.h"
+#include "model/ggml.h"
 #include "model/half.h"
 #include "model/weight_parts.h"
 
@@ -75,8 +76,24 @@ static int load_code(const struct pare_weight *w, const uint8_t *row, size_t i)
     return w->bits == 8 ? (int8_t)code : code - pare_code_offset(w);
 }
 
+/* Scale and zero of a group in ggml's blocks. */
+static void block_scale(const struct pare_weight *w, uint32_t row, uint32_t group, float *scale,
+                        float *zero)
+{
+    const struct pare_ggml_kind *kind = pare_ggml_find(w->ggml);
+    uint32_t per_block = kind->elements / kind->group;
+    const char *block = pare_weight_row(w, row);
+    pare_ggml_scale(w->ggml, block + (size_t)(group / per_block) * kind->bytes, group % per_block,
+                    scale, zero);
+}
+
 float pare_weight_scale(const struct pare_weight *w, uint32_t row, uint32_t group)
 {
+    if (w->ggml) {
+        float scale, zero;
+        block_scale(w, row, group, &scale, &zero);
+        return scale;
+    }
     const uint16_t *scales = w->scales->data;
     return pare_f16_to_f32(scales[(size_t)row * w->groups + group]);
 }
@@ -84,6 +101,11 @@ float pare_weight_scale(const struct pare_weight *w, uint32_t row, uint32_t grou
 float pare_weight_zero(const struct pare_weight *w, uint32_t row, uint32_t group)
 {
     size_t at = (size_t)row * w->groups + group;
+    if (w->ggml) {
+        float scale, zero;
+        block_scale(w, row, group, &scale, &zero);
+        return zero;
+    }
     if (w->zero_kind == PARE_ZERO_INT)
         return (float)((const uint8_t *)w->zeros->data)[at];
     if (w->zero_kind == PARE_ZERO_MIN)
@@ -130,23 +152,46 @@ static bool walk_next(struct walk *it)
     return true;
 }
 
+unsigned pare_weight_value_bytes(const struct pare_weight *w)
+{
+    static const uint8_t bytes[] = {
+        [PARE_VALUES_F32] = 4, [PARE_VALUES_F16] = 2, [PARE_VALUES_BF16] = 2};
+    return bytes[w->values];
+}
+
+uint32_t pare_weight_ggml_type(const struct pare_weight *w)
+{
+    static const uint8_t types[] = {[PARE_VALUES_F32] = PARE_GGML_F32,
+                                    [PARE_VALUES_F16] = PARE_GGML_F16,
+                                    [PARE_VALUES_BF16] = PARE_GGML_BF16};
+    return w->ggml ? w->ggml : types[w->values];
+}
+
+size_t pare_weight_row_bytes(const struct pare_weight *w)
+{
+    size_t n = pare_weight_row_stored(w);
+    if (w->ggml) {
+        const struct pare_ggml_kind *kind = pare_ggml_find(w->ggml);
+        return n / kind->elements * kind->bytes;
+    }
+    return w->values == PARE_VALUES_INT ? pare_packed_bytes(n, w->bits)
+                                        : n * pare_weight_value_bytes(w);
+}
+
 const void *pare_weight_row(const struct pare_weight *w, uint32_t row)
 {
     const char *base = w->stored->data;
-    size_t unit = w->values == PARE_VALUES_F32 ? sizeof(float) : 1;
     if (w->structure == PARE_BITMAP)
-        return base + w->row_start[row] * unit;
-    if (w->values == PARE_VALUES_F32)
-        return base + (size_t)row * pare_weight_row_stored(w) * sizeof(float);
-    return base + (size_t)row * pare_packed_bytes(pare_weight_row_stored(w), w->bits);
+        return base + w->row_start[row] * (w->values == PARE_VALUES_F32 ? sizeof(float) : 1);
+    return base + row * pare_weight_row_bytes(w);
 }
 
 void pare_weight_decode(const struct pare_weight *w, uint32_t row, uint32_t n, float *out)
 {
     for (uint32_t r = row; r < row + n; r++, out += w->cols) {
         const void *stored = pare_weight_row(w, r);
-        if (w->structure == PARE_DENSE && w->values == PARE_VALUES_F32) {
-            memcpy(out, stored, w->cols * sizeof *out);
+        if (w->structure == PARE_DENSE && (w->ggml || w->values != PARE_VALUES_INT)) {
+            pare_ggml_decode(pare_weight_ggml_type(w), stored, w->cols, out);
             continue;
         }
         memset(out, 0, w->cols * sizeof *out);
@@ -181,6 +226,10 @@ void pare_weight_codes(const struct pare_weight *w, uint32_t row, uint32_t n, in
 {
     for (uint32_t r = row; r < row + n; r++, out += w->cols) {
         const void *stored = pare_weight_row(w, r);
+        if (w->ggml) {
+            pare_ggml_codes(w->ggml, stored, w->cols, out);
+            continue;
+        }
         for (uint32_t c = 0; c < w->cols; c++)
             out[c] =
                 w->zero_kind == PARE_ZERO_INT ? (int16_t)pare_weight_zero(w, r, c / w->group) : 0;
@@ -240,8 +289,10 @@ void pare_weight_describe(const struct pare_weight *w, char *out)
         snprintf(structure, sizeof structure, "%u:%u ", w->n, w->m);
     else if (w->structure == PARE_BITMAP)
         snprintf(structure, sizeof structure, "sparse ");
-    if (w->values == PARE_VALUES_F32) {
-        snprintf(out, 48, "%sf32", structure);
+    if (w->ggml || w->values != PARE_VALUES_INT) {
+        static const char *const floats[] = {
+            [PARE_VALUES_F32] = "f32", [PARE_VALUES_F16] = "f16", [PARE_VALUES_BF16] = "bf16"};
+        snprintf(out, 48, "%s%s", structure, w->ggml ? pare_ggml_name(w->ggml) : floats[w->values]);
         return;
     }
     if (w->group < w->cols)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making encodings: from floats, from a plugin's integers, from a mask, from the parts of a file.
- */
+/* Making encodings: from floats, from a plugin's integers, from a mask. */
 #include "base/mem.h"
+#include "model/ggml.h"
 #include "model/half.h"
 #include "model/weight_parts.h"
 
@@ -12,7 +12,7 @@
 /* No model comes near; it keeps every product of sizes far from overflow. */
 #define SIDE_MAX (1u << 24)
 
-static int new_weight(uint32_t rows, uint32_t cols, struct pare_weight **out,
+int pare_weight_blank(uint32_t rows, uint32_t cols, struct pare_weight **out,
                       struct pare_error *err)
 {
     if (rows == 0 || cols == 0 || rows > SIDE_MAX || cols > SIDE_MAX)
@@ -29,7 +29,7 @@ static int new_weight(uint32_t rows, uint32_t cols, struct pare_weight **out,
     return PARE_OK;
 }
 
-static int check_finite(const float *x, size_t n, struct pare_error *err)
+int pare_weight_check_finite(const float *x, size_t n, struct pare_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(x[i]))
@@ -43,13 +43,13 @@ int pare_weight_wrap(uint32_t rows, uint32_t cols, struct pare_blob *data, struc
 {
     struct pare_weight *w = NULL;
     int rc;
-    PARE_TRY(new_weight(rows, cols, &w, err));
+    PARE_TRY(pare_weight_blank(rows, cols, &w, err));
     if (data->size != (size_t)rows * cols * sizeof(float)) {
         rc = pare_error_set(err, PARE_INVALID, "%zu bytes do not hold %u x %u floats", data->size,
                             rows, cols);
         goto out;
     }
-    PARE_TRY(check_finite(data->data, (size_t)rows * cols, err));
+    PARE_TRY(pare_weight_check_finite(data->data, (size_t)rows * cols, err));
     w->stored = pare_blob_ref(data);
     *out = w;
     w = NULL;
@@ -126,7 +126,7 @@ static uint32_t row_count(const uint8_t *index, size_t bytes)
 }
 
 /* Where each row of a bitmap starts. */
-static int make_row_start(struct pare_weight *w, struct pare_error *err)
+int pare_weight_make_row_start(struct pare_weight *w, struct pare_error *err)
 {
     if (w->structure != PARE_BITMAP)
         return PARE_OK;
@@ -145,18 +145,15 @@ static int make_row_start(struct pare_weight *w, struct pare_error *err)
     return PARE_OK;
 }
 
-static size_t stored_bytes(const struct pare_weight *w)
+size_t pare_weight_stored_bytes(const struct pare_weight *w)
 {
-    size_t per_row = pare_weight_row_stored(w);
     if (w->structure == PARE_BITMAP)
         return w->row_start[w->rows] * (w->values == PARE_VALUES_F32 ? sizeof(float) : 1);
-    if (w->values == PARE_VALUES_F32)
-        return w->rows * per_row * sizeof(float);
-    return w->rows * pare_packed_bytes(per_row, w->bits);
+    return w->rows * pare_weight_row_bytes(w);
 }
 
 /* Give `w` the structure of `from`, sharing the index. */
-static void take_structure(struct pare_weight *w, const struct pare_weight *from)
+void pare_weight_take_structure(struct pare_weight *w, const struct pare_weight *from)
 {
     w->structure = from->structure;
     w->n = from->n;
@@ -199,11 +196,11 @@ int pare_weight_with_values(const struct pare_weight *old, const float *values,
     struct pare_weight *w = NULL;
     uint8_t *kept = NULL;
     int rc;
-    PARE_TRY(check_finite(values, (size_t)old->rows * old->cols, err));
-    PARE_TRY(new_weight(old->rows, old->cols, &w, err));
-    take_structure(w, old);
-    PARE_TRY(make_row_start(w, err));
-    PARE_TRY(pare_blob_new(stored_bytes(w), 1, &w->stored, err));
+    PARE_TRY(pare_weight_check_finite(values, (size_t)old->rows * old->cols, err));
+    PARE_TRY(pare_weight_blank(old->rows, old->cols, &w, err));
+    pare_weight_take_structure(w, old);
+    PARE_TRY(pare_weight_make_row_start(w, err));
+    PARE_TRY(pare_blob_new(pare_weight_stored_bytes(w), 1, &w->stored, err));
     kept = pare_alloc(w->cols, 1);
     float *row = pare_alloc(w->cols, sizeof *row);
     if (!kept || !row) {
@@ -292,8 +289,8 @@ static int store_codes(struct pare_weight *w, const int16_t *codes, struct pare_
 {
     int rc;
     uint8_t *kept = NULL;
-    PARE_TRY(make_row_start(w, err));
-    PARE_TRY(pare_blob_new(stored_bytes(w), 1, &w->stored, err));
+    PARE_TRY(pare_weight_make_row_start(w, err));
+    PARE_TRY(pare_blob_new(pare_weight_stored_bytes(w), 1, &w->stored, err));
     kept = pare_alloc(w->cols, 1);
     if (!kept) {
         rc = pare_error_nomem(err, w->cols);
@@ -350,8 +347,8 @@ int pare_weight_with_integers(const struct pare_weight *old, const struct pare_i
     int16_t *own = NULL;
     int rc;
     PARE_TRY(check_integers(old, x, err));
-    PARE_TRY(new_weight(old->rows, old->cols, &w, err));
-    take_structure(w, old);
+    PARE_TRY(pare_weight_blank(old->rows, old->cols, &w, err));
+    pare_weight_take_structure(w, old);
     w->values = PARE_VALUES_INT;
     w->bits = (uint8_t)x->bits;
     w->zero_kind = (uint8_t)x->zero_kind;
@@ -395,73 +392,103 @@ static int check_mask(const struct pare_weight *old, uint32_t n, uint32_t m, con
     return PARE_OK;
 }
 
+/* The kept values of `old`, as f32. */
+static int structure_values(const struct pare_weight *old, const uint8_t *keep,
+                            struct pare_weight *w, struct pare_error *err)
+{
+    float *row = pare_alloc(w->cols, sizeof *row);
+    uint8_t *kept = pare_alloc(w->cols, 1);
+    int rc;
+    if (!row || !kept) {
+        rc = pare_error_nomem(err, w->cols * sizeof *row);
+        goto out;
+    }
+    PARE_TRY(pare_weight_make_row_start(w, err));
+    PARE_TRY(pare_blob_new(pare_weight_stored_bytes(w), 1, &w->stored, err));
+    for (uint32_t r = 0; r < w->rows; r++) {
+        pare_weight_decode(old, r, 1, row);
+        PARE_TRY(pare_weight_check_finite(row, w->cols, err));
+        for (uint32_t c = 0; c < w->cols; c++)
+            row[c] = keep[(size_t)r * w->cols + c] ? row[c] : 0;
+        pare_weight_kept(w, r, 1, kept);
+        store_row(w, r, kept, row, NULL);
+    }
+out:
+    free(row);
+    free(kept);
+    return rc;
+}
+
+/* The kept codes of `old`, with its scales. */
+static int structure_codes(const struct pare_weight *old, const uint8_t *keep,
+                           struct pare_weight *w, struct pare_error *err)
+{
+    size_t total = (size_t)old->rows * old->cols;
+    int16_t *codes = NULL;
+    int rc;
+    w->values = PARE_VALUES_INT;
+    w->bits = old->bits;
+    w->zero_kind = old->zero_kind;
+    w->group = old->group;
+    w->groups = old->groups;
+    if (w->zero_kind == PARE_ZERO_MIN && w->structure == PARE_NM)
+        return refuse_min(err);
+    if (old->ggml) {
+        PARE_TRY(pare_weight_split_scales(old, &w->scales, &w->zeros, err));
+    } else {
+        w->scales = pare_blob_ref(old->scales);
+        w->zeros = pare_blob_ref(old->zeros);
+    }
+    codes = pare_alloc(total, sizeof *codes);
+    if (!codes) {
+        rc = pare_error_nomem(err, total * sizeof *codes);
+        goto out;
+    }
+    pare_weight_codes(old, 0, old->rows, codes);
+    for (size_t i = 0; i < total; i++) {
+        uint32_t r = (uint32_t)(i / w->cols), g = (uint32_t)(i % w->cols) / w->group;
+        if (!keep[i]) /* a filled-up place has to decode to zero */
+            codes[i] = w->zero_kind == PARE_ZERO_INT ? (int16_t)pare_weight_zero(old, r, g) : 0;
+    }
+    PARE_TRY(store_codes(w, codes, err));
+out:
+    free(codes);
+    return rc;
+}
+
+/* Whether codes can stay. Blocks came from a file that knew nothing of the structure: where it
+ * cannot hold their codes, their values are kept, for a later step to quantize. */
+static bool keeps_codes(const struct pare_weight *old, uint32_t structure)
+{
+    if (old->values != PARE_VALUES_INT || !old->ggml)
+        return old->values == PARE_VALUES_INT;
+    return pare_ggml_find(old->ggml)->exact &&
+           !(structure == PARE_NM && old->zero_kind == PARE_ZERO_MIN);
+}
+
 int pare_weight_with_structure(const struct pare_weight *old, uint32_t n, uint32_t m,
                                const uint8_t *keep, struct pare_weight **out,
                                struct pare_error *err)
 {
     struct pare_weight *w = NULL;
-    size_t total = (size_t)old->rows * old->cols;
-    uint8_t *kept = NULL;
-    float *values = NULL;
-    int16_t *codes = NULL;
     int rc;
     PARE_TRY(check_mask(old, n, m, keep, err));
-    PARE_TRY(new_weight(old->rows, old->cols, &w, err));
+    PARE_TRY(pare_weight_blank(old->rows, old->cols, &w, err));
     w->structure = m ? PARE_NM : PARE_BITMAP;
     w->n = (uint8_t)n;
     w->m = (uint8_t)m;
     PARE_TRY(make_index(w, keep, err));
-    if (old->values == PARE_VALUES_F32) {
-        values = pare_alloc(total, sizeof *values);
-        kept = pare_alloc(w->cols, 1);
-        if (!values || !kept) {
-            rc = pare_error_nomem(err, total * sizeof *values);
-            goto out;
-        }
-        pare_weight_decode(old, 0, old->rows, values);
-        PARE_TRY(make_row_start(w, err));
-        PARE_TRY(pare_blob_new(stored_bytes(w), 1, &w->stored, err));
-        for (uint32_t r = 0; r < w->rows; r++) {
-            float *row = values + (size_t)r * w->cols;
-            for (uint32_t c = 0; c < w->cols; c++)
-                row[c] = keep[(size_t)r * w->cols + c] ? row[c] : 0;
-            pare_weight_kept(w, r, 1, kept);
-            store_row(w, r, kept, row, NULL);
-        }
-    } else {
-        codes = pare_alloc(total, sizeof *codes);
-        if (!codes) {
-            rc = pare_error_nomem(err, total * sizeof *codes);
-            goto out;
-        }
-        w->values = PARE_VALUES_INT;
-        w->bits = old->bits;
-        w->zero_kind = old->zero_kind;
-        w->group = old->group;
-        w->groups = old->groups;
-        w->scales = pare_blob_ref(old->scales);
-        w->zeros = pare_blob_ref(old->zeros);
-        pare_weight_codes(old, 0, old->rows, codes);
-        for (size_t i = 0; i < total; i++) {
-            uint32_t r = (uint32_t)(i / w->cols), g = (uint32_t)(i % w->cols) / w->group;
-            if (!keep[i]) /* a filled-up place has to decode to zero */
-                codes[i] = w->zero_kind == PARE_ZERO_INT ? (int16_t)pare_weight_zero(old, r, g) : 0;
-        }
-        if (w->zero_kind == PARE_ZERO_MIN && w->structure == PARE_NM) {
-            rc = refuse_min(err);
-            goto out;
-        }
-        PARE_TRY(store_codes(w, codes, err));
-    }
+    PARE_TRY(keeps_codes(old, w->structure) ? structure_codes(old, keep, w, err)
+                                            : structure_values(old, keep, w, err));
     *out = w;
     w = NULL;
 out:
-    free(values);
-    free(codes);
-    free(kept);
     pare_weight_unref(w);
     return rc;
 }
+
+/* ---- fewer rows and columns
+ * ---------------------------------------------------------------------- */
 
 static uint32_t count_kept(const uint8_t *keep, uint32_t n)
 {
@@ -471,137 +498,53 @@ static uint32_t count_kept(const uint8_t *keep, uint32_t n)
     return kept;
 }
 
+/* Whether columns go or stay by whole runs of `unit`. */
+static bool whole_units(const uint8_t *keep, uint32_t n, uint32_t unit)
+{
+    for (uint32_t i = 0; keep && i < n; i++) {
+        if ((keep[i] != 0) != (keep[i / unit * unit] != 0))
+            return false;
+    }
+    return true;
+}
+
 int pare_weight_select(const struct pare_weight *old, const uint8_t *keep_rows,
                        const uint8_t *keep_cols, struct pare_weight **out, struct pare_error *err)
 {
     uint32_t rows = count_kept(keep_rows, old->rows), cols = count_kept(keep_cols, old->cols);
+    const bool plain =
+        old->structure == PARE_DENSE && (old->ggml || old->values != PARE_VALUES_INT);
+    const struct pare_ggml_kind *kind = plain ? pare_ggml_find(pare_weight_ggml_type(old)) : NULL;
     struct pare_blob *data = NULL;
-    float *row = NULL;
     int rc;
-    if (old->structure != PARE_DENSE || old->values != PARE_VALUES_F32) {
+    if (!plain || !whole_units(keep_cols, old->cols, kind->elements)) {
         char what[48];
         pare_weight_describe(old, what);
-        rc = pare_error_set(err, PARE_UNSUPPORTED,
-                            "rows or columns cannot be removed from a %s weight", what);
-        pare_error_hint(err, "remove heads and channels before pruning weights or quantizing");
+        rc = pare_error_set(err, PARE_UNSUPPORTED, "%s cannot be removed from a %s weight",
+                            plain ? "these columns" : "rows or columns", what);
+        if (plain)
+            pare_error_detail(err, "its columns are encoded %u at a time", kind->elements);
+        pare_error_hint(err, plain ? "begin with a model in f16 or f32"
+                                   : "remove heads and channels before pruning weights or "
+                                     "quantizing");
         goto out;
     }
-    PARE_TRY(pare_blob_new((size_t)rows * cols, sizeof(float), &data, err));
-    row = pare_alloc(old->cols, sizeof *row);
-    if (!row) {
-        rc = pare_error_nomem(err, old->cols * sizeof *row);
-        goto out;
-    }
-    float *to = data->data;
+    size_t row_bytes = (size_t)cols / kind->elements * kind->bytes;
+    PARE_TRY(pare_blob_new(rows, row_bytes, &data, err));
+    char *to = data->data;
     for (uint32_t r = 0; r < old->rows; r++) {
         if (keep_rows && !keep_rows[r])
             continue;
-        pare_weight_decode(old, r, 1, row);
-        for (uint32_t c = 0; c < old->cols; c++) {
-            if (!keep_cols || keep_cols[c])
-                *to++ = row[c];
+        const char *from = pare_weight_row(old, r);
+        for (uint32_t c = 0; c < old->cols; c += kind->elements, from += kind->bytes) {
+            if (!keep_cols || keep_cols[c]) {
+                memcpy(to, from, kind->bytes);
+                to += kind->bytes;
+            }
         }
     }
-    PARE_TRY(pare_weight_wrap(rows, cols, data, out, err));
+    PARE_TRY(pare_weight_from_ggml(kind->type, rows, cols, data, out, err));
 out:
-    free(row);
     pare_blob_unref(data);
-    return rc;
-}
-
-/* ---- from a file
- * --------------------------------------------------------------------------------- */
-
-static int check_places(const struct pare_weight *w, struct pare_error *err)
-{
-    size_t bytes = pare_weight_index_row(w);
-    const uint8_t *index = w->index->data;
-    unsigned bits = pare_weight_place_bits(w);
-    uint32_t total = pare_weight_row_stored(w);
-    for (uint32_t r = 0; r < w->rows; r++, index += bytes) {
-        if (w->structure == PARE_BITMAP) {
-            if (w->cols % 8 && index[bytes - 1] >> w->cols % 8)
-                return pare_error_set(err, PARE_INVALID, "row %u keeps columns beyond the last", r);
-            continue;
-        }
-        int last = -1;
-        for (uint32_t i = 0; i < total; i++) {
-            unsigned at = i * bits;
-            int place = index[at / 8] >> at % 8 & ((1u << bits) - 1);
-            if (i % w->n == 0)
-                last = -1;
-            if (place <= last || place >= w->m)
-                return pare_error_set(err, PARE_INVALID, "row %u: places in a group do not ascend",
-                                      r);
-            last = place;
-        }
-    }
-    return PARE_OK;
-}
-
-static int check_halves(const struct pare_blob *blob, const char *what, struct pare_error *err)
-{
-    const uint16_t *h = blob->data;
-    for (size_t i = 0; i < blob->size / 2; i++) {
-        if ((h[i] & 0x7c00u) == 0x7c00u)
-            return pare_error_set(err, PARE_INVALID, "%s number %zu is not finite", what, i);
-    }
-    return PARE_OK;
-}
-
-static int check_size(const struct pare_blob *blob, size_t want, const char *what,
-                      struct pare_error *err)
-{
-    size_t have = blob ? blob->size : 0;
-    if (have != want)
-        return pare_error_set(err, PARE_INVALID, "%s take %zu bytes, %zu are there", what, want,
-                              have);
-    return PARE_OK;
-}
-
-int pare_weight_assemble(const struct pare_weight *shape, struct pare_weight **out,
-                         struct pare_error *err)
-{
-    struct pare_weight *w = NULL;
-    int rc;
-    PARE_TRY(new_weight(shape->rows, shape->cols, &w, err));
-    bool nm = shape->structure == PARE_NM, ints = shape->values == PARE_VALUES_INT;
-    if (shape->structure > PARE_BITMAP || shape->values > PARE_VALUES_INT ||
-        (nm && (shape->m < 2 || shape->m > 16 || shape->n < 1 || shape->n > shape->m)) ||
-        (ints && (shape->bits < 2 || shape->bits > 8 || shape->zero_kind > PARE_ZERO_MIN ||
-                  shape->group < 1 || shape->group > shape->cols))) {
-        rc = pare_error_set(err, PARE_INVALID, "the encoding of a weight is not one that exists");
-        goto out;
-    }
-    take_structure(w, shape);
-    w->values = shape->values;
-    w->stored = pare_blob_ref(shape->stored);
-    PARE_TRY(
-        check_size(w->index, w->rows * pare_weight_index_row(w), "the structure's places", err));
-    if (w->index)
-        PARE_TRY(check_places(w, err));
-    if (ints) {
-        w->bits = shape->bits;
-        w->zero_kind = shape->zero_kind;
-        w->group = shape->group;
-        w->groups = (w->cols + w->group - 1) / w->group;
-        w->scales = pare_blob_ref(shape->scales);
-        w->zeros = pare_blob_ref(shape->zeros);
-        size_t n = (size_t)w->rows * w->groups;
-        static const uint8_t zero_bytes[] = {0, 1, 2};
-        PARE_TRY(check_size(w->scales, n * 2, "the scales", err));
-        PARE_TRY(check_halves(w->scales, "scale", err));
-        PARE_TRY(check_size(w->zeros, n * zero_bytes[w->zero_kind], "the zeros", err));
-        if (w->zero_kind == PARE_ZERO_MIN)
-            PARE_TRY(check_halves(w->zeros, "minimum", err));
-    }
-    PARE_TRY(make_row_start(w, err));
-    PARE_TRY(check_size(w->stored, stored_bytes(w), "the values", err));
-    if (!ints)
-        PARE_TRY(check_finite(w->stored->data, w->stored->size / sizeof(float), err));
-    *out = w;
-    w = NULL;
-out:
-    pare_weight_unref(w);
     return rc;
 }
