@@ -152,7 +152,7 @@ static int start(struct server *s, const char *path, struct pare_error *err)
     const struct pare_plan_options options = {
         .batch = s->settings->batch, .threads = s->settings->threads, .isa = s->settings->isa};
     PARE_TRY(pare_plan_new(g, &options, &s->plan, err));
-    s->n_images = (size_t)s->settings->batch * g->channels * g->height * g->width;
+    s->n_images = s->settings->batch * pare_graph_inputs(g);
     s->n_logits = (size_t)s->settings->batch * g->values[g->output].width;
     s->images = pare_calloc(s->n_images, sizeof *s->images);
     s->logits = pare_calloc(s->n_logits, sizeof *s->logits);

@@ -89,7 +89,7 @@ static int read_input(struct job *j, const char *text, struct pare_error *err)
     uint64_t index;
     int rc;
     j->classes = g->values[g->output].width;
-    j->image = pare_alloc_aligned((size_t)g->channels * g->height * g->width, sizeof *j->image);
+    j->image = pare_alloc_aligned(pare_graph_inputs(g), sizeof *j->image);
     j->logits = pare_alloc_aligned(j->classes, sizeof *j->logits);
     if (!j->image || !j->logits)
         return pare_error_nomem(err, 0);

@@ -38,7 +38,7 @@ static int begin(struct subject *s, uint32_t batch, uint32_t threads, uint32_t r
     const struct pare_graph *g = s->graph;
     struct pare_profile *p = s->profile;
     struct pare_random random;
-    size_t image = (size_t)batch * g->channels * g->height * g->width;
+    size_t image = batch * pare_graph_inputs(g);
     int rc = pare_plan_new(g, &options, &s->plan, err);
     if (rc != PARE_OK)
         return rc;

@@ -28,6 +28,7 @@ void pare_program_free(struct pare_program *p)
     free(p->slots);
     free(p->sizes_of);
     free(p->fused);
+    free(p->groups);
     *p = (struct pare_program){0};
 }
 
@@ -42,7 +43,7 @@ static int add_step(struct compiler *c, const struct pare_step *step)
     return PARE_OK;
 }
 
-static int add_slot(struct compiler *c, uint32_t kind, uint32_t value, uint32_t tokens,
+static int add_slot(struct compiler *c, uint32_t kind, uint32_t value, uint32_t group,
                     uint32_t width, uint32_t *slot)
 {
     struct pare_program *p = c->p;
@@ -53,7 +54,8 @@ static int add_slot(struct compiler *c, uint32_t kind, uint32_t value, uint32_t 
     *slot = p->n_slots++;
     p->slots[*slot] = (struct pare_slot){.kind = (uint8_t)kind,
                                          .source = value,
-                                         .tokens = tokens,
+                                         .group = group,
+                                         .tokens = p->groups[group].tokens,
                                          .width = width,
                                          .first = UINT32_MAX};
     return PARE_OK;
@@ -61,12 +63,13 @@ static int add_slot(struct compiler *c, uint32_t kind, uint32_t value, uint32_t 
 
 /* The slot that holds `value` prepared as `kind`: made once for all readers, by the product that
  * computes it or by a step of its own. */
-static int prepared(struct compiler *c, uint32_t kind, uint32_t value, uint32_t node,
-                    uint32_t tokens, uint32_t width, uint32_t *slot)
+static int prepared(struct compiler *c, uint32_t kind, uint32_t value, const void *key,
+                    uint32_t node, uint32_t group, uint32_t width, uint32_t *slot)
 {
     struct pare_program *p = c->p;
     for (uint32_t i = c->graph->n_values; i < p->n_slots; i++) {
-        if (p->slots[i].kind != kind || p->slots[i].source != value || p->slots[i].width != width)
+        if (p->slots[i].kind != kind || p->slots[i].source != value || p->slots[i].key != key ||
+            p->slots[i].width != width)
             continue;
         for (uint32_t s = 0; s < p->n_steps; s++)
             if (p->steps[s].prepares && p->steps[s].out[0] == i)
@@ -74,9 +77,10 @@ static int prepared(struct compiler *c, uint32_t kind, uint32_t value, uint32_t 
         *slot = i;
         return PARE_OK;
     }
-    int rc = add_slot(c, kind, value, tokens, width, slot);
+    int rc = add_slot(c, kind, value, group, width, slot);
     if (rc != PARE_OK)
         return rc;
+    p->slots[*slot].key = key;
     struct pare_step step = {
         .fn = pare_step_preparing(kind),
         .node = &c->graph->nodes[node],
@@ -139,8 +143,8 @@ static int keep_turned(struct compiler *c, uint32_t index, struct pare_step *ste
     if (first->product != PARE_PRODUCT_SPARSE || second->product != PARE_PRODUCT_SPARSE ||
         second->dequantize)
         return PARE_OK;
-    return add_slot(c, PARE_SLOT_TRANSPOSED, value, g->values[value].tokens, g->values[value].width,
-                    &step->out[0]);
+    return add_slot(c, PARE_SLOT_TRANSPOSED, value, c->p->slots[value].group,
+                    g->values[value].width, &step->out[0]);
 }
 
 static int compile_product(struct compiler *c, uint32_t index, struct pare_step *step)
@@ -149,19 +153,19 @@ static int compile_product(struct compiler *c, uint32_t index, struct pare_step 
     const struct pare_node *node = step->node;
     const struct pare_plan_node *decided = &c->nodes[index];
     uint32_t input = node->inputs[0], k = decided->packed->k;
-    uint32_t tokens = c->graph->values[node->outputs[0]].tokens;
+    const uint32_t rows = c->p->slots[node->outputs[0]].group;
     step->packed = decided->packed;
     step->end = (struct pare_epilogue){.bias = pare_blob_f32(node->bias), .factor = 1.0f};
     if (node->op == PARE_OP_CONV2D)
-        PARE_TRY(prepared(c, PARE_SLOT_PATCHES, input, index, tokens, k, &input));
+        PARE_TRY(prepared(c, PARE_SLOT_PATCHES, input, NULL, index, rows, k, &input));
     if (decided->choice.dequantize)
-        PARE_TRY(prepared(c, PARE_SLOT_DEQUANTIZED, input, index, tokens, k, &input));
+        PARE_TRY(prepared(c, PARE_SLOT_DEQUANTIZED, input, NULL, index, rows, k, &input));
     switch (pare_product_input(decided->choice.product)) {
     case PARE_INPUT_INT8:
-        PARE_TRY(prepared(c, PARE_SLOT_CODES, input, index, tokens, k, &input));
+        PARE_TRY(prepared(c, PARE_SLOT_CODES, input, NULL, index, rows, k, &input));
         break;
     case PARE_INPUT_TRANSPOSED:
-        PARE_TRY(prepared(c, PARE_SLOT_TRANSPOSED, input, index, tokens, k, &input));
+        PARE_TRY(prepared(c, PARE_SLOT_TRANSPOSED, input, NULL, index, rows, k, &input));
         break;
     default:
         break;
@@ -173,6 +177,40 @@ static int compile_product(struct compiler *c, uint32_t index, struct pare_step 
         PARE_TRY(keep_turned(c, index, step));
     }
 out:
+    return rc;
+}
+
+/* Keys and values are kept first, by a step of its own, and attention reads them there. */
+static int compile_causal(struct compiler *c, uint32_t index, struct pare_step *step)
+{
+    const struct pare_graph *g = c->graph;
+    const struct pare_node *node = step->node;
+    const uint32_t k = node->inputs[1], v = node->inputs[2];
+    const struct pare_kept kept = pare_kept_of(c->kernels, g, node, g->length);
+    uint32_t slot;
+    int rc;
+    if (kept.bytes > UINT32_MAX)
+        return pare_error_set(c->err, PARE_UNSUPPORTED,
+                              "%s: keys and values of %u tokens are too many", node->path,
+                              g->length);
+    PARE_TRY(prepared(c, PARE_SLOT_KEPT, k, node, index, c->p->slots[k].group, (uint32_t)kept.bytes,
+                      &slot));
+    struct pare_step *keep = &c->p->steps[c->p->n_steps - 1];
+    keep->in[1] = v;
+    keep->n_in = 2;
+    step->fn = pare_step_attend;
+    step->in[1] = slot;
+    step->n_in = 2;
+out:
+    return rc;
+}
+
+static int compile_rope(struct compiler *c, uint32_t index, struct pare_step *step)
+{
+    const struct pare_node *node = step->node;
+    const uint32_t pairs = (uint32_t)(node->a->size / sizeof(float));
+    int rc = prepared(c, PARE_SLOT_ANGLES, 0, node->a, index, 0, 2 * pairs, &step->in[1]);
+    step->n_in = 2;
     return rc;
 }
 
@@ -194,8 +232,12 @@ static int compile_node(struct compiler *c, uint32_t index)
     if (!step.fn)
         return pare_error_set(c->err, PARE_UNSUPPORTED, "%s: the engine has no operation %s",
                               node->path, pare_op_name(node->op));
-    if (node->weight || c->nodes[index].packed)
+    if (c->nodes[index].packed)
         PARE_TRY(compile_product(c, index, &step));
+    else if (node->op == PARE_OP_ATTENTION && node->causal)
+        PARE_TRY(compile_causal(c, index, &step));
+    else if (node->op == PARE_OP_ROPE)
+        PARE_TRY(compile_rope(c, index, &step));
     PARE_TRY(add_step(c, &step));
 out:
     return rc;
@@ -211,10 +253,60 @@ static void follow_sizes(struct compiler *c)
         if (node->op == PARE_OP_TOKEN_MERGE)
             sizes = node->outputs[1];
         else if (node->op == PARE_OP_POOL || node->op == PARE_OP_TOKENS)
-            sizes = 0;
+            sizes = 0; /* one token, or none merged yet */
         for (uint32_t o = 0; o < node->n_outputs; o++)
             c->p->sizes_of[node->outputs[o]] = sizes;
     }
+}
+
+/* Which operations give their output other tokens than their input has. */
+static bool regroups(unsigned op)
+{
+    return op == PARE_OP_CONV2D || op == PARE_OP_TOKENS || op == PARE_OP_POOL ||
+           op == PARE_OP_TOKEN_MERGE || op == PARE_OP_ROWS;
+}
+
+static int find_groups(struct compiler *c)
+{
+    const struct pare_graph *g = c->graph;
+    struct pare_program *p = c->p;
+    p->groups = pare_calloc((size_t)g->n_nodes + 1, sizeof *p->groups);
+    if (!p->groups)
+        return pare_error_nomem(c->err, 0);
+    p->groups[0].tokens = g->values[0].tokens;
+    p->n_groups = 1;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct pare_node *node = &g->nodes[i];
+        uint32_t group = p->slots[node->inputs[0]].group;
+        if (regroups(node->op)) {
+            p->groups[p->n_groups] = (struct pare_group){
+                .parent = group,
+                .tokens = g->values[node->outputs[0]].tokens,
+                .op = node->op,
+                .node = i,
+            };
+            group = p->n_groups++;
+        }
+        for (uint32_t o = 0; o < node->n_outputs; o++)
+            p->slots[node->outputs[o]].group = group;
+    }
+    return PARE_OK;
+}
+
+/* The most rows of a group in one pass. */
+static size_t most_rows(const struct pare_program *p, uint32_t group)
+{
+    const size_t rows = (size_t)p->samples * p->groups[group].tokens;
+    for (; p->wanted && group; group = p->groups[group].parent) {
+        if (p->groups[group].op == PARE_OP_ROWS)
+            return PARE_MIN(rows, p->wanted);
+    }
+    return rows;
+}
+
+static bool bytes_of(const struct compiler *c, const struct pare_slot *slot, size_t *out)
+{
+    return pare_slot_bytes(c->kernels, slot, c->p->samples, most_rows(c->p, slot->group), out);
 }
 
 static void use(struct pare_slot *slot, uint32_t step)
@@ -241,8 +333,8 @@ static void find_lives(struct compiler *c)
     /* Where a run may start in the middle, what was prepared is made again, so its source has to be
      * there. */
     for (uint32_t s = p->n_steps; !c->fuse && s-- > 0;)
-        if (p->steps[s].prepares)
-            use(&p->slots[p->steps[s].in[0]], p->slots[p->steps[s].out[0]].last);
+        for (uint32_t i = 0; p->steps[s].prepares && i < p->steps[s].n_in; i++)
+            use(&p->slots[p->steps[s].in[i]], p->slots[p->steps[s].out[0]].last);
 }
 
 static int by_size(const void *a, const void *b)
@@ -269,7 +361,7 @@ static int place(struct compiler *c)
         order[i][0] = 0;
         order[i][1] = i;
         if (i != 0 && p->slots[i].first <= p->slots[i].last &&
-            !pare_slot_bytes(c->kernels, &p->slots[i], p->samples, &order[i][0])) {
+            !bytes_of(c, &p->slots[i], &order[i][0])) {
             rc = pare_error_set(c->err, PARE_INVALID, "the model's values do not fit into memory");
             goto out;
         }
@@ -281,7 +373,7 @@ static int place(struct compiler *c)
         for (uint32_t j = 0; j < n_placed; j++) { /* `placed` is sorted by offset */
             const struct pare_slot *other = &p->slots[placed[j]];
             size_t other_size;
-            pare_slot_bytes(c->kernels, other, p->samples, &other_size);
+            bytes_of(c, other, &other_size);
             if (other->first > slot->last || slot->first > other->last)
                 continue;
             if (at + size <= other->offset)
@@ -317,11 +409,13 @@ static uint32_t samples_per_pass(const struct pare_graph *g, uint32_t most)
 
 int pare_program_new(const struct pare_graph *graph, const struct pare_kernels *kernels,
                      const struct pare_plan_node *nodes, const struct pare_plan_tap *taps,
-                     bool fuse, uint32_t samples, uint32_t most, struct pare_program *out,
+                     bool fuse, const struct pare_extent *extent, struct pare_program *out,
                      struct pare_error *err)
 {
     int rc = PARE_OK;
-    struct pare_program p = {.samples = samples ? samples : samples_per_pass(graph, most)};
+    struct pare_program p = {.samples = extent->samples ? extent->samples
+                                                        : samples_per_pass(graph, extent->most),
+                             .wanted = extent->wanted};
     struct compiler c = {.graph = graph,
                          .kernels = kernels,
                          .nodes = nodes,
@@ -350,14 +444,17 @@ int pare_program_new(const struct pare_graph *graph, const struct pare_kernels *
         for (uint32_t j = 0; j < graph->nodes[i].n_outputs; j++)
             c.writer[graph->nodes[i].outputs[j]] = i;
     }
+    PARE_TRY(find_groups(&c));
     follow_sizes(&c);
     for (uint32_t i = 0; i < graph->n_nodes; i++)
         PARE_TRY(compile_node(&c, i));
     find_lives(&c);
     PARE_TRY(place(&c));
     for (uint32_t i = 0; i < p.n_steps; i++)
-        p.scratch_bytes =
-            PARE_MAX(p.scratch_bytes, pare_step_scratch(kernels, p.slots, &p.steps[i], p.samples));
+        p.scratch_bytes = PARE_MAX(p.scratch_bytes,
+                                   pare_step_scratch(kernels, p.slots, &p.steps[i],
+                                                     most_rows(&p, p.slots[p.steps[i].in[0]].group),
+                                                     PARE_MAX(extent->context, graph->length)));
     p.scratch_bytes = pare_round_up(p.scratch_bytes + 1, 4096);
     *out = p;
     p = (struct pare_program){0};

@@ -20,7 +20,8 @@ static enum pare_isa isa_of_cpu(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init(); /* asks the system, too, whether it saves the registers */
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("f16c"))
         return PARE_ISA_SCALAR;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))

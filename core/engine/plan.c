@@ -10,23 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/compile.h"
-
-struct pare_plan {
-    struct pare_graph *graph; /* a copy; its weights are gone, their packed forms are in `nodes` */
-    const struct pare_kernels *kernels;
-    struct pare_plan_options options;
-    struct pare_plan_node *nodes;
-    struct pare_plan_tap *taps; /* per value */
-    bool tapped, profiling, ran;
-    struct pare_program program;
-    uint32_t lanes; /* blocks of samples that run at once */
-    char *arena, *scratch;
-    struct pare_claims *claims; /* per step */
-    size_t arena_bytes;         /* of all lanes */
-    struct pare_node_report *reports;
-    uint64_t *times;
-};
+#include "engine/plan_parts.h"
 
 void pare_plan_free(struct pare_plan *plan)
 {
@@ -43,6 +27,8 @@ void pare_plan_free(struct pare_plan *plan)
     free(plan->claims);
     free(plan->reports);
     free(plan->times);
+    free(plan->rows);
+    free(plan->starts);
     free(plan);
 }
 
@@ -57,7 +43,7 @@ static int pack_nodes(struct pare_plan *plan, struct pare_error *err)
         struct pare_plan_node *n = &plan->nodes[i];
         plan->reports[i] = (struct pare_node_report){
             .path = node->path, .kernel = n->kernel, .macs = pare_node_macs(g, node)};
-        if (!node->weight) {
+        if (!node->weight || node->op == PARE_OP_EMBED) { /* few of its rows are read */
             snprintf(n->kernel, sizeof n->kernel, "%s %s", pare_op_name(node->op), isa);
             continue;
         }
@@ -92,8 +78,14 @@ static int lay_out(struct pare_plan *plan, struct pare_error *err)
     const bool whole = plan->tapped || o->no_fusion;
     uint32_t lanes = !whole && o->threads > 1 && o->batch >= o->threads ? o->threads : 1;
     struct pare_program program = {0};
+    const struct pare_extent extent = {
+        .samples = whole ? o->batch : 0,
+        .most = (o->batch + lanes - 1) / lanes,
+        .wanted = o->wanted,
+        .context = o->context,
+    };
     PARE_TRY(pare_program_new(plan->graph, plan->kernels, plan->nodes, plan->taps, !o->no_fusion,
-                              whole ? o->batch : 0, (o->batch + lanes - 1) / lanes, &program, err));
+                              &extent, &program, err));
     size_t arena_bytes, scratch_bytes;
     if (!pare_mul_size(program.arena_bytes, lanes, &arena_bytes) ||
         !pare_mul_size(program.scratch_bytes, o->threads, &scratch_bytes)) {
@@ -103,17 +95,21 @@ static int lay_out(struct pare_plan *plan, struct pare_error *err)
     char *arena = pare_alloc_aligned(arena_bytes, 1),
          *scratch = pare_alloc_aligned(scratch_bytes, 1);
     struct pare_claims *claims = pare_calloc(program.n_steps, sizeof *claims);
-    if (!arena || !scratch || !claims) {
+    struct pare_rows *rows = pare_calloc((size_t)program.n_groups * lanes, sizeof *rows);
+    if (!arena || !scratch || !claims || !rows) {
         free(arena);
         free(scratch);
         free(claims);
+        free(rows);
         rc = pare_error_nomem(err, arena_bytes + scratch_bytes);
         goto out;
     }
     free(plan->arena);
     free(plan->scratch);
     free(plan->claims);
+    free(plan->rows);
     pare_program_free(&plan->program);
+    plan->rows = rows;
     plan->arena = arena;
     plan->scratch = scratch;
     plan->claims = claims;
@@ -194,15 +190,19 @@ int pare_plan_tap(struct pare_plan *plan, uint32_t value, pare_tap_fn fn, void *
  * ------------------------------------------------------------------------------------- */
 
 /* A run in the arena of a lane; the scratch is that of thread 0. */
-static struct pare_run run_of(const struct pare_plan *plan, uint32_t lane, const float *images,
+static struct pare_run run_of(const struct pare_plan *plan, uint32_t lane, const float *inputs,
                               uint32_t n)
 {
+    struct pare_rows *rows = plan->rows + (size_t)lane * plan->program.n_groups;
+    for (uint32_t i = 0; i < plan->program.n_groups; i++)
+        rows[i] = (struct pare_rows){.n = n, .tokens = plan->program.groups[i].tokens};
     return (struct pare_run){
         .kernels = plan->kernels,
         .slots = plan->program.slots,
+        .rows = rows,
         .arena = plan->arena + lane * plan->program.arena_bytes,
         .scratch = plan->scratch,
-        .images = images,
+        .inputs = inputs,
         .n = n,
         .image_width = plan->graph->width,
     };
@@ -278,51 +278,59 @@ out:
 
 /* Block number `i` of the samples: `block` of them, fewer at the end. */
 static void run_block(const struct pare_plan *plan, uint32_t lane, uint32_t threads, uint32_t block,
-                      uint64_t i, const float *images, uint32_t n, float *out)
+                      uint64_t i, const float *inputs, uint32_t n, float *out)
 {
     const struct pare_graph *g = plan->graph;
-    const size_t pixels = (size_t)g->channels * g->height * g->width, at = i * block;
-    const size_t classes = g->values[g->output].width;
+    const size_t at = i * block, outputs = pare_graph_outputs(g);
     uint32_t here = (uint32_t)PARE_MIN((uint64_t)block, n - at);
-    struct pare_run run = run_of(plan, lane, images + at * pixels, here);
+    struct pare_run run = run_of(plan, lane, inputs + at * pare_graph_inputs(g), here);
     if (threads == 1)
         use_scratch_of(plan, &run, lane);
     run_steps(plan, &run, threads, 0, plan->program.n_steps);
-    memcpy(out + at * classes, pare_slot_read(&run, g->output), here * classes * sizeof *out);
+    memcpy(out + at * outputs, pare_slot_read(&run, g->output), here * outputs * sizeof *out);
 }
 
 /* All samples, block by block: every block by all threads, or several blocks at once. */
-static void run_blocks(const struct pare_plan *plan, const float *images, uint32_t n, float *out)
+static void run_blocks(const struct pare_plan *plan, const float *inputs, uint32_t n, float *out)
 {
     /* Smaller blocks when there are too few samples for every lane to have a full one. */
     const uint32_t block = PARE_MIN(plan->program.samples, (n + plan->lanes - 1) / plan->lanes);
     const uint64_t blocks = ((uint64_t)n + block - 1) / block;
     if (plan->lanes == 1) {
         for (uint64_t i = 0; i < blocks; i++)
-            run_block(plan, 0, plan->options.threads, block, i, images, n, out);
+            run_block(plan, 0, plan->options.threads, block, i, inputs, n, out);
         return;
     }
     uint64_t next = 0;
 #pragma omp parallel num_threads((int)plan->lanes)
     for (uint64_t i; (i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < blocks;)
-        run_block(plan, (uint32_t)omp_get_thread_num(), 1, block, i, images, n, out);
+        run_block(plan, (uint32_t)omp_get_thread_num(), 1, block, i, inputs, n, out);
 }
 
-static int check_finite(const struct pare_plan *plan, const float *out, uint32_t n,
-                        struct pare_error *err)
+int pare_plan_check(const struct pare_plan *plan, const float *out, uint32_t n,
+                    struct pare_error *err)
 {
-    const size_t classes = plan->graph->values[plan->graph->output].width;
-    for (size_t i = 0; i < n * classes; i++) {
+    const struct pare_graph *g = plan->graph;
+    const size_t width = g->values[g->output].width;
+    for (size_t i = 0; i < n * width; i++) {
         if (isfinite(out[i]))
             continue;
         int rc = pare_error_set(err, PARE_FAILED, "the model's output is not finite");
-        pare_error_detail(err, "sample %zu of the batch, output %zu is %g", i / classes,
-                          i % classes, (double)out[i]);
+        pare_error_detail(err, "%s %zu of the batch, output %zu is %g",
+                          pare_graph_reads_text(g) ? "token" : "sample", i / width, i % width,
+                          (double)out[i]);
         pare_error_hint(err,
                         "look for weights that are not finite or inputs that were not normalised");
         return rc;
     }
     return PARE_OK;
+}
+
+/* The same of n samples. */
+static int check_samples(const struct pare_plan *plan, const float *out, uint32_t n,
+                         struct pare_error *err)
+{
+    return pare_plan_check(plan, out, n * plan->graph->values[plan->graph->output].tokens, err);
 }
 
 static int check_n(const struct pare_plan *plan, uint32_t n, struct pare_error *err)
@@ -333,7 +341,7 @@ static int check_n(const struct pare_plan *plan, uint32_t n, struct pare_error *
                           plan->options.batch);
 }
 
-int pare_plan_run(struct pare_plan *plan, const float *images, uint32_t n, float *out,
+int pare_plan_run(struct pare_plan *plan, const float *inputs, uint32_t n, float *out,
                   struct pare_error *err)
 {
     int rc = PARE_OK;
@@ -343,25 +351,44 @@ int pare_plan_run(struct pare_plan *plan, const float *images, uint32_t n, float
     if (n == 0)
         goto out;
     if (plan->tapped || plan->profiling) {
-        const size_t pixels = (size_t)g->channels * g->height * g->width;
-        const size_t classes = g->values[g->output].width;
+        const size_t outputs = pare_graph_outputs(g);
         for (uint32_t at = 0; at < n; at += plan->program.samples) {
             uint32_t here = PARE_MIN(plan->program.samples, n - at);
-            struct pare_run run = run_of(plan, 0, images + at * pixels, here);
+            struct pare_run run = run_of(plan, 0, inputs + at * pare_graph_inputs(g), here);
             rc = run_observed(plan, &run, plan->options.threads, 0);
             if (rc != PARE_OK) {
                 rc = pare_error_set(err, rc, "a tap stopped the run");
                 goto out;
             }
-            memcpy(out + at * classes, pare_slot_read(&run, g->output),
-                   here * classes * sizeof *out);
+            memcpy(out + at * outputs, pare_slot_read(&run, g->output),
+                   here * outputs * sizeof *out);
         }
     } else {
-        run_blocks(plan, images, n, out);
+        run_blocks(plan, inputs, n, out);
     }
-    PARE_TRY(check_finite(plan, out, n, err));
+    PARE_TRY(check_samples(plan, out, n, err));
 out:
     return rc;
+}
+
+uint32_t pare_plan_rows(const struct pare_plan *plan)
+{
+    return plan->program.samples * plan->graph->length;
+}
+
+int pare_plan_pass(struct pare_plan *plan, struct pare_run *run, struct pare_error *err)
+{
+    run->kernels = plan->kernels;
+    run->slots = plan->program.slots;
+    run->arena = plan->arena;
+    run->scratch = plan->scratch;
+    plan->ran = true;
+    if (!plan->profiling) {
+        run_steps(plan, run, plan->options.threads, 0, plan->program.n_steps);
+        return PARE_OK;
+    }
+    int rc = run_observed(plan, run, plan->options.threads, 0);
+    return rc == PARE_OK ? rc : pare_error_set(err, rc, "a tap stopped the run");
 }
 
 /* Copy what earlier nodes would have written into its slots. */
@@ -386,7 +413,7 @@ static int take_given(struct pare_plan *plan, struct pare_run *run, uint32_t fir
         known[value] = true;
         const struct pare_slot *slot = &p->slots[value];
         if (value == 0)
-            run->images = given[i].data;
+            run->inputs = given[i].data;
         else if (slot->first < from && slot->last >= from)
             memcpy(pare_slot_data(run, value), given[i].data,
                    (size_t)run->n * slot->tokens * slot->width * sizeof(float));
@@ -439,9 +466,8 @@ int pare_plan_run_from(struct pare_plan *plan, uint32_t first, const struct pare
         rc = pare_error_set(err, rc, "a tap stopped the run");
         goto out;
     }
-    memcpy(out, pare_slot_read(&run, g->output),
-           (size_t)n * g->values[g->output].width * sizeof *out);
-    PARE_TRY(check_finite(plan, out, n, err));
+    memcpy(out, pare_slot_read(&run, g->output), n * pare_graph_outputs(g) * sizeof *out);
+    PARE_TRY(check_samples(plan, out, n, err));
 out:
     return rc;
 }

@@ -30,20 +30,22 @@ void pare_flush_denormals(void);
 struct pare_plan;
 
 struct pare_plan_options {
-    uint32_t batch;   /* most samples of one run, at least 1 */
+    uint32_t batch;   /* most samples of one run, at least 1; of text: of the graph's length */
     uint32_t threads; /* at least 1 */
     int isa;          /* enum pare_isa, or -1: the best */
     bool reference;   /* every operation by its portable scalar reference */
     bool no_fusion;   /* keep every value, so that taps see all */
+    uint32_t wanted;  /* text: most outputs of one pass; 0: of every token */
+    uint32_t context; /* text: most tokens of one with a cache; 0: the graph's length */
 };
 
 int pare_plan_new(const struct pare_graph *graph, const struct pare_plan_options *options,
                   struct pare_plan **out, struct pare_error *err);
 void pare_plan_free(struct pare_plan *plan);
 
-/* Run `n` <= batch samples: images is n * channels * height * width (normalised), out n * output
- * width. PARE_FAILED when an output is not finite. */
-int pare_plan_run(struct pare_plan *plan, const float *images, uint32_t n, float *out,
+/* Run `n` <= batch samples: inputs is n * pare_graph_inputs(), images normalised or token ids of
+ * texts of full length; out n * pare_graph_outputs(). PARE_FAILED when an output is not finite. */
+int pare_plan_run(struct pare_plan *plan, const float *inputs, uint32_t n, float *out,
                   struct pare_error *err);
 
 /* Taps: called right after a value was written (value 0: before the first node), with n samples of
@@ -63,7 +65,7 @@ struct pare_given {
 };
 int pare_plan_run_from(struct pare_plan *plan, uint32_t first, const struct pare_given *given,
                        uint32_t n_given, uint32_t n, float *out, struct pare_error *err);
-/* Values alive before node `first`: written (or the image) before it and read at or after it. `out`
+/* Values alive before node `first`: written (or the input) before it and read at or after it. `out`
  * holds graph->n_values; returns the number. */
 uint32_t pare_graph_live(const struct pare_graph *graph, uint32_t first, uint32_t *out);
 

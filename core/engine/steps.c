@@ -5,15 +5,11 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 
-/* One part of n things. */
-struct share {
-    uint32_t from, to;
-};
-
-static struct share share_of(uint32_t n, uint32_t part, uint32_t parts)
+/* A part of the rows that a step writes. */
+static struct pare_share share_of_rows(const struct pare_run *run, const struct pare_step *step,
+                                       uint32_t part, uint32_t parts)
 {
-    return (struct share){(uint32_t)((uint64_t)n * part / parts),
-                          (uint32_t)((uint64_t)n * (part + 1) / parts)};
+    return pare_share_of(pare_rows_all(pare_slot_rows(run, step->out[0])), part, parts);
 }
 
 uint32_t pare_code_stride(uint32_t width)
@@ -22,15 +18,19 @@ uint32_t pare_code_stride(uint32_t width)
 }
 
 bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot *slot,
-                     uint32_t samples, size_t *out)
+                     uint32_t samples, size_t rows, size_t *out)
 {
-    size_t rows, bytes, width = slot->width;
-    if (!pare_mul_size(samples, slot->tokens, &rows) || rows > UINT32_MAX / 2)
+    size_t bytes, width = slot->width;
+    if (rows > UINT32_MAX / 2)
         return false;
     switch (slot->kind) {
     case PARE_SLOT_CODES:
         if (!pare_mul_size(rows, pare_code_stride(slot->width) * kernels->code_size + sizeof(float),
                            &bytes))
+            return false;
+        break;
+    case PARE_SLOT_KEPT: /* width: bytes of a sample */
+        if (!pare_mul_size(samples, width, &bytes))
             return false;
         break;
     case PARE_SLOT_TRANSPOSED:
@@ -50,7 +50,7 @@ static struct pare_quantized quantized(const struct pare_run *run, uint32_t slot
 {
     const struct pare_slot *s = &run->slots[slot];
     char *codes = pare_slot_data(run, slot);
-    size_t stride = pare_code_stride(s->width), rows = (size_t)run->n * s->tokens;
+    size_t stride = pare_code_stride(s->width), rows = pare_rows_all(pare_slot_rows(run, slot));
     return (struct pare_quantized){
         .codes = codes,
         .scales = (float *)(void *)(codes + rows * stride * run->kernels->code_size),
@@ -64,7 +64,7 @@ static void step_quantize(const struct pare_run *run, const struct pare_step *st
                           uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     struct pare_quantized q = quantized(run, step->out[0]);
     char *codes = pare_slot_data(run, step->out[0]);
     float *scales = (float *)(void *)(codes + ((const char *)q.scales - codes));
@@ -78,7 +78,7 @@ static void step_dequantize(const struct pare_run *run, const struct pare_step *
                             uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     const float *in = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
     for (size_t r = rows.from; r < rows.to; r++) {
@@ -98,8 +98,9 @@ static void step_transpose(const struct pare_run *run, const struct pare_step *s
                            uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    const uint32_t block = run->kernels->token_block, rows = run->n * s->tokens;
-    struct share blocks = share_of(pare_token_blocks(rows, block), part, parts);
+    const uint32_t block = run->kernels->token_block,
+                   rows = pare_rows_all(pare_slot_rows(run, step->out[0]));
+    struct pare_share blocks = pare_share_of(pare_token_blocks(rows, block), part, parts);
     const float *x = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
     for (uint32_t b = blocks.from; b < blocks.to; b++)
@@ -114,7 +115,7 @@ static void step_patches(const struct pare_run *run, const struct pare_step *ste
     const uint32_t k = step->node->kernel, pixels = run->slots[step->in[0]].width;
     const uint32_t channels = run->slots[step->in[0]].tokens, across = run->image_width,
                    grid = across / k;
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     const float *images = pare_slot_read(run, step->in[0]);
     float *out = (float *)pare_slot_data(run, step->out[0]) + (size_t)rows.from * s->width;
     for (uint32_t r = rows.from; r < rows.to; r++) {
@@ -152,7 +153,7 @@ static void step_product(const struct pare_run *run, const struct pare_step *ste
         .w = w,
         .end = step->end,
         .y = pare_slot_data(run, step->out[0]),
-        .rows = run->n * s->tokens,
+        .rows = pare_rows_all(pare_slot_rows(run, step->in[0])),
         .scratch = run->scratch,
     };
     job.m1 = job.rows;
@@ -167,8 +168,8 @@ static void step_product(const struct pare_run *run, const struct pare_step *ste
     if (step->n_in > 1)
         job.end.residual = pare_slot_read(run, step->in[1]);
     const uint32_t across = parts_across(w->panels, job.m1, parts), down = parts / across;
-    const struct share panels = share_of(w->panels, part % across, across);
-    const struct share rows = share_of(job.m1, part / across, down);
+    const struct pare_share panels = pare_share_of(w->panels, part % across, across);
+    const struct pare_share rows = pare_share_of(job.m1, part / across, down);
     job.p0 = panels.from;
     job.p1 = panels.to;
     job.m0 = rows.from;
@@ -185,7 +186,7 @@ static void step_tokens(const struct pare_run *run, const struct pare_step *step
     const float *x = pare_slot_read(run, step->in[0]), *a = pare_blob_f32(step->node->a);
     const float *position = pare_blob_f32(step->node->b);
     float *out = pare_slot_data(run, step->out[0]);
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     for (uint32_t r = rows.from; r < rows.to; r++) {
         uint32_t sample = r / s->tokens, t = r % s->tokens;
         const float *from = t < prefix
@@ -203,7 +204,7 @@ static void step_norm(const struct pare_run *run, const struct pare_step *step, 
                       uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->norm(pare_slot_read(run, step->in[0]) + at, pare_blob_f32(step->node->a),
                        pare_blob_f32(step->node->b), step->node->eps,
@@ -215,29 +216,35 @@ static void step_attention(const struct pare_run *run, const struct pare_step *s
                            uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    const uint32_t heads = step->node->heads;
-    struct pare_attention a = {
-        .q = pare_slot_read(run, step->in[0]),
-        .k = pare_slot_read(run, step->in[1]),
-        .v = pare_slot_read(run, step->in[2]),
-        .sizes = step->n_in > 3 ? pare_slot_read(run, step->in[3]) : NULL,
-        .out = pare_slot_data(run, step->out[0]),
-        .tokens = s->tokens,
-        .heads = heads,
-        .head_width = run->slots[step->in[0]].width / heads,
-        .value_width = s->width / heads,
-        .scale = step->node->scale,
-        .scratch = run->scratch,
-    };
+    const struct pare_rows *rows = pare_slot_rows(run, step->out[0]);
+    const uint32_t heads = step->node->heads, q_width = run->slots[step->in[0]].width;
+    const float *q = pare_slot_read(run, step->in[0]), *k = pare_slot_read(run, step->in[1]);
+    const float *v = pare_slot_read(run, step->in[2]);
+    const float *sizes = step->n_in > 3 ? pare_slot_read(run, step->in[3]) : NULL;
     /* Heads; where they do not divide evenly, the queries of each too. */
     const uint32_t all = run->n * heads, cuts = all % parts == 0 || all >= 4 * parts ? 1 : parts;
-    const struct share units = share_of(all * cuts, part, parts);
+    const struct pare_share units = pare_share_of(all * cuts, part, parts);
     for (uint32_t u = units.from; u < units.to; u++) {
         const uint32_t head = u / cuts % heads, sample = u / cuts / heads;
-        const struct share queries = share_of(s->tokens, u % cuts, cuts);
-        a.query0 = queries.from;
-        a.query1 = queries.to;
-        run->kernels->attention(&a, sample, head);
+        const size_t first = pare_rows_first(rows, sample);
+        const uint32_t tokens = pare_rows_first(rows, sample + 1) - (uint32_t)first;
+        const struct pare_share queries = pare_share_of(tokens, u % cuts, cuts);
+        const struct pare_attention a = {
+            .q = q + first * q_width,
+            .k = k + first * q_width,
+            .v = v + first * s->width,
+            .sizes = sizes ? sizes + first : NULL,
+            .out = (float *)pare_slot_data(run, step->out[0]) + first * s->width,
+            .tokens = tokens,
+            .heads = heads,
+            .head_width = q_width / heads,
+            .value_width = s->width / heads,
+            .query0 = queries.from,
+            .query1 = queries.to,
+            .scale = step->node->scale,
+            .scratch = run->scratch,
+        };
+        run->kernels->attention(&a, head);
     }
 }
 
@@ -245,7 +252,7 @@ static void step_activation(const struct pare_run *run, const struct pare_step *
                             uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->activate(step->node->activation, pare_slot_read(run, step->in[0]) + at,
                            (float *)pare_slot_data(run, step->out[0]) + at,
@@ -256,7 +263,7 @@ static void step_add(const struct pare_run *run, const struct pare_step *step, u
                      uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->add(pare_slot_read(run, step->in[0]) + at, pare_slot_read(run, step->in[1]) + at,
                       step->node->scale, (float *)pare_slot_data(run, step->out[0]) + at,
@@ -267,7 +274,7 @@ static void step_add_vector(const struct pare_run *run, const struct pare_step *
                             uint32_t parts)
 {
     const struct pare_slot *s = &run->slots[step->out[0]];
-    struct share rows = share_of(run->n * s->tokens, part, parts);
+    struct pare_share rows = share_of_rows(run, step, part, parts);
     size_t at = (size_t)rows.from * s->width;
     run->kernels->add_vector(pare_slot_read(run, step->in[0]) + at, pare_blob_f32(step->node->a),
                              (float *)pare_slot_data(run, step->out[0]) + at, rows.to - rows.from,
@@ -277,35 +284,41 @@ static void step_add_vector(const struct pare_run *run, const struct pare_step *
 static void step_pool(const struct pare_run *run, const struct pare_step *step, uint32_t part,
                       uint32_t parts)
 {
-    const struct pare_slot *s = &run->slots[step->in[0]];
-    struct share samples = share_of(run->n, part, parts);
+    const uint32_t width = run->slots[step->in[0]].width;
+    const struct pare_rows *rows = pare_slot_rows(run, step->in[0]);
+    struct pare_share samples = pare_share_of(run->n, part, parts);
     const float *x = pare_slot_read(run, step->in[0]);
-    float *out = pare_slot_data(run, step->out[0]);
-    for (size_t i = samples.from; i < samples.to; i++) {
-        const float *from = x + i * s->tokens * s->width;
+    float *out = (float *)pare_slot_data(run, step->out[0]) + (size_t)samples.from * width;
+    for (uint32_t i = samples.from; i < samples.to; i++, out += width) {
+        const size_t first = pare_rows_first(rows, i);
         if (step->node->token == PARE_POOL_MEAN)
-            run->kernels->mean(from, out + i * s->width, s->tokens, s->width);
+            run->kernels->mean(x + first * width, out,
+                               pare_rows_first(rows, i + 1) - (uint32_t)first, width);
         else
-            memcpy(out + i * s->width, from + (size_t)step->node->token * s->width,
-                   s->width * sizeof *out);
+            memcpy(out, x + (first + step->node->token) * width, width * sizeof *out);
     }
 }
 
 static void step_merge(const struct pare_run *run, const struct pare_step *step, uint32_t part,
                        uint32_t parts)
 {
-    const struct pare_slot *in = &run->slots[step->in[0]], *to = &run->slots[step->out[0]];
+    const uint32_t width = run->slots[step->in[0]].width;
     const uint32_t key_width = run->slots[step->in[1]].width;
+    const struct pare_rows *in = pare_slot_rows(run, step->in[0]);
+    const struct pare_rows *to = pare_slot_rows(run, step->out[0]);
     const float *sizes = step->n_in > 2 ? pare_slot_read(run, step->in[2]) : NULL;
-    struct share samples = share_of(run->n, part, parts);
-    for (size_t i = samples.from; i < samples.to; i++)
-        pare_merge_tokens(
-            run->kernels, pare_slot_read(run, step->in[0]) + i * in->tokens * in->width,
-            pare_slot_read(run, step->in[1]) + i * in->tokens * key_width,
-            sizes ? sizes + i * in->tokens : NULL, in->tokens, in->width, key_width,
-            PARE_MAX(step->node->heads, 1u), step->node->prefix, in->tokens - to->tokens,
-            (float *)pare_slot_data(run, step->out[0]) + i * to->tokens * to->width,
-            (float *)pare_slot_data(run, step->out[1]) + i * to->tokens, run->scratch);
+    struct pare_share samples = pare_share_of(run->n, part, parts);
+    for (uint32_t i = samples.from; i < samples.to; i++) {
+        const size_t from = pare_rows_first(in, i), at = pare_rows_first(to, i);
+        const uint32_t tokens = pare_rows_first(in, i + 1) - (uint32_t)from;
+        pare_merge_tokens(run->kernels, pare_slot_read(run, step->in[0]) + from * width,
+                          pare_slot_read(run, step->in[1]) + from * key_width,
+                          sizes ? sizes + from : NULL, tokens, width, key_width,
+                          PARE_MAX(step->node->heads, 1u), step->node->prefix,
+                          tokens - (pare_rows_first(to, i + 1) - (uint32_t)at),
+                          (float *)pare_slot_data(run, step->out[0]) + at * width,
+                          (float *)pare_slot_data(run, step->out[1]) + at, run->scratch);
+    }
 }
 
 pare_step_fn pare_step_of(unsigned op)
@@ -321,6 +334,11 @@ pare_step_fn pare_step_of(unsigned op)
         [PARE_OP_ADD_VECTOR] = step_add_vector,
         [PARE_OP_POOL] = step_pool,
         [PARE_OP_TOKEN_MERGE] = step_merge,
+        [PARE_OP_EMBED] = pare_step_embed,
+        [PARE_OP_RMS_NORM] = pare_step_rms_norm,
+        [PARE_OP_ROPE] = pare_step_rope,
+        [PARE_OP_MUL] = pare_step_mul,
+        [PARE_OP_ROWS] = pare_step_rows,
     };
     return op < PARE_OP_COUNT ? steps[op] : NULL;
 }
@@ -328,30 +346,34 @@ pare_step_fn pare_step_of(unsigned op)
 pare_step_fn pare_step_preparing(unsigned slot_kind)
 {
     static const pare_step_fn steps[] = {
-        [PARE_SLOT_CODES] = step_quantize,
-        [PARE_SLOT_TRANSPOSED] = step_transpose,
-        [PARE_SLOT_DEQUANTIZED] = step_dequantize,
-        [PARE_SLOT_PATCHES] = step_patches,
+        [PARE_SLOT_CODES] = step_quantize,         [PARE_SLOT_TRANSPOSED] = step_transpose,
+        [PARE_SLOT_DEQUANTIZED] = step_dequantize, [PARE_SLOT_PATCHES] = step_patches,
+        [PARE_SLOT_ANGLES] = pare_step_angles,     [PARE_SLOT_KEPT] = pare_step_keep,
     };
     return slot_kind < PARE_COUNT(steps) ? steps[slot_kind] : NULL;
 }
 
 size_t pare_step_scratch(const struct pare_kernels *kernels, const struct pare_slot *slots,
-                         const struct pare_step *step, uint32_t samples)
+                         const struct pare_step *step, size_t rows, uint32_t context)
 {
     const struct pare_slot *in = &slots[step->in[0]];
+    const struct pare_node *node = step->node;
     if (step->prepares)
         return 0;
     if (step->packed)
-        return pare_job_scratch(step->packed, samples * in->tokens);
-    switch (step->node->op) {
+        return pare_job_scratch(step->packed, (uint32_t)rows);
+    switch (node->op) {
     case PARE_OP_ATTENTION:
-        return pare_attention_scratch(kernels, in->tokens, in->width / step->node->heads,
-                                      slots[step->in[2]].width / step->node->heads) *
+        if (node->causal)
+            return pare_attend_scratch(kernels, context, in->width / node->heads,
+                                       slots[step->out[0]].width / node->heads) *
+                   sizeof(float);
+        return pare_attention_scratch(kernels, in->tokens, in->width / node->heads,
+                                      slots[step->in[2]].width / node->heads) *
                sizeof(float);
     case PARE_OP_TOKEN_MERGE:
         return pare_merge_scratch(kernels, in->tokens,
-                                  slots[step->in[1]].width / PARE_MAX(step->node->heads, 1u));
+                                  slots[step->in[1]].width / PARE_MAX(node->heads, 1u));
     default:
         return 0;
     }

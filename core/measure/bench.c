@@ -67,7 +67,7 @@ int pare_bench_new(const struct pare_graph *graph, struct pare_dataset *data, ui
                    uint32_t threads, struct pare_bench **out, struct pare_error *err)
 {
     const struct pare_plan_options options = {.batch = batch, .threads = threads, .isa = -1};
-    const size_t pixels = (size_t)graph->channels * graph->height * graph->width;
+    const size_t pixels = pare_graph_inputs(graph);
     struct pare_bench *b = calloc(1, sizeof *b);
     int rc = b ? PARE_OK : pare_error_nomem(err, sizeof *b);
     if (rc != PARE_OK)

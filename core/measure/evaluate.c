@@ -75,7 +75,7 @@ static uint32_t sample_at(const struct pare_evaluation *e, uint32_t i)
 static int read_batch(struct pass *p, uint32_t part, uint32_t *labels, struct pare_error *err)
 {
     const struct pare_evaluation *e = p->e;
-    const size_t pixels = (size_t)e->graph->channels * e->graph->height * e->graph->width;
+    const size_t pixels = pare_graph_inputs(e->graph);
     int rc = PARE_OK;
     for (uint32_t i = 0, run; i < part; i += run) {
         uint32_t first = sample_at(e, p->done + i);
@@ -142,7 +142,7 @@ static int prepare(struct pass *p, struct pare_error *err)
 {
     struct pare_evaluation *e = p->e;
     const struct pare_graph *g = e->graph;
-    const size_t pixels = (size_t)g->channels * g->height * g->width;
+    const size_t pixels = pare_graph_inputs(g);
     int rc = PARE_OK;
     e->started = e->from && pare_activations_open(&p->from, e->from, p->n);
     for (size_t i = 0; i < e->n_keep; i++) {

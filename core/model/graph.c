@@ -153,6 +153,8 @@ static int infer_attention(struct check *c)
         return wrong(c, "the token sizes do not fit the keys");
     if (c->in[3] && node->causal)
         return wrong(c, "causal attention knows no token sizes");
+    if (!node->causal && kv != heads)
+        return wrong(c, "only causal attention shares heads of keys");
     if (node->causal > 1 || (!node->causal && node->window))
         return wrong(c, "a window needs causal attention");
     if (node->causal ? node->cache_bits != 4 && node->cache_bits != 8 && node->cache_bits != 16 &&

@@ -216,7 +216,7 @@ struct samples {
 static int read_samples(struct worker *w, struct samples *s, struct pare_error *err)
 {
     const struct pare_graph *g = w->model->graph;
-    size_t pixels = (size_t)g->channels * g->height * g->width;
+    size_t pixels = pare_graph_inputs(g);
     int rc = PARE_OK;
     *s = (struct samples){.n = w->data ? pare_dataset_size(w->data) : 0};
     if (s->n == 0)

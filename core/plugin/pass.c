@@ -27,7 +27,7 @@ int pare_pass_go_on(const struct pare_stage_env *env, struct pare_error *err)
 int pare_pass_run(const struct pare_stage_env *env, const struct pare_graph *graph,
                   struct pare_plan *plan, uint32_t *first, struct pare_error *err)
 {
-    size_t pixels = (size_t)graph->channels * graph->height * graph->width;
+    size_t pixels = pare_graph_inputs(graph);
     float *logits =
         pare_alloc((size_t)PARE_PASS_BATCH * graph->values[graph->output].width, sizeof *logits);
     int rc = PARE_OK;

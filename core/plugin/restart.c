@@ -253,7 +253,7 @@ static int run_batch(const struct pare_stage *stage, struct pare_plan *plan, con
 {
     const struct pare_stage_env *env = stage->env;
     const struct pare_graph *g = stage->restart->base;
-    size_t pixels = (size_t)g->channels * g->height * g->width;
+    size_t pixels = pare_graph_inputs(g);
     size_t classes = g->values[g->output].width;
     struct pare_given given[2];
     float *logits = room, *at = room + b->n * classes;
@@ -276,7 +276,7 @@ out:
 /* Room for what run_batch() gathers; NULL: no memory. */
 static float *batch_room(const struct pare_graph *g, const struct point *p)
 {
-    size_t per = p ? point_floats(g, p) : (size_t)g->channels * g->height * g->width;
+    size_t per = p ? point_floats(g, p) : pare_graph_inputs(g);
     return pare_alloc(PARE_PASS_BATCH, (per + g->values[g->output].width) * sizeof(float));
 }
 

@@ -23,7 +23,7 @@ struct pare_stage_env {
     const struct pare_graph *baseline; /* the untouched model */
     struct pare_catalog *catalog;
     const float
-        *images; /* calibration samples: n * channels * height * width, normalised; may be NULL */
+        *images; /* calibration samples: n * pare_graph_inputs() floats; may be NULL */
     const uint32_t *labels; /* n, or NULL */
     uint32_t n;
     uint64_t seed;

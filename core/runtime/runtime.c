@@ -80,7 +80,7 @@ void pare_rt_input_shape(const pare_rt_model *model, unsigned *channels, unsigne
 size_t pare_rt_input_size(const pare_rt_model *model)
 {
     const struct pare_graph *g = model->model->graph;
-    return (size_t)g->channels * g->height * g->width;
+    return pare_graph_inputs(g);
 }
 
 unsigned pare_rt_classes(const pare_rt_model *model)

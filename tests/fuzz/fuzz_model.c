@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct pare_graph *g = model->graph;
     struct pare_plan_options options = {.batch = 1, .threads = 1, .isa = -1};
     if (pare_graph_macs(g) < MACS_MAX && pare_plan_new(g, &options, &plan, &err) == PARE_OK) {
-        float *in = pare_calloc((size_t)g->channels * g->height * g->width, sizeof *in);
+        float *in = pare_calloc(pare_graph_inputs(g), sizeof *in);
         float *out = pare_calloc(g->values[g->output].width, sizeof *out);
         if (in && out)
             pare_plan_run(plan, in, 1, out, &err);

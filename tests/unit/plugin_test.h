@@ -247,7 +247,7 @@ static inline void world_run(struct world *w, const struct pare_graph *g, float 
 {
     const struct pare_plan_options o = {.batch = 16, .threads = w->env.threads, .isa = -1};
     struct pare_plan *plan = NULL;
-    size_t pixels = (size_t)g->channels * g->height * g->width,
+    size_t pixels = pare_graph_inputs(g),
            classes = g->values[g->output].width;
     ck_assert_ok(pare_plan_new(g, &o, &plan, &w->err), w->err);
     for (uint32_t at = 0; at < w->n; at += 16)
@@ -322,7 +322,7 @@ static inline float *world_value(struct world *w, const struct pare_graph *g, ui
     const struct pare_plan_options o = {
         .batch = 16, .threads = w->env.threads, .isa = -1, .no_fusion = true};
     struct pare_plan *plan = NULL;
-    size_t pixels = (size_t)g->channels * g->height * g->width,
+    size_t pixels = pare_graph_inputs(g),
            classes = g->values[g->output].width;
     size_t per = (size_t)g->values[value].tokens * g->values[value].width;
     struct world_tap t = {.data = pare_alloc(w->n * per, sizeof *t.data)};

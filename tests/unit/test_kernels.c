@@ -605,7 +605,12 @@ START_TEST(attention)
                 for (uint32_t cut = 0; cut < 2; cut++) {
                     a.query0 = cut * (t / 3);
                     a.query1 = cut ? t : t / 3;
-                    kernels->attention(&a, s, head);
+                    a.q = q + (size_t)s * t * h * dh;
+                    a.k = k + (size_t)s * t * h * dh;
+                    a.v = v + (size_t)s * t * h * dv;
+                    a.sizes = c % 2 ? sizes + (size_t)s * t : NULL;
+                    a.out = out + (size_t)s * t * h * dv;
+                    kernels->attention(&a, head);
                 }
         for (size_t i = 0; i < (size_t)samples * t * h; i++) {
             size_t s = i / h / t, row = i / h % t, head = i % h;

@@ -97,13 +97,46 @@ struct pare_job {
 };
 
 struct pare_attention {
-    const float *q, *k, *v; /* samples x tokens x (heads * head_width), v: heads * value_width */
-    const float *sizes;     /* samples x tokens, or NULL */
-    float *out;             /* samples x tokens x (heads * value_width) */
+    const float *q, *k, *v; /* tokens x (heads * head_width), v: heads * value_width */
+    const float *sizes;     /* tokens, or NULL */
+    float *out;             /* tokens x (heads * value_width) */
     uint32_t tokens, heads, head_width, value_width;
     uint32_t query0, query1; /* the queries of this call */
     float scale;
     float *scratch; /* attention_scratch() floats */
+};
+
+/* Keys and values of one sample as causal attention keeps them, for tokens 0 .. capacity - 1. Per
+ * head keys lie feature-major in blocks of as many tokens as a vector has lanes (block, feature,
+ * token), values token by token, filled up to whole vectors. 16 bits: f16. 8 and 4 bits: unsigned
+ * codes and, per head and token, a scale and a least value: x = scale * code + least; of 4-bit
+ * codes two share a byte, low bits first: of keys those of neighbouring features, of values those
+ * of neighbouring vectors. */
+struct pare_kept {
+    uint8_t bits;   /* 32, 16, 8, 4 */
+    uint32_t heads; /* of keys and values */
+    uint32_t key_width, value_width;
+    uint32_t capacity;   /* a multiple of the lanes */
+    size_t keys, values; /* where they begin in the data of a sample */
+    size_t key_scales, value_scales;
+    size_t key_bytes, value_bytes; /* of a head */
+    size_t key_block, value_row;   /* bytes of a block of keys, of a token's values */
+    size_t bytes;                  /* of the sample */
+};
+#define PARE_HEAD_MOST 1024u /* widest head of keys or values that are kept as integers */
+
+/* Causal attention of `n` neighbouring query heads, which share one head of keys, over the rows of
+ * one sample. Row i is token past + i and sees tokens up to itself. */
+struct pare_attend {
+    const struct pare_kept *kept;
+    const char *data; /* of the sample */
+    uint32_t kv_head;
+    const float *q; /* first row, first of the heads; rows are q_stride floats apart */
+    float *out;
+    size_t q_stride, out_stride;
+    uint32_t n, rows, past, window;
+    float scale;
+    float *scratch; /* pare_attend_scratch() floats */
 };
 
 /* What one instruction set offers. Products that it lacks are NULL. */
@@ -129,7 +162,20 @@ struct pare_kernels {
     void (*norm)(const float *x, const float *gamma, const float *beta, float eps, float *out,
                  uint32_t rows, uint32_t width);
     void (*mean)(const float *x, float *out, uint32_t rows, uint32_t width);
-    void (*attention)(const struct pare_attention *a, uint32_t sample, uint32_t head);
+    void (*attention)(const struct pare_attention *a, uint32_t head);
+    /* Each of `rows` slices of `width` by its own root mean square. */
+    void (*rms_norm)(const float *x, const float *gamma, float eps, float *out, size_t rows,
+                     uint32_t width);
+    void (*mul)(const float *x, const float *y, float *out, size_t n);
+    /* One row of `heads` slices: see PARE_OP_ROPE; `angles`: cosines, then sines of the pairs. */
+    void (*rope)(const float *x, const float *angles, float *out, uint32_t heads, uint32_t width,
+                 uint32_t pairs, bool adjacent, float factor);
+    /* Keep one head of keys (n rows, `key_stride` floats apart) and of values as tokens from `at`
+     * on. */
+    void (*keep)(const struct pare_kept *kept, char *data, uint32_t head, const float *keys,
+                 size_t key_stride, const float *values, size_t value_stride, uint32_t at,
+                 uint32_t n);
+    void (*attend)(const struct pare_attend *a);
     float (*dot)(const float *x, const float *y, size_t n);
     /* For each of m rows of x the row of y (n >= 1 of them, k wide) with the largest inner product,
      * the first of equals, and that product. `scratch`: pare_nearest_scratch() floats. */
@@ -148,6 +194,11 @@ PARE_KERNELS(X)
 /* Floats of scratch that attention over `tokens` needs for one head. */
 size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t tokens,
                               uint32_t head_width, uint32_t value_width);
+/* ... that causal attention needs which sees at most `tokens`. */
+size_t pare_attend_scratch(const struct pare_kernels *kernels, uint32_t tokens, uint32_t key_width,
+                           uint32_t value_width);
+struct pare_kept pare_kept_new(const struct pare_kernels *kernels, uint32_t bits, uint32_t heads,
+                               uint32_t key_width, uint32_t value_width, uint32_t capacity);
 size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint32_t k);
 /* Bytes of scratch that a job of `rows` rows needs. */
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows);

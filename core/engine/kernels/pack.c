@@ -40,6 +40,41 @@ size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t token
     return t * head_width + d * tokens + PARE_QUERY_BLOCK * t + t;
 }
 
+size_t pare_attend_scratch(const struct pare_kernels *kernels, uint32_t tokens, uint32_t key_width,
+                           uint32_t value_width)
+{
+    size_t t = pare_round_up(tokens, kernels->lanes),
+           d = pare_round_up(value_width, kernels->lanes);
+    return t * key_width + d * t + PARE_QUERY_BLOCK * (t + 1);
+}
+
+struct pare_kept pare_kept_new(const struct pare_kernels *kernels, uint32_t bits, uint32_t heads,
+                               uint32_t key_width, uint32_t value_width, uint32_t capacity)
+{
+    const size_t lanes = kernels->lanes;
+    struct pare_kept k = {.bits = (uint8_t)bits,
+                          .heads = heads,
+                          .key_width = key_width,
+                          .value_width = value_width,
+                          .capacity = (uint32_t)pare_round_up(capacity, lanes)};
+    const size_t blocks = k.capacity / lanes;
+    if (bits == 4) {
+        k.key_block = (key_width + 1) / 2 * lanes;
+        k.value_row = pare_round_up(value_width, 2 * lanes) / 2;
+    } else {
+        k.key_block = key_width * lanes * (bits / 8);
+        k.value_row = pare_round_up(value_width, lanes) * (bits / 8);
+    }
+    k.key_bytes = pare_round_up(blocks * k.key_block, PARE_ALIGN);
+    k.value_bytes = pare_round_up(k.capacity * k.value_row, PARE_ALIGN);
+    const size_t scales = bits <= 8 ? heads * k.capacity * 2 * sizeof(float) : 0;
+    k.values = heads * k.key_bytes;
+    k.key_scales = k.values + heads * k.value_bytes;
+    k.value_scales = k.key_scales + scales;
+    k.bytes = pare_round_up(k.value_scales + scales, PARE_ALIGN);
+    return k;
+}
+
 size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint32_t k)
 {
     return pare_round_up(n, kernels->lanes) * ((size_t)k + PARE_QUERY_BLOCK);

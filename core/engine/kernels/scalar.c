@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "engine/kernels/kernels.h"
+#include "engine/kernels/rope.h"
+#include "engine/kernels/scalar.h"
 
 static float activate_one(unsigned activation, float x)
 {
@@ -192,13 +193,12 @@ static void scalar_nearest(const float *x, size_t ldx, uint32_t m, const float *
     }
 }
 
-static void scalar_attention(const struct pare_attention *a, uint32_t sample, uint32_t head)
+static void scalar_attention(const struct pare_attention *a, uint32_t head)
 {
     const size_t dh = a->head_width, width = a->heads * dh, tokens = a->tokens;
     const size_t dv = a->value_width, v_width = a->heads * dv;
-    const size_t start = sample * tokens * width + head * dh;
-    const size_t v_start = sample * tokens * v_width + head * dv;
-    const float *sizes = a->sizes ? a->sizes + sample * tokens : NULL;
+    const size_t start = head * dh, v_start = head * dv;
+    const float *sizes = a->sizes;
     float *s = a->scratch;
     for (size_t i = a->query0; i < a->query1; i++) {
         float top = -INFINITY, sum = 0;
@@ -245,6 +245,11 @@ const struct pare_kernels pare_kernels_scalar = {
     .norm = scalar_norm,
     .mean = scalar_mean,
     .attention = scalar_attention,
+    .rms_norm = pare_scalar_rms_norm,
+    .mul = pare_scalar_mul,
+    .rope = plain_rope,
+    .keep = pare_scalar_keep,
+    .attend = pare_scalar_attend,
     .dot = scalar_dot,
     .nearest = scalar_nearest,
 };

@@ -69,6 +69,33 @@ static void simd_norm(const float *x, const float *gamma, const float *beta, flo
     }
 }
 
+static void simd_rms_norm(const float *x, const float *gamma, float eps, float *out, size_t rows,
+                          uint32_t width)
+{
+    for (size_t r = 0; r < rows; r++, x += width, out += width) {
+        vf squares = vf_zero();
+        for (uint32_t i = 0; i < width; i += VL) {
+            vf v = load_part(x, i, width);
+            squares = vf_fma(v, v, squares);
+        }
+        const vf inv = vf_set1(1.0f / sqrtf(vf_sum(squares) / (float)width + eps));
+        for (uint32_t i = 0; i < width; i += VL)
+            store_part(out, i, width,
+                       vf_mul(vf_mul(load_part(x, i, width), inv), load_part(gamma, i, width)));
+    }
+}
+
+static void simd_mul(const float *x, const float *y, float *out, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL)
+        vf_store(out + i, vf_mul(vf_load(x + i), vf_load(y + i)));
+    if (i < n) {
+        vm m = vm_first((uint32_t)(n - i));
+        vf_store_m(out + i, m, vf_mul(vf_load_m(x + i, m), vf_load_m(y + i, m)));
+    }
+}
+
 static void simd_mean(const float *x, float *out, uint32_t rows, uint32_t width)
 {
     const vf share = vf_set1(1.0f / (float)rows);
@@ -172,13 +199,12 @@ static void simd_transpose(const float *x, uint32_t m, uint32_t k, uint32_t bloc
 
 /* One head of one sample. Keys are packed feature-major and values token-major, in panels, so that
  * both products run on the tiles of simd_gemm.h. */
-static void simd_attention(const struct pare_attention *a, uint32_t sample, uint32_t head)
+static void simd_attention(const struct pare_attention *a, uint32_t head)
 {
     const uint32_t tokens = a->tokens, dh = a->head_width, dv = a->value_width;
     const uint32_t nr = TILE_VECS * VL;
-    const size_t width = (size_t)a->heads * dh, start = sample * tokens * width + (size_t)head * dh;
-    const size_t v_width = (size_t)a->heads * dv;
-    const size_t v_start = sample * tokens * v_width + (size_t)head * dv;
+    const size_t width = (size_t)a->heads * dh, start = (size_t)head * dh;
+    const size_t v_width = (size_t)a->heads * dv, v_start = (size_t)head * dv;
     const float *q = a->q + start, *k = a->k + start, *v = a->v + v_start;
     const uint32_t t_padded = (tokens + VL - 1) / VL * VL, d_padded = (dv + VL - 1) / VL * VL;
     float *keys = a->scratch, *values = keys + (size_t)t_padded * dh;
@@ -190,7 +216,7 @@ static void simd_attention(const struct pare_attention *a, uint32_t sample, uint
         pack_rows(v + d, v_width, tokens, PARE_MIN(nr, dv - d), values + (size_t)d * tokens);
     if (a->sizes)
         for (uint32_t t = 0; t < tokens; t++)
-            logs[t] = logf(a->sizes[(size_t)sample * tokens + t]);
+            logs[t] = logf(a->sizes[t]);
     for (uint32_t m0 = a->query0; m0 < a->query1; m0 += PARE_QUERY_BLOCK) {
         uint32_t m = PARE_MIN(PARE_QUERY_BLOCK, a->query1 - m0);
         for (uint32_t t = 0; t < tokens; t += nr)

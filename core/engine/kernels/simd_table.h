@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of one instruction set; PARE_TABLE names it. */
+#include "engine/kernels/rope.h"
+#include "engine/kernels/simd_attend.h"
 #include "engine/kernels/simd_int8.h"
 #include "engine/kernels/simd_nm.h"
 #include "engine/kernels/simd_ops.h"
@@ -36,6 +38,11 @@ const struct pare_kernels PARE_TABLE = {
     .norm = simd_norm,
     .mean = simd_mean,
     .attention = simd_attention,
+    .rms_norm = simd_rms_norm,
+    .mul = simd_mul,
+    .rope = plain_rope,
+    .keep = simd_keep,
+    .attend = simd_attend,
     .dot = simd_dot,
     .nearest = simd_nearest,
 };

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The portable reference of what texts need: plain loops and libm. */
+#include <math.h>
+
+#include "base/mem.h"
+#include "engine/kernels/scalar.h"
+#include "model/half.h"
+
+void pare_scalar_rms_norm(const float *x, const float *gamma, float eps, float *out, size_t rows,
+                          uint32_t width)
+{
+    for (size_t r = 0; r < rows; r++, x += width, out += width) {
+        float squares = 0;
+        for (uint32_t i = 0; i < width; i++)
+            squares += x[i] * x[i];
+        const float inv = 1.0f / sqrtf(squares / (float)width + eps);
+        for (uint32_t i = 0; i < width; i++)
+            out[i] = x[i] * inv * gamma[i];
+    }
+}
+
+void pare_scalar_mul(const float *x, const float *y, float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = x[i] * y[i];
+}
+
+/* ---- keys and values: a block is one token ---- */
+
+/* Number `i` of a token's keys or values, as it is stored. */
+static float load(unsigned bits, const char *at, uint32_t i)
+{
+    switch (bits) {
+    case 32:
+        return ((const float *)(const void *)at)[i];
+    case 16:
+        return pare_f16_to_f32(((const uint16_t *)(const void *)at)[i]);
+    case 8:
+        return ((const uint8_t *)at)[i];
+    default:
+        return (float)(((const uint8_t *)at)[i / 2] >> i % 2 * 4 & 15);
+    }
+}
+
+static void store(unsigned bits, char *at, uint32_t i, float x)
+{
+    uint8_t *byte = (uint8_t *)at;
+    switch (bits) {
+    case 32:
+        ((float *)(void *)at)[i] = x;
+        break;
+    case 16:
+        ((uint16_t *)(void *)at)[i] = pare_f32_to_f16(x);
+        break;
+    case 8:
+        byte[i] = (uint8_t)(int)x;
+        break;
+    default:
+        byte[i / 2] = i % 2 ? (uint8_t)((byte[i / 2] & 15) | (int)x << 4) : (uint8_t)(int)x;
+        break;
+    }
+}
+
+static void keep_row(unsigned bits, const float *x, uint32_t n, char *to, float *scale,
+                     float *least)
+{
+    float low = x[0], high = x[0], bad = 0;
+    for (uint32_t i = 0; bits <= 8 && i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+        bad += x[i] * 0.0f;
+    }
+    const float step = (high - low) / (float)((1u << (bits & 15)) - 1);
+    const float inv = step > 0 ? 1.0f / step : 0.0f;
+    for (uint32_t i = 0; i < n; i++) {
+        float code = bits > 8 ? x[i] : nearbyintf((x[i] - low) * inv);
+        store(bits, to, i, bits > 8 || (code >= 0 && code <= 255) ? code : 0);
+    }
+    if (bits > 8)
+        return;
+    *scale = step + bad; /* not finite: it stays visible */
+    *least = low;
+}
+
+static float *scales_of(const struct pare_kept *kept, const char *data, size_t where, uint32_t head)
+{
+    return (float *)(uintptr_t)(const void *)(data + where) + 2 * (size_t)kept->capacity * head;
+}
+
+void pare_scalar_keep(const struct pare_kept *kept, char *data, uint32_t head, const float *keys,
+                      size_t key_stride, const float *values, size_t value_stride, uint32_t at,
+                      uint32_t n)
+{
+    char *k = data + kept->keys + kept->key_bytes * head + at * kept->key_block;
+    char *v = data + kept->values + kept->value_bytes * head + at * kept->value_row;
+    float *k_scales = scales_of(kept, data, kept->key_scales, head) + at;
+    float *v_scales = scales_of(kept, data, kept->value_scales, head) + at;
+    for (uint32_t i = 0; i < n; i++) {
+        keep_row(kept->bits, keys + i * key_stride, kept->key_width, k + i * kept->key_block,
+                 k_scales + i, k_scales + kept->capacity + i);
+        keep_row(kept->bits, values + i * value_stride, kept->value_width, v + i * kept->value_row,
+                 v_scales + i, v_scales + kept->capacity + i);
+    }
+}
+
+static void attend_row(const struct pare_attend *a, const float *q, float *out, uint32_t last)
+{
+    const struct pare_kept *kept = a->kept;
+    const char *keys = a->data + kept->keys + kept->key_bytes * a->kv_head;
+    const char *values = a->data + kept->values + kept->value_bytes * a->kv_head;
+    const float *k_scales = scales_of(kept, a->data, kept->key_scales, a->kv_head);
+    const float *v_scales = scales_of(kept, a->data, kept->value_scales, a->kv_head);
+    const uint32_t first = a->window && last + 1 > a->window ? last + 1 - a->window : 0;
+    const bool coded = kept->bits <= 8;
+    float *s = a->scratch, top = -INFINITY, sum = 0;
+    for (uint32_t t = first; t <= last; t++) {
+        float dot = 0, features = 0;
+        for (uint32_t i = 0; i < kept->key_width; i++) {
+            dot += q[i] * load(kept->bits, keys + t * kept->key_block, i);
+            features += q[i];
+        }
+        s[t] = coded ? k_scales[t] * dot + k_scales[kept->capacity + t] * features : dot;
+        s[t] *= a->scale;
+        top = s[t] > top ? s[t] : top;
+    }
+    for (uint32_t t = first; t <= last; t++) {
+        s[t] = expf(s[t] - top);
+        sum += s[t];
+    }
+    for (uint32_t d = 0; d < kept->value_width; d++) {
+        float y = 0;
+        for (uint32_t t = first; t <= last; t++) {
+            float v = load(kept->bits, values + t * kept->value_row, d);
+            if (coded)
+                v = v_scales[t] * v + v_scales[kept->capacity + t];
+            y += s[t] / sum * v;
+        }
+        out[d] = y;
+    }
+}
+
+void pare_scalar_attend(const struct pare_attend *a)
+{
+    for (uint32_t r = 0; r < a->rows; r++)
+        for (uint32_t h = 0; h < a->n; h++)
+            attend_row(a, a->q + r * a->q_stride + (size_t)h * a->kept->key_width,
+                       a->out + r * a->out_stride + (size_t)h * a->kept->value_width, a->past + r);
+}
