@@ -24,9 +24,9 @@ static void put_half(uint8_t *to, uint16_t half)
 
 static int nearest(float x, int lo, int hi)
 {
-    if (!(x > (float)lo))
-        return lo;
-    return x < (float)hi ? (int)lrintf(x) : hi;
+    x = x > (float)lo ? x : (float)lo; /* NaN too */
+    x = x < (float)hi ? x : (float)hi;
+    return (int)lrintf(x);
 }
 
 /* A finite f16 near x: the largest where x is beyond, so that a search may go on. */
@@ -197,8 +197,8 @@ static void fit_min(const float *x, float *scale, float *min)
     if (!(hi > lo))
         return;
     double least = INFINITY;
-    for (int k = -10; k <= 10; k++) {
-        float s = (hi - lo) / (15 + 0.15f * (float)k), m = -lo;
+    for (int k = -4; k <= 4; k++) {
+        float s = (hi - lo) / (15 + 0.4f * (float)k), m = -lo;
         codes_min(x, s, m, q);
         for (int turn = 0; turn < 3 && solve_min(x, q, &s, &m); turn++) {
             double error = codes_min(x, s, m, q);

@@ -40,23 +40,24 @@ static int PARE_PRINTF(6, 7) refuse(const struct reader *r, size_t at, int statu
     return status;
 }
 
-/* Go past n bytes of what is called `what`. */
+/* Go past n bytes of what is called `what`, or is `what` of `name`. */
 static int take(struct reader *r, uint64_t n, const uint8_t **out, const char *what,
-                struct pare_error *err)
+                const char *name, struct pare_error *err)
 {
     if (n > r->size - r->at)
-        return refuse(r, r->at, PARE_INVALID, fetch_again, err, "%s takes %llu bytes, %zu are left",
-                      what, (unsigned long long)n, r->size - r->at);
+        return refuse(r, r->at, PARE_INVALID, fetch_again, err,
+                      "%s%s%s%s takes %llu bytes, %zu are left", what, name ? " of '" : "",
+                      name ? name : "", name ? "'" : "", (unsigned long long)n, r->size - r->at);
     *out = r->data + r->at;
     r->at += (size_t)n;
     return PARE_OK;
 }
 
 static int take_number(struct reader *r, size_t size, uint64_t *out, const char *what,
-                       struct pare_error *err)
+                       const char *name, struct pare_error *err)
 {
     const uint8_t *p = NULL;
-    int rc = take(r, size, &p, what, err);
+    int rc = take(r, size, &p, what, name, err);
     if (rc == PARE_OK)
         *out = pare_gguf_load(p, size);
     return rc;
@@ -70,12 +71,12 @@ static int take_name(struct reader *r, struct pare_gguf *f, size_t most, const c
     uint64_t n = 0;
     size_t start = r->at;
     int rc;
-    PARE_TRY(take_number(r, 8, &n, what, err));
+    PARE_TRY(take_number(r, 8, &n, what, NULL, err));
     if (n == 0 || n > most)
         return refuse(r, start, PARE_INVALID, fetch_again, err,
                       "%s is said to have %llu bytes, 1 to %zu may be", what, (unsigned long long)n,
                       most);
-    PARE_TRY(take(r, n, &p, what, err));
+    PARE_TRY(take(r, n, &p, what, NULL, err));
     if (!pare_gguf_is_name(p, (size_t)n))
         return refuse(r, start + 8, PARE_INVALID, fetch_again, err, "%s is no UTF-8 without NUL",
                       what);
@@ -104,8 +105,8 @@ static int take_texts(struct reader *r, struct pare_gguf_value *v, struct pare_e
         return pare_error_nomem(err, (unsigned long long)v->n * sizeof *v->at);
     for (size_t i = 0; i < v->n; i++) {
         v->at[i] = (size_t)(r->data + r->at - v->data);
-        PARE_TRY(take_number(r, 8, &n, v->key, err));
-        PARE_TRY(take(r, n, &p, v->key, err));
+        PARE_TRY(take_number(r, 8, &n, "the value", v->key, err));
+        PARE_TRY(take(r, n, &p, "the value", v->key, err));
     }
 out:
     return rc;
@@ -117,7 +118,7 @@ static int take_array(struct reader *r, struct pare_gguf_value *v, struct pare_e
     size_t start = r->at, bytes;
     const uint8_t *p = NULL;
     int rc;
-    PARE_TRY(take_number(r, 4, &type, v->key, err));
+    PARE_TRY(take_number(r, 4, &type, "the value", v->key, err));
     if (type == PARE_GGUF_ARRAY)
         return refuse(r, start, PARE_UNSUPPORTED, convert_again, err,
                       "'%s' is an array of arrays, which is not read", v->key);
@@ -125,7 +126,7 @@ static int take_array(struct reader *r, struct pare_gguf_value *v, struct pare_e
         return refuse(r, start, PARE_INVALID, fetch_again, err,
                       "'%s' is an array of type %llu, which does not exist", v->key,
                       (unsigned long long)type);
-    PARE_TRY(take_number(r, 8, &n, v->key, err));
+    PARE_TRY(take_number(r, 8, &n, "the value", v->key, err));
     v->type = (uint8_t)type;
     v->array = true;
     v->data = r->data + r->at;
@@ -135,7 +136,8 @@ static int take_array(struct reader *r, struct pare_gguf_value *v, struct pare_e
                       "'%s' is said to hold %llu elements, more than the file has bytes for",
                       v->key, (unsigned long long)n);
     v->n = (size_t)n;
-    rc = type == PARE_GGUF_TEXT ? take_texts(r, v, err) : take(r, bytes, &p, v->key, err);
+    rc = type == PARE_GGUF_TEXT ? take_texts(r, v, err)
+                                : take(r, bytes, &p, "the value", v->key, err);
 out:
     return rc;
 }
@@ -148,7 +150,7 @@ static int take_value(struct reader *r, struct pare_gguf *f, struct pare_gguf_va
     int rc;
     PARE_TRY(take_name(r, f, PARE_GGUF_KEY_MAX, &v->key, "a key", err));
     size_t start = r->at;
-    PARE_TRY(take_number(r, 4, &type, v->key, err));
+    PARE_TRY(take_number(r, 4, &type, "the value", v->key, err));
     if (type == PARE_GGUF_ARRAY)
         return take_array(r, v, err);
     if (!pare_gguf_type_name((unsigned)type) || type > UINT8_MAX)
@@ -158,11 +160,11 @@ static int take_value(struct reader *r, struct pare_gguf *f, struct pare_gguf_va
     v->n = 1;
     v->data = r->data + r->at;
     if (type == PARE_GGUF_TEXT) {
-        PARE_TRY(take_number(r, 8, &n, v->key, err));
-        PARE_TRY(take(r, n, &p, v->key, err));
+        PARE_TRY(take_number(r, 8, &n, "the value", v->key, err));
+        PARE_TRY(take(r, n, &p, "the value", v->key, err));
         return PARE_OK;
     }
-    PARE_TRY(take(r, pare_gguf_type_size((unsigned)type), &p, v->key, err));
+    PARE_TRY(take(r, pare_gguf_type_size((unsigned)type), &p, "the value", v->key, err));
     if (type == PARE_GGUF_BOOL && *p > 1)
         return refuse(r, start + 4, PARE_INVALID, fetch_again, err, "'%s' is a bool of value %u",
                       v->key, *p);
@@ -242,7 +244,7 @@ static int take_dims(struct reader *r, struct pare_gguf_tensor *t, size_t *count
     uint64_t rank = 0;
     size_t start = r->at;
     int rc;
-    PARE_TRY(take_number(r, 4, &rank, t->name, err));
+    PARE_TRY(take_number(r, 4, &rank, "the line", t->name, err));
     if (rank < 1 || rank > PARE_GGUF_RANK_MAX)
         return refuse(r, start, PARE_INVALID, fetch_again, err,
                       "tensor '%s' has %llu dimensions, 1 to %d may be", t->name,
@@ -254,7 +256,7 @@ static int take_dims(struct reader *r, struct pare_gguf_tensor *t, size_t *count
         if (i >= t->rank)
             continue;
         start = r->at;
-        PARE_TRY(take_number(r, 8, &t->dims[i], t->name, err));
+        PARE_TRY(take_number(r, 8, &t->dims[i], "the line", t->name, err));
         if (t->dims[i] == 0 || t->dims[i] > INT64_MAX || t->dims[i] > SIZE_MAX ||
             !pare_mul_size(*count, (size_t)t->dims[i], count))
             return refuse(r, start, PARE_INVALID, fetch_again, err,
@@ -274,7 +276,7 @@ static int take_tensor(struct reader *r, struct pare_gguf *f, struct pare_gguf_t
     PARE_TRY(take_name(r, f, PARE_GGUF_NAME_MAX, &t->name, "a tensor's name", err));
     PARE_TRY(take_dims(r, t, &count, err));
     start = r->at;
-    PARE_TRY(take_number(r, 4, &type, t->name, err));
+    PARE_TRY(take_number(r, 4, &type, "the line", t->name, err));
     t->type = (uint32_t)type;
     const struct pare_ggml_kind *kind = pare_ggml_find(t->type);
     if (!kind) {
@@ -292,7 +294,7 @@ static int take_tensor(struct reader *r, struct pare_gguf *f, struct pare_gguf_t
         return refuse(r, start, PARE_INVALID, fetch_again, err, "tensor '%s' has an absurd shape",
                       t->name);
     start = r->at;
-    PARE_TRY(take_number(r, 8, &offset, t->name, err));
+    PARE_TRY(take_number(r, 8, &offset, "the line", t->name, err));
     if (offset % f->alignment != 0)
         return refuse(r, start, PARE_INVALID, convert_again, err,
                       "tensor '%s' is at offset %llu, no multiple of the alignment %u", t->name,
@@ -404,8 +406,8 @@ static int read_header(struct reader *r, struct pare_gguf *f, uint64_t *n_tensor
                       "a GGUF file begins with the letters GGUF: check that the download is the "
                       "file itself and not a page or a pointer to it",
                       err, "this is no GGUF file");
-    PARE_TRY(take(r, 4, &magic, "the header", err));
-    PARE_TRY(take_number(r, 4, &version, "the header", err));
+    PARE_TRY(take(r, 4, &magic, "the header", NULL, err));
+    PARE_TRY(take_number(r, 4, &version, "the header", NULL, err));
     if ((version & 0xffff) == 0 && version != 0)
         return refuse(r, 4, PARE_UNSUPPORTED,
                       "use the little-endian file; the converter's --bigendian makes the other",
@@ -415,8 +417,8 @@ static int read_header(struct reader *r, struct pare_gguf *f, uint64_t *n_tensor
                       "GGUF version %llu is not read, versions 2 and 3 are",
                       (unsigned long long)version);
     f->version = (uint32_t)version;
-    PARE_TRY(take_number(r, 8, n_tensors, "the header", err));
-    PARE_TRY(take_number(r, 8, n_values, "the header", err));
+    PARE_TRY(take_number(r, 8, n_tensors, "the header", NULL, err));
+    PARE_TRY(take_number(r, 8, n_values, "the header", NULL, err));
 out:
     return rc;
 }
