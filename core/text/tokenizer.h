@@ -34,12 +34,12 @@ struct pare_bytes {
 };
 
 enum pare_token_type { /* as in GGUF and SentencePiece */
-    PARE_TOKEN_NORMAL = 1,
-    PARE_TOKEN_UNKNOWN = 2,
-    PARE_TOKEN_CONTROL = 3,
-    PARE_TOKEN_USER = 4,
-    PARE_TOKEN_UNUSED = 5,
-    PARE_TOKEN_BYTE = 6
+                       PARE_TOKEN_NORMAL = 1,
+                       PARE_TOKEN_UNKNOWN = 2,
+                       PARE_TOKEN_CONTROL = 3,
+                       PARE_TOKEN_USER = 4,
+                       PARE_TOKEN_UNUSED = 5,
+                       PARE_TOKEN_BYTE = 6
 };
 
 enum pare_special {
@@ -87,7 +87,7 @@ struct pare_ids {
 void pare_ids_free(struct pare_ids *ids);
 
 enum {
-    PARE_ENCODE_ADD = 1, /* add the special tokens that the model expects around a text */
+    PARE_ENCODE_ADD = 1,  /* add the special tokens that the model expects around a text */
     PARE_ENCODE_PLAIN = 2 /* special tokens that are written in the text are text, not tokens */
 };
 

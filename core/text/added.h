@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_TEXT_ADDED_H
+#define PARE_TEXT_ADDED_H
+
+#include "text/trie.h"
+
+/* Tokens that are found in the text before anything else is done to it. */
+struct pare_added {
+    int32_t id;
+    struct pare_bytes text;
+    bool special;
+    bool lstrip, rstrip; /* takes the blanks before, after with it */
+    bool single_word;    /* only between characters that are not of a word */
+    bool normalized;     /* is looked for in normalized text, and normalized itself */
+};
+
+struct pare_added_set {
+    struct pare_trie trie; /* values are places in `tokens` */
+    const struct pare_added *tokens;
+    bool lead[256]; /* bytes that one begins with */
+};
+
+/* Those of `tokens` that are normalized, or are not; `text` has what to look for in each. */
+int pare_added_build(struct pare_added_set *set, const struct pare_added *tokens, size_t n,
+                     bool normalized, const struct pare_bytes *text, struct pare_pool *pool,
+                     struct pare_error *err);
+
+/* The next token at or after `*from`: the leftmost, of those the longest. False: none. [*start,
+ * *end) is what it takes; `*from` is then where to go on. With `plain`, special tokens are text. */
+bool pare_added_next(const struct pare_added_set *set, const char *text, size_t n, bool plain,
+                     size_t *from, size_t *start, size_t *end, int32_t *id);
+
+#endif
