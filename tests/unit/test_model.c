@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/ggml_golden.h"
 #include "tests/unit/test.h"
 
 #include "base/file.h"
@@ -365,6 +366,116 @@ START_TEST(own_format_is_bit_for_bit)
 }
 END_TEST
 
+/* A weight's numbers in one of ggml's types; where Pare does not write it, blocks of the golden
+ * data.
+ */
+static struct pare_weight *in_type(const struct pare_weight *w, const struct pare_ggml_kind *kind)
+{
+    size_t n = (size_t)w->rows * w->cols, bytes;
+    float *x = malloc(n * sizeof *x);
+    struct pare_blob *blob;
+    struct pare_weight *out;
+    pare_weight_decode(w, 0, w->rows, x);
+    ck_assert(pare_ggml_bytes(kind, n, &bytes));
+    ck_assert_ok(pare_blob_new(bytes, 1, &blob, &err), err);
+    if (kind->encodes) {
+        ck_assert_ok(pare_ggml_encode(kind->type, x, n, blob->data, &err), err);
+    } else {
+        for (size_t i = 0; i < PARE_COUNT(golden); i++) {
+            for (size_t b = 0; golden[i].type == kind->type && b < bytes; b += kind->bytes)
+                memcpy((char *)blob->data + b, golden[i].blocks, kind->bytes);
+        }
+    }
+    ck_assert_ok(pare_weight_from_ggml(kind->type, w->rows, w->cols, blob, &out, &err), err);
+    pare_blob_unref(blob);
+    free(x);
+    return out;
+}
+
+/* Change every `from` in a file to `to`, which is as long, and try to open it. */
+static int open_changed(const char *path, const char *from, const char *to)
+{
+    char *text;
+    size_t size, n = strlen(from), found = 0;
+    struct pare_model *model;
+    ck_assert_ok(pare_file_read(path, (size_t)1 << 28, &text, &size, &err), err);
+    for (size_t i = 0; i + n <= size; i++) {
+        if (memcmp(text + i, from, n) == 0) {
+            memcpy(text + i, to, n);
+            found++;
+        }
+    }
+    ck_assert_uint_gt(found, 0);
+    char other[4200];
+    snprintf(other, sizeof other, "%s.changed.safetensors", path);
+    ck_assert_ok(pare_file_write(other, text, size, &err), err);
+    free(text);
+    int rc = pare_model_open(other, &model, &err);
+    if (rc == PARE_OK)
+        pare_model_free(model);
+    return rc;
+}
+
+START_TEST(own_format_holds_every_encoding)
+{
+    const char *dir = pare_test_folder();
+    char path[4200], config_path[4200], *text;
+    struct pare_tensors tensors = {0};
+    json_t *config, *preprocessor;
+    struct pare_model *model, *variant, *back;
+    struct pare_graph *g;
+    size_t n_kinds, k = 0;
+    const struct pare_ggml_kind *kinds = pare_ggml_kinds(&n_kinds);
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    snprintf(config_path, sizeof config_path, "%s/config.json", dir);
+    ck_assert_ok(
+        pare_family_vit.random("8,4,1,256,2,4,256", 1, &tensors, &config, &preprocessor, &err),
+        err);
+    text = json_dumps(config, 0);
+    ck_assert_ok(pare_tensors_write(path, &tensors, &err), err);
+    ck_assert_ok(pare_file_write(config_path, text, strlen(text), &err), err);
+    free(text);
+    json_decref(config);
+    json_decref(preprocessor);
+    pare_tensors_free(&tensors);
+    ck_assert_ok(pare_model_open(dir, &model, &err), err);
+    ck_assert_ok(pare_graph_copy(model->graph, &g, &err), err);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        struct pare_weight *w = g->nodes[i].weight;
+        if (!w || w->cols != 256 || k == n_kinds)
+            continue;
+        g->nodes[i].weight = in_type(w, &kinds[k++]);
+        pare_weight_unref(w);
+    }
+    ck_assert_uint_eq(k, n_kinds);
+    ck_assert_ok(pare_model_with_graph(model, g, &variant, &err), err);
+    ck_assert_ok(pare_model_write(variant, path, NULL, &err), err);
+    ck_assert_ok(pare_model_open(path, &back, &err), err);
+    ck_assert_str_eq(back->hash, variant->hash);
+    ck_assert_uint_eq(pare_graph_bytes(back->graph), pare_graph_bytes(variant->graph));
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct pare_weight *a = g->nodes[i].weight, *b = back->graph->nodes[i].weight;
+        if (!a)
+            continue;
+        ck_assert(a->values == b->values && a->ggml == b->ggml && a->bits == b->bits &&
+                  a->zero_kind == b->zero_kind && a->group == b->group && a->groups == b->groups);
+        ck_assert_uint_eq(a->stored->size, b->stored->size);
+        ck_assert_mem_eq(a->stored->data, b->stored->data, a->stored->size);
+    }
+    ck_assert_ok(open_changed(path, "Q4_K", "Q4_K"), err);
+    ck_assert_int_eq(open_changed(path, "\\\"Q4_K\\\"", "\\\"Q4_X\\\""), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "blocks of no known type"));
+    ck_assert_int_eq(open_changed(path, "\\\"Q4_K\\\"", "\\\"Q5_K\\\""), PARE_INVALID);
+    ck_assert_int_eq(open_changed(path, "\\\"bf16\\\"", "\\\"bf61\\\""), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "values of no known kind"));
+    ck_assert_int_eq(open_changed(path, "dense", "n:m:x"), PARE_INVALID);
+    pare_model_free(back);
+    pare_model_free(variant);
+    pare_model_free(model);
+    ck_assert_ok(pare_remove_tree(dir, &err), err);
+}
+END_TEST
+
 START_TEST(hugging_face_round_trip)
 {
     struct pare_model *model = shipped(), *back;
@@ -437,6 +548,7 @@ int main(void)
     tcase_add_test(tc, shipped_model_is_understood);
     tcase_add_test(tc, selectors_choose);
     tcase_add_test(tc, own_format_is_bit_for_bit);
+    tcase_add_test(tc, own_format_holds_every_encoding);
     tcase_add_test(tc, hugging_face_round_trip);
     tcase_add_test(tc, surgery_keeps_the_graph_whole);
     return pare_test_main(&s, 1);
