@@ -33,8 +33,30 @@ TESTS += $(e2e_runs)
 first_only =
 endif
 
-# Models from strangers: the fuzz target, and the same over damaged models with an ordinary main.
+# Models from strangers: the fuzz targets, and the same over damaged models with an ordinary main.
+gguf_corpus = \
+	tests/fuzz/corpus/gguf/array-length.gguf \
+	tests/fuzz/corpus/gguf/big-endian.gguf \
+	tests/fuzz/corpus/gguf/counts.gguf \
+	tests/fuzz/corpus/gguf/k-quants.gguf \
+	tests/fuzz/corpus/gguf/metadata.gguf \
+	tests/fuzz/corpus/gguf/nested.gguf \
+	tests/fuzz/corpus/gguf/nibbles.gguf \
+	tests/fuzz/corpus/gguf/overlap.gguf \
+	tests/fuzz/corpus/gguf/rank.gguf \
+	tests/fuzz/corpus/gguf/shape.gguf \
+	tests/fuzz/corpus/gguf/simple.gguf \
+	tests/fuzz/corpus/gguf/twice.gguf \
+	tests/fuzz/corpus/gguf/type.gguf \
+	tests/fuzz/corpus/gguf/version1.gguf \
+	tests/fuzz/corpus/gguf/version2.gguf
+EXTRA_DIST += $(gguf_corpus)
 if HAVE_CHECK
+check_PROGRAMS += tests/fuzz/replay_gguf
+TESTS += tests/fuzz/replay_gguf
+tests_fuzz_replay_gguf_SOURCES = tests/fuzz/fuzz_gguf.c tests/fuzz/replay.h
+tests_fuzz_replay_gguf_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_REPLAY
+tests_fuzz_replay_gguf_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/fuzz/replay_model
 TESTS += tests/fuzz/replay_model
 tests_fuzz_replay_model_SOURCES = tests/fuzz/fuzz_model.c
@@ -42,6 +64,11 @@ tests_fuzz_replay_model_CPPFLAGS = $(AM_CPPFLAGS) -DPARE_REPLAY
 tests_fuzz_replay_model_LDADD = $(TEST_LIBS)
 endif
 if FUZZ
+noinst_PROGRAMS += tests/fuzz/fuzz_gguf
+tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz_gguf.c
+tests_fuzz_fuzz_gguf_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_gguf_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_gguf_LDADD = $(TEST_LIBS)
 noinst_PROGRAMS += tests/fuzz/fuzz_model
 tests_fuzz_fuzz_model_SOURCES = tests/fuzz/fuzz_model.c
 tests_fuzz_fuzz_model_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
