@@ -97,7 +97,7 @@ static void products(const struct pare_kernels *kernels)
             struct pare_weight *w = vit_weight(&r, n, k, &encodings[e].encoding);
             struct pare_packed *packed = NULL;
             struct pare_choice c =
-                pare_choose(kernels, w, encodings[e].encoding.activation_bits, m);
+                pare_choose(kernels, w, encodings[e].encoding.activation_bits, 0, m);
             if (pare_pack(kernels, c.product, w, &packed, NULL) != PARE_OK)
                 exit(1);
             struct product p = {.kernels = kernels, .x = x, .prepared = prepared, .scales = scales};

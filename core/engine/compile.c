@@ -147,6 +147,9 @@ static int keep_turned(struct compiler *c, uint32_t index, struct pare_step *ste
                     g->values[value].width, &step->out[0]);
 }
 
+/* Sets inputs with a scale per group apart from those with one. */
+static const char dequantized_by_group;
+
 static int compile_product(struct compiler *c, uint32_t index, struct pare_step *step)
 {
     int rc = PARE_OK;
@@ -159,10 +162,15 @@ static int compile_product(struct compiler *c, uint32_t index, struct pare_step 
     if (node->op == PARE_OP_CONV2D)
         PARE_TRY(prepared(c, PARE_SLOT_PATCHES, input, NULL, index, rows, k, &input));
     if (decided->choice.dequantize)
-        PARE_TRY(prepared(c, PARE_SLOT_DEQUANTIZED, input, NULL, index, rows, k, &input));
+        PARE_TRY(prepared(c, PARE_SLOT_DEQUANTIZED, input,
+                          node->activation_group ? &dequantized_by_group : NULL, index, rows, k,
+                          &input));
     switch (pare_product_input(decided->choice.product)) {
     case PARE_INPUT_INT8:
         PARE_TRY(prepared(c, PARE_SLOT_CODES, input, NULL, index, rows, k, &input));
+        break;
+    case PARE_INPUT_BLOCKS:
+        PARE_TRY(prepared(c, PARE_SLOT_BLOCKS, input, NULL, index, rows, k, &input));
         break;
     case PARE_INPUT_TRANSPOSED:
         PARE_TRY(prepared(c, PARE_SLOT_TRANSPOSED, input, NULL, index, rows, k, &input));

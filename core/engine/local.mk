@@ -19,6 +19,7 @@ libcore_la_SOURCES += \
 if X86
 engine_simd = \
 	core/engine/kernels/simd_attend.h \
+	core/engine/kernels/simd_blocks.h \
 	core/engine/kernels/simd_gemm.h \
 	core/engine/kernels/simd_int8.h \
 	core/engine/kernels/simd_math.h \

@@ -48,7 +48,7 @@ static int pack_nodes(struct pare_plan *plan, struct pare_error *err)
             continue;
         }
         n->choice = pare_choose(plan->kernels, node->weight, node->activation_bits,
-                                g->values[node->outputs[0]].tokens);
+                                node->activation_group, g->values[node->outputs[0]].tokens);
         PARE_TRY(pare_pack(plan->kernels, n->choice.product, node->weight, &n->packed, err));
         if (n->choice.decoded) {
             char from[64] = "";

@@ -29,6 +29,10 @@ bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot 
                            &bytes))
             return false;
         break;
+    case PARE_SLOT_BLOCKS:
+        if (!pare_mul_size(rows, pare_blocks_of(slot->width).bytes, &bytes))
+            return false;
+        break;
     case PARE_SLOT_KEPT: /* width: bytes of a sample */
         if (!pare_mul_size(samples, width, &bytes))
             return false;
@@ -74,6 +78,29 @@ static void step_quantize(const struct pare_run *run, const struct pare_step *st
                            scales + rows.from);
 }
 
+static void step_blocks(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                        uint32_t parts)
+{
+    const uint32_t width = run->slots[step->out[0]].width;
+    struct pare_share rows = share_of_rows(run, step, part, parts);
+    run->kernels->quantize_blocks(
+        pare_slot_read(run, step->in[0]) + (size_t)rows.from * width, rows.to - rows.from, width,
+        (char *)pare_slot_data(run, step->out[0]) + rows.from * pare_blocks_of(width).bytes);
+}
+
+/* What is left of numbers that became int8 with one scale. */
+static void dequantized(const float *x, uint32_t n, float *y)
+{
+    float top = 0, bad = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+        bad += x[i] * 0.0f;
+    }
+    const float inv = top > 0 ? 127.0f / top : 0, scale = top / 127.0f + bad;
+    for (uint32_t i = 0; i < n; i++)
+        y[i] = nearbyintf(x[i] * inv) * scale;
+}
+
 static void step_dequantize(const struct pare_run *run, const struct pare_step *step, uint32_t part,
                             uint32_t parts)
 {
@@ -81,17 +108,11 @@ static void step_dequantize(const struct pare_run *run, const struct pare_step *
     struct pare_share rows = share_of_rows(run, step, part, parts);
     const float *in = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
-    for (size_t r = rows.from; r < rows.to; r++) {
-        const float *x = in + r * s->width;
-        float *y = out + r * s->width, top = 0, bad = 0;
-        for (uint32_t i = 0; i < s->width; i++) {
-            top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-            bad += x[i] * 0.0f;
-        }
-        float inv = top > 0 ? 127.0f / top : 0, scale = top / 127.0f + bad;
-        for (uint32_t i = 0; i < s->width; i++)
-            y[i] = nearbyintf(x[i] * inv) * scale;
-    }
+    const uint32_t group = step->node->activation_group ? step->node->activation_group : s->width;
+    for (size_t r = rows.from; r < rows.to; r++)
+        for (uint32_t k = 0; k < s->width; k += group)
+            dequantized(in + r * s->width + k, PARE_MIN(group, s->width - k),
+                        out + r * s->width + k);
 }
 
 static void step_transpose(const struct pare_run *run, const struct pare_step *step, uint32_t part,
@@ -158,7 +179,9 @@ static void step_product(const struct pare_run *run, const struct pare_step *ste
     };
     job.m1 = job.rows;
     job.p1 = w->panels;
-    if (s->kind == PARE_SLOT_CODES)
+    if (s->kind == PARE_SLOT_BLOCKS)
+        job.blocks = pare_slot_data(run, step->in[0]);
+    else if (s->kind == PARE_SLOT_CODES)
         job.q = quantized(run, step->in[0]);
     else
         job.x = pare_slot_read(run, step->in[0]);
@@ -348,7 +371,8 @@ pare_step_fn pare_step_preparing(unsigned slot_kind)
     static const pare_step_fn steps[] = {
         [PARE_SLOT_CODES] = step_quantize,         [PARE_SLOT_TRANSPOSED] = step_transpose,
         [PARE_SLOT_DEQUANTIZED] = step_dequantize, [PARE_SLOT_PATCHES] = step_patches,
-        [PARE_SLOT_ANGLES] = pare_step_angles,     [PARE_SLOT_KEPT] = pare_step_keep,
+        [PARE_SLOT_BLOCKS] = step_blocks,          [PARE_SLOT_ANGLES] = pare_step_angles,
+        [PARE_SLOT_KEPT] = pare_step_keep,
     };
     return slot_kind < PARE_COUNT(steps) ? steps[slot_kind] : NULL;
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "model/graph.h"
+#include "model/half.h"
 
 /* A language model with random weights: RMS norms, rotary positions, grouped heads, SwiGLU, tied
  * embeddings. */
@@ -16,6 +17,7 @@ struct llama_shape {
     uint32_t vocabulary, context, length, width, heads, kv_heads, head_width, hidden, layers;
     uint32_t window, cache_bits, adjacent;
     bool qk_norm;
+    uint32_t bits; /* of the linears, in groups of 32 with f16 scales, inputs as int8; 0: f32 */
 };
 
 struct llama_maker {
@@ -43,6 +45,34 @@ static inline struct pare_weight *llama_weight(struct llama_maker *m, uint32_t r
     if (pare_weight_new(rows, cols, x, &w, NULL) != PARE_OK)
         abort();
     free(x);
+    return w;
+}
+
+/* The same as integers. */
+static inline struct pare_weight *llama_integers(struct llama_maker *m, uint32_t rows,
+                                                 uint32_t cols)
+{
+    struct pare_weight *w = NULL, *plain = llama_weight(m, rows, cols);
+    const uint32_t bits = m->s->bits, groups = (cols + 31) / 32;
+    int16_t *codes = pare_alloc((size_t)rows * cols, sizeof *codes);
+    float *scales = pare_alloc((size_t)rows * groups, sizeof *scales);
+    if (!codes || !scales)
+        abort();
+    for (size_t i = 0; i < (size_t)rows * cols; i++)
+        codes[i] = (int16_t)((int)pare_random_below(&m->r, 1u << bits) - (1 << (bits - 1)));
+    for (size_t i = 0; i < (size_t)rows * groups; i++)
+        scales[i] =
+            pare_f16_to_f32(pare_f32_to_f16(3.0f / sqrtf((float)cols) / (float)(1 << bits)));
+    const struct pare_integers integers = {.struct_size = sizeof integers,
+                                           .bits = bits,
+                                           .group_size = 32,
+                                           .codes = codes,
+                                           .scales = scales};
+    if (pare_weight_with_integers(plain, &integers, &w, NULL) != PARE_OK)
+        abort();
+    pare_weight_unref(plain);
+    free(codes);
+    free(scales);
     return w;
 }
 
@@ -85,12 +115,11 @@ static inline uint32_t llama_norm(struct llama_maker *m, uint32_t x, uint32_t wi
 static inline uint32_t llama_linear(struct llama_maker *m, uint32_t x, uint32_t rows, uint32_t cols,
                                     const char *name)
 {
-    return llama_put(m,
-                     (struct pare_node){.op = PARE_OP_LINEAR,
-                                        .n_inputs = 1,
-                                        .inputs = {x},
-                                        .weight = llama_weight(m, rows, cols)},
-                     name);
+    struct pare_node node = {.op = PARE_OP_LINEAR, .n_inputs = 1, .inputs = {x}};
+    node.weight = m->s->bits ? llama_integers(m, rows, cols) : llama_weight(m, rows, cols);
+    node.activation_bits = m->s->bits ? 8 : 0;
+    node.activation_group = m->s->bits ? PARE_ACTIVATION_GROUP : 0;
+    return llama_put(m, node, name);
 }
 
 static inline uint32_t llama_rope(struct llama_maker *m, uint32_t x, uint32_t heads,

@@ -19,8 +19,20 @@ struct encoding {
     uint32_t bits;  /* 0: f32 */
     uint32_t group; /* 0: one per row */
     uint32_t zero_kind;
-    uint32_t activation_bits;
+    uint32_t activations; /* 0: f32; 8: int8, a scale per token; BLOCKS: one per 32 columns */
 };
+
+#define BLOCKS 32u
+
+static uint32_t activation_bits(const struct encoding *e)
+{
+    return e->activations ? 8 : 0;
+}
+
+static uint32_t activation_group(const struct encoding *e)
+{
+    return e->activations == BLOCKS ? PARE_ACTIVATION_GROUP : 0;
+}
 
 static float *random_floats(struct pare_random *r, size_t n)
 {
@@ -121,6 +133,9 @@ static void prepare(struct inputs *in, enum pare_input kind)
         in->prepared = pare_alloc_aligned((size_t)in->m * pare_round_up(in->k, 16), k->code_size);
         in->scales = pare_alloc(in->m, sizeof(float));
         k->quantize(in->x, in->m, in->k, in->prepared, pare_round_up(in->k, 16), in->scales);
+    } else if (kind == PARE_INPUT_BLOCKS) {
+        in->prepared = pare_alloc_aligned((size_t)in->m * pare_blocks_of(in->k).bytes, 1);
+        k->quantize_blocks(in->x, in->m, in->k, in->prepared);
     } else if (kind == PARE_INPUT_TRANSPOSED) {
         uint32_t blocks = (in->m + k->token_block - 1) / k->token_block;
         in->prepared = pare_calloc((size_t)blocks * k->token_block * in->k + 1, sizeof(float));
@@ -138,6 +153,7 @@ static void run_product(const struct inputs *in, const struct pare_packed *w,
     uint32_t rows = in->m;
     if (pare_product_input(w->product) == PARE_INPUT_INT8)
         job.q = (struct pare_quantized){in->prepared, in->scales, pare_round_up(in->k, 16)};
+    job.blocks = in->prepared;
     if (pare_product_input(w->product) == PARE_INPUT_TRANSPOSED) {
         job.x = in->prepared;
         rows = (in->m + in->kernels->token_block - 1) / in->kernels->token_block;
@@ -187,7 +203,7 @@ static void check_product(const struct pare_kernels *kernels, const struct pare_
     struct pare_error err = {0};
     struct pare_packed *p = NULL;
     const uint32_t n = w->rows, k = w->cols;
-    struct pare_choice choice = pare_choose(kernels, w, e->activation_bits, m);
+    struct pare_choice choice = pare_choose(kernels, w, activation_bits(e), activation_group(e), m);
     ck_assert_ptr_nonnull(kernels->product[choice.product]);
     ck_assert_ok(pare_pack(kernels, choice.product, w, &p, &err), err);
     seen[choice.product] = true;
@@ -198,14 +214,18 @@ static void check_product(const struct pare_kernels *kernels, const struct pare_
     float *decoded = pare_alloc((size_t)n * k, sizeof *decoded);
     double *used = pare_alloc((size_t)m * k, sizeof *used);
     pare_weight_decode(w, 0, n, decoded);
+    const uint32_t group = activation_group(e) ? activation_group(e) : k;
     for (size_t row = 0; row < m; row++) {
         float top = 0;
-        for (size_t i = 0; i < k; i++)
-            top = fmaxf(top, fabsf(x[row * k + i]));
         for (size_t i = 0; i < k; i++) {
+            if (i % group == 0) {
+                top = 0;
+                for (size_t j = i; j < PARE_MIN(i + group, (size_t)k); j++)
+                    top = fmaxf(top, fabsf(x[row * k + j]));
+            }
             float *v = &x[row * k + i];
             used[row * k + i] = (double)*v;
-            if (e->activation_bits == 8)
+            if (e->activations)
                 used[row * k + i] =
                     (double)nearbyintf(*v * (127.0f / top)) * (double)(top / 127.0f);
             if (choice.dequantize)
@@ -230,7 +250,7 @@ static void check_product(const struct pare_kernels *kernels, const struct pare_
                     double v = used[row * k + i] * (double)decoded[col * k + i];
                     sum += v;
                     /* What integer products add up before zeros are taken off may be larger. */
-                    size += fabs(v) + (e->zero_kind && e->activation_bits
+                    size += fabs(v) + (e->zero_kind && e->activations
                                            ? fabs(used[row * k + i]) * 2 *
                                                  (fabs((double)decoded[col * k + i]) + 30)
                                            : 0);
@@ -275,17 +295,27 @@ static void check_product(const struct pare_kernels *kernels, const struct pare_
 }
 
 static const struct encoding encodings[] = {
-    {0, 0, 0, 0, 0, 0},  {0, 0, 0, 0, 0, 8},  {0, 0, 8, 0, 0, 0},  {0, 0, 8, 32, 0, 0},
-    {0, 0, 8, 32, 1, 0}, {0, 0, 8, 32, 2, 0}, {0, 0, 8, 5, 0, 0},  {0, 0, 4, 0, 0, 0},
-    {0, 0, 4, 32, 0, 0}, {0, 0, 4, 32, 1, 0}, {0, 0, 4, 32, 2, 0}, {0, 0, 4, 6, 0, 0},
-    {0, 0, 4, 7, 0, 0},  {0, 0, 2, 16, 1, 0}, {0, 0, 3, 0, 0, 0},  {0, 0, 5, 0, 2, 0},
-    {0, 0, 6, 8, 1, 0},  {0, 0, 7, 0, 0, 0},  {0, 0, 8, 0, 0, 8},  {0, 0, 8, 32, 0, 8},
-    {0, 0, 8, 32, 1, 8}, {0, 0, 8, 32, 2, 8}, {0, 0, 8, 0, 1, 8},  {0, 0, 8, 0, 2, 8},
-    {0, 0, 4, 0, 0, 8},  {0, 0, 4, 32, 1, 8}, {0, 0, 3, 12, 2, 8}, {0, 0, 8, 7, 0, 8},
-    {2, 4, 0, 0, 0, 0},  {4, 8, 0, 0, 0, 0},  {1, 4, 0, 0, 0, 0},  {3, 4, 0, 0, 0, 0},
-    {2, 16, 0, 0, 0, 0}, {0, 1, 0, 0, 0, 0},  {2, 4, 8, 0, 0, 0},  {2, 4, 4, 32, 0, 0},
-    {2, 4, 8, 0, 0, 8},  {4, 8, 8, 32, 0, 8}, {2, 4, 8, 32, 1, 8}, {4, 8, 4, 0, 0, 8},
-    {1, 4, 8, 0, 0, 8},  {0, 1, 8, 32, 0, 8}, {0, 1, 4, 0, 1, 0},  {2, 4, 0, 0, 0, 8},
+    {0, 0, 0, 0, 0, 0},       {0, 0, 0, 0, 0, 8},       {0, 0, 8, 0, 0, 0},
+    {0, 0, 8, 32, 0, 0},      {0, 0, 8, 32, 1, 0},      {0, 0, 8, 32, 2, 0},
+    {0, 0, 8, 5, 0, 0},       {0, 0, 4, 0, 0, 0},       {0, 0, 4, 32, 0, 0},
+    {0, 0, 4, 32, 1, 0},      {0, 0, 4, 32, 2, 0},      {0, 0, 4, 6, 0, 0},
+    {0, 0, 4, 7, 0, 0},       {0, 0, 2, 16, 1, 0},      {0, 0, 3, 0, 0, 0},
+    {0, 0, 5, 0, 2, 0},       {0, 0, 6, 8, 1, 0},       {0, 0, 7, 0, 0, 0},
+    {0, 0, 8, 0, 0, 8},       {0, 0, 8, 32, 0, 8},      {0, 0, 8, 32, 1, 8},
+    {0, 0, 8, 32, 2, 8},      {0, 0, 8, 0, 1, 8},       {0, 0, 8, 0, 2, 8},
+    {0, 0, 4, 0, 0, 8},       {0, 0, 4, 32, 1, 8},      {0, 0, 3, 12, 2, 8},
+    {0, 0, 8, 7, 0, 8},       {2, 4, 0, 0, 0, 0},       {4, 8, 0, 0, 0, 0},
+    {1, 4, 0, 0, 0, 0},       {3, 4, 0, 0, 0, 0},       {2, 16, 0, 0, 0, 0},
+    {0, 1, 0, 0, 0, 0},       {2, 4, 8, 0, 0, 0},       {2, 4, 4, 32, 0, 0},
+    {2, 4, 8, 0, 0, 8},       {4, 8, 8, 32, 0, 8},      {2, 4, 8, 32, 1, 8},
+    {4, 8, 4, 0, 0, 8},       {1, 4, 8, 0, 0, 8},       {0, 1, 8, 32, 0, 8},
+    {0, 1, 4, 0, 1, 0},       {2, 4, 0, 0, 0, 8},       {0, 0, 8, 32, 0, BLOCKS},
+    {0, 0, 8, 0, 0, BLOCKS},  {0, 0, 8, 64, 1, BLOCKS}, {0, 0, 8, 32, 2, BLOCKS},
+    {0, 0, 8, 16, 2, BLOCKS}, {0, 0, 6, 16, 0, BLOCKS}, {0, 0, 5, 32, 0, BLOCKS},
+    {0, 0, 5, 32, 2, BLOCKS}, {0, 0, 4, 32, 0, BLOCKS}, {0, 0, 4, 32, 2, BLOCKS},
+    {0, 0, 4, 32, 1, BLOCKS}, {0, 0, 4, 0, 0, BLOCKS},  {0, 0, 4, 128, 0, BLOCKS},
+    {0, 0, 3, 16, 0, BLOCKS}, {0, 0, 2, 16, 2, BLOCKS}, {2, 4, 4, 32, 0, BLOCKS},
+    {0, 1, 8, 32, 1, BLOCKS}, {0, 0, 4, 6, 0, BLOCKS},  {0, 0, 0, 0, 0, BLOCKS},
 };
 
 static const struct {
@@ -330,7 +360,8 @@ END_TEST
 START_TEST(saturation)
 {
     const struct pare_kernels *kernels = pare_kernels_of((enum pare_isa)_i);
-    static const struct encoding kinds[] = {{0, 0, 8, 0, 0, 8}, {2, 4, 8, 0, 0, 8}};
+    static const struct encoding kinds[] = {
+        {0, 0, 8, 0, 0, 8}, {2, 4, 8, 0, 0, 8}, {0, 0, 8, 0, 0, BLOCKS}};
     static const int16_t pairs[][2] = {{127, 127}, {127, -127}, {-128, 127}, {-128, -127}};
     const uint32_t k = 256, n = 50, m = 9;
     struct pare_error err = {0};
@@ -357,7 +388,7 @@ START_TEST(saturation)
         struct pare_integers integers = {
             .struct_size = sizeof integers, .bits = 8, .codes = codes, .scales = scales};
         ck_assert_ok(pare_weight_with_integers(w, &integers, &ints, &err), err);
-        struct pare_choice choice = pare_choose(kernels, ints, 8, m);
+        struct pare_choice choice = pare_choose(kernels, ints, 8, activation_group(e), m);
         struct pare_packed *p = NULL;
         ck_assert_ok(pare_pack(kernels, choice.product, ints, &p, &err), err);
         struct inputs in = {.kernels = kernels, .x = x, .m = m, .k = k};

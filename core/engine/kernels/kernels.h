@@ -23,9 +23,10 @@ struct pare_epilogue {
 
 /* What a product reads. */
 enum pare_input {
-    PARE_INPUT_F32 = 0,   /* M x K floats */
-    PARE_INPUT_INT8,      /* pare_quantized: one scale per token */
-    PARE_INPUT_TRANSPOSED /* blocks of tokens, each K x token_block; see pare_token_block() */
+    PARE_INPUT_F32 = 0,    /* M x K floats */
+    PARE_INPUT_INT8,       /* pare_quantized: one scale per token */
+    PARE_INPUT_TRANSPOSED, /* blocks of tokens, each K x token_block; see pare_token_block() */
+    PARE_INPUT_BLOCKS      /* struct pare_blocks: one scale per 32 columns of a token */
 };
 
 /* Quantized activations: rows of `stride` codes, int8 + 128 in a byte for VNNI and for the
@@ -37,6 +38,27 @@ struct pare_quantized {
     size_t stride;
 };
 
+/* Activations quantized by blocks: rows of int8 codes (columns beyond K hold 0), then an f32 scale
+ * per PARE_ACTIVATION_GROUP columns, then the sum of the codes of every PARE_SUM_SPAN columns as
+ * int32. */
+#define PARE_SUM_SPAN 16u
+struct pare_blocks {
+    uint32_t groups;
+    size_t scales, sums, bytes; /* of a row: where its scales and sums begin, and all of it */
+};
+static inline struct pare_blocks pare_blocks_of(uint32_t k)
+{
+    const uint32_t groups = (k + PARE_ACTIVATION_GROUP - 1) / PARE_ACTIVATION_GROUP;
+    const size_t codes = (size_t)groups * PARE_ACTIVATION_GROUP;
+    const size_t sums = codes + groups * sizeof(float);
+    return (struct pare_blocks){
+        .groups = groups,
+        .scales = codes,
+        .sums = sums,
+        .bytes = sums + codes / PARE_SUM_SPAN * sizeof(int32_t),
+    };
+}
+
 /* The family of products: name, field in struct pare_kernels, input. The list feeds the
  * declarations, the tests and the benchmarks. */
 #define PARE_PRODUCTS(X)                                                                           \
@@ -46,7 +68,9 @@ struct pare_quantized {
     X(CODES4, codes4, "int4 weight-only", PARE_INPUT_F32)                                          \
     X(CODES8, codes8, "int8 weight-only", PARE_INPUT_F32)                                          \
     X(DYNAMIC, dynamic, "int8 dynamic", PARE_INPUT_INT8)                                           \
-    X(DYNAMIC_SPARSE, dynamic_sparse, "4:8 int8 dynamic", PARE_INPUT_INT8)
+    X(DYNAMIC_SPARSE, dynamic_sparse, "4:8 int8 dynamic", PARE_INPUT_INT8)                         \
+    X(BLOCKS8, blocks8, "int8 dynamic g32", PARE_INPUT_BLOCKS)                                     \
+    X(BLOCKS4, blocks4, "int4 dynamic g32", PARE_INPUT_BLOCKS)
 
 enum pare_product {
 #define X(id, field, name, input) PARE_PRODUCT_##id,
@@ -74,13 +98,16 @@ struct pare_packed {
                           in bytes */
     uint32_t *starts;  /* SPARSE: by group of panels, chunk, panel and output, where in data it
                           begins; one more ends the last */
-    float *scales;     /* [panel][group][panel width] */
-    float *
-        zeros; /* CODES*: the zero; DYNAMIC: what the sum of the inputs is multiplied by; or NULL */
+    float *scales;     /* [panel][group][panel width]; BLOCKS*: f16 where `half` */
+    float *zeros;      /* CODES*: the zero; DYNAMIC, BLOCKS*: what the sum of the inputs is
+                          multiplied by; or NULL */
     int32_t *sums;     /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */
     uint32_t scratch;  /* SPARSE, CODES*: floats that a job needs */
     uint8_t zero_kind; /* CODES*: enum pare_zero_kind */
     uint8_t code_bias; /* CODES4: subtracted from the stored code */
+    bool half;         /* BLOCKS*: scales and zeros are exactly f16 */
+    int32_t offset;    /* BLOCKS*: added to the stored code */
+    uint32_t span;     /* BLOCKS*: columns that are summed before a scale is applied */
     size_t bytes;      /* of everything above */
 };
 
@@ -89,6 +116,7 @@ struct pare_job {
     const struct pare_packed *w;
     const float *x;          /* M x K, or the transposed blocks */
     struct pare_quantized q; /* for INT8 */
+    const void *blocks;      /* for BLOCKS: row 0 */
     struct pare_epilogue end;
     float *y;                      /* M x N */
     bool turned;                   /* SPARSE: y in transposed blocks, as inputs are */
@@ -154,6 +182,7 @@ struct pare_kernels {
     void (*product[PARE_PRODUCT_COUNT])(const struct pare_job *job);
     void (*quantize)(const float *x, uint32_t rows, uint32_t k, void *codes, size_t stride,
                      float *scales);
+    void (*quantize_blocks)(const float *x, uint32_t rows, uint32_t k, void *out);
     /* Token block `block` of an M x K matrix. */
     void (*transpose)(const float *x, uint32_t m, uint32_t k, uint32_t block, float *out);
     void (*activate)(unsigned activation, const float *x, float *y, size_t n);
@@ -237,7 +266,8 @@ struct pare_choice {
     bool dequantize; /* int8 inputs, but multiplied as floats: quantized and taken back */
 };
 struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct pare_weight *w,
-                               uint32_t activation_bits, uint32_t tokens);
+                               uint32_t activation_bits, uint32_t activation_group,
+                               uint32_t tokens);
 
 /* Pack `w` for the product; PARE_UNSUPPORTED when the product cannot express it. */
 int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct pare_weight *w,

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "engine/kernels/kernels.h"
+#include "model/half.h"
 
 /* Integer sums of 32768 products of 255 and 127 fit 31 bits; longer rows run as floats. */
 #define MOST_INT_COLUMNS 32768u
@@ -96,8 +97,14 @@ static bool groups_fit(const struct pare_weight *w, uint32_t step)
     return w->groups <= 1 || w->group % step == 0;
 }
 
+/* Whether groups of columns are whole spans of what is summed as integers. */
+static bool spans_fit(const struct pare_weight *w)
+{
+    return w->groups <= 1 || w->group % PARE_SUM_SPAN == 0;
+}
+
 struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct pare_weight *w,
-                               uint32_t activation_bits, uint32_t tokens)
+                               uint32_t activation_bits, uint32_t activation_group, uint32_t tokens)
 {
     const bool integer = w->values == PARE_VALUES_INT, dense = w->structure == PARE_DENSE;
     struct pare_choice c = {.product = PARE_PRODUCT_DENSE};
@@ -105,7 +112,14 @@ struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct 
         /* A position that is not stored is exactly 0, which scale * code + zero cannot say. */
         bool codes =
             integer && w->cols <= MOST_INT_COLUMNS && (dense || w->zero_kind != PARE_ZERO_MIN);
+        if (activation_group && codes && spans_fit(w)) {
+            bool four = w->bits <= 4 && kernels->product[PARE_PRODUCT_BLOCKS4];
+            c.product = four ? PARE_PRODUCT_BLOCKS4 : PARE_PRODUCT_BLOCKS8;
+            c.decoded = w->bits != (four ? 4 : 8) || !dense;
+            return c;
+        }
         bool half = w->structure == PARE_NM && 2 * w->n == w->m && (w->m == 4 || w->m == 8);
+        codes = codes && !activation_group;
         if (codes && half && w->zero_kind == PARE_ZERO_NONE && groups_fit(w, 8) &&
             kernels->product[PARE_PRODUCT_DYNAMIC_SPARSE]) {
             c.product = PARE_PRODUCT_DYNAMIC_SPARSE;
@@ -426,6 +440,86 @@ static int pack_dynamic(const struct pare_kernels *kernels, const struct pare_we
     return rc;
 }
 
+/* ---- blocks ---- */
+
+/* Whether every scale and zero of the weight is an f16. */
+static bool all_half(const struct pare_weight *w)
+{
+    for (uint32_t n = 0; n < w->rows; n++) {
+        for (uint32_t g = 0; g < w->groups; g++) {
+            const float scale = pare_weight_scale(w, n, g), zero = pare_weight_zero(w, n, g);
+            if (pare_f16_to_f32(pare_f32_to_f16(scale)) != scale ||
+                pare_f16_to_f32(pare_f32_to_f16(zero)) != zero)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void put_scale(const struct pare_packed *p, float *to, size_t at, float x)
+{
+    if (p->half)
+        ((uint16_t *)(void *)to)[at] = pare_f32_to_f16(x);
+    else
+        to[at] = x;
+}
+
+static int pack_blocks(const struct pare_kernels *kernels, const struct pare_weight *w,
+                       struct pare_packed *p, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const bool four = p->product == PARE_PRODUCT_BLOCKS4, plain = kernels->panel == 1;
+    const bool is_unsigned = four || (!plain && kernels->isa == PARE_ISA_AVX512VNNI);
+    const bool centred = w->zero_kind == PARE_ZERO_NONE;
+    const uint32_t per = four ? 8 : 4; /* columns that four bytes hold */
+    if (four)
+        p->offset = centred ? -8 : 0;
+    else if (is_unsigned)
+        p->offset = centred ? -128 : 0;
+    else
+        p->offset = !centred && w->bits == 8 ? 128 : 0;
+    p->k_padded = (uint32_t)pare_round_up(p->k, PARE_ACTIVATION_GROUP);
+    p->span =
+        p->groups > 1 && p->group % PARE_ACTIVATION_GROUP ? PARE_SUM_SPAN : PARE_ACTIVATION_GROUP;
+    if (p->groups == 1)
+        p->group = p->k_padded;
+    p->half = w->zero_kind != PARE_ZERO_INT && all_half(w);
+    p->panel_bytes = (size_t)p->k_padded / (four ? 2 : 1) * p->panel;
+    const size_t scales = (size_t)p->panels * p->panel * p->groups;
+    const size_t scale_size = p->half ? sizeof(uint16_t) : sizeof(float);
+    uint8_t *data = p->data = room(p, p->panels, p->panel_bytes, &rc, err);
+    p->scales = room(p, scales + kernels->lanes, scale_size, &rc, err);
+    if (!centred)
+        p->zeros = room(p, scales + kernels->lanes, scale_size, &rc, err);
+    int16_t *row = pare_calloc(p->k_padded, sizeof *row);
+    if (rc == PARE_OK && !row)
+        rc = pare_error_nomem(err, p->k_padded * sizeof *row);
+    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
+        const uint32_t panel = n / p->panel, width = panel_width(p, kernels, panel),
+                       j = n % p->panel;
+        uint8_t *to = data + panel * p->panel_bytes;
+        pare_weight_codes(w, n, 1, row);
+        for (uint32_t k = 0; k < p->k; k++) {
+            const int stored = row[k] - p->offset;
+            if (plain)
+                to[k] = (uint8_t)stored;
+            else if (four)
+                to[((size_t)k / per * width + j) * 4 + k % 4] |= (uint8_t)(stored << k / 4 % 2 * 4);
+            else
+                to[((size_t)k / per * width + j) * 4 + k % 4] = (uint8_t)stored;
+        }
+        for (uint32_t g = 0; g < p->groups; g++) {
+            const size_t at = ((size_t)panel * p->groups + g) * p->panel + j;
+            const float scale = pare_weight_scale(w, n, g), zero = pare_weight_zero(w, n, g);
+            put_scale(p, p->scales, at, scale);
+            if (p->zeros)
+                put_scale(p, p->zeros, at, w->zero_kind == PARE_ZERO_INT ? -scale * zero : zero);
+        }
+    }
+    free(row);
+    return rc;
+}
+
 int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct pare_weight *w,
               struct pare_packed **out, struct pare_error *err)
 {
@@ -457,6 +551,10 @@ int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct
     case PARE_PRODUCT_CODES4:
     case PARE_PRODUCT_CODES8:
         PARE_TRY(pack_codes(kernels, w, p, err));
+        break;
+    case PARE_PRODUCT_BLOCKS8:
+    case PARE_PRODUCT_BLOCKS4:
+        PARE_TRY(pack_blocks(kernels, w, p, err));
         break;
     default:
         PARE_TRY(pack_dynamic(kernels, w, p, err));

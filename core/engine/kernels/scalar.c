@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "engine/kernels/rope.h"
 #include "engine/kernels/scalar.h"
+#include "model/half.h"
 
 static float activate_one(unsigned activation, float x)
 {
@@ -98,6 +99,68 @@ static void scalar_dynamic(const struct pare_job *job)
                     sum += w->zeros[c * w->groups + g] * (float)inputs;
             }
             job->y[r * w->n + c] = finish(&job->end, sum * job->q.scales[r], c, r * w->n + c);
+        }
+    }
+}
+
+static void scalar_blocks8(const struct pare_job *job)
+{
+    const struct pare_packed *w = job->w;
+    const struct pare_blocks b = pare_blocks_of(w->k);
+    for (size_t r = job->m0; r < job->m1; r++) {
+        const char *row = (const char *)job->blocks + r * b.bytes;
+        const int8_t *x = (const int8_t *)row;
+        const float *x_scales = (const float *)(const void *)(row + b.scales);
+        for (size_t c = job->p0; c < job->p1; c++) {
+            const int8_t *codes = (const int8_t *)w->data + c * w->panel_bytes;
+            float sum = 0;
+            for (uint32_t k0 = 0; k0 < w->k; k0 += w->span) {
+                const size_t at = c * w->groups + k0 / w->group;
+                const float scale =
+                    w->half ? pare_f16_to_f32(((const uint16_t *)(const void *)w->scales)[at])
+                            : w->scales[at];
+                int32_t exact = 0, inputs = 0;
+                for (uint32_t k = k0; k < PARE_MIN(k0 + w->span, w->k); k++) {
+                    exact += x[k] * (codes[k] + w->offset);
+                    inputs += x[k];
+                }
+                const float x_scale = x_scales[k0 / PARE_ACTIVATION_GROUP];
+                sum += scale * x_scale * (float)exact;
+                if (w->zeros)
+                    sum +=
+                        (w->half ? pare_f16_to_f32(((const uint16_t *)(const void *)w->zeros)[at])
+                                 : w->zeros[at]) *
+                        (x_scale * (float)inputs);
+            }
+            job->y[r * w->n + c] = finish(&job->end, sum, c, r * w->n + c);
+        }
+    }
+}
+
+static void scalar_quantize_blocks(const float *x, uint32_t rows, uint32_t k, void *out)
+{
+    const struct pare_blocks b = pare_blocks_of(k);
+    char *row = out;
+    for (uint32_t r = 0; r < rows; r++, x += k, row += b.bytes) {
+        int8_t *codes = (int8_t *)row;
+        float *scales = (float *)(void *)(row + b.scales);
+        int32_t *sums = (int32_t *)(void *)(row + b.sums);
+        memset(row, 0, b.bytes);
+        for (uint32_t g = 0; g < b.groups; g++) {
+            const uint32_t k0 = g * PARE_ACTIVATION_GROUP;
+            const uint32_t k1 = PARE_MIN(k0 + PARE_ACTIVATION_GROUP, k);
+            float top = 0, bad = 0;
+            for (uint32_t i = k0; i < k1; i++) {
+                top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+                bad += x[i] * 0.0f;
+            }
+            const float inv = top > 0 ? 127.0f / top : 0;
+            scales[g] = top / 127.0f + bad;
+            for (uint32_t i = k0; i < k1; i++) {
+                const float v = nearbyintf(x[i] * inv);
+                codes[i] = (int8_t)(v >= -127 && v <= 127 ? (int)v : 0);
+                sums[i / PARE_SUM_SPAN] += codes[i];
+            }
         }
     }
 }
@@ -236,8 +299,10 @@ const struct pare_kernels pare_kernels_scalar = {
             [PARE_PRODUCT_DENSE] = scalar_dense,
             [PARE_PRODUCT_SPARSE] = scalar_sparse,
             [PARE_PRODUCT_DYNAMIC] = scalar_dynamic,
+            [PARE_PRODUCT_BLOCKS8] = scalar_blocks8,
         },
     .quantize = scalar_quantize,
+    .quantize_blocks = scalar_quantize_blocks,
     .transpose = scalar_transpose,
     .activate = scalar_activate,
     .add = scalar_add,

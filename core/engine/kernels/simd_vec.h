@@ -74,6 +74,10 @@ INLINE void vi_store_s16(int16_t *p, vi v)
 {
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(v));
 }
+INLINE void vi_store_s8(int8_t *p, vi v)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v));
+}
 
 #else
 
@@ -141,6 +145,11 @@ INLINE void vi_store_s16(int16_t *p, vi v)
 {
     __m256i w = _mm256_permute4x64_epi64(_mm256_packs_epi32(v, v), 0x08);
     _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(w));
+}
+INLINE void vi_store_s8(int8_t *p, vi v)
+{
+    __m128i w = _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packs_epi32(v, v), 0x08));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(w, w));
 }
 
 #endif
