@@ -91,7 +91,8 @@ out:
     return rc;
 }
 
-/* What to look for in normalized text is the normalized token. */
+/* What to look for in normalized text is the normalized token, and that is what the reference
+ * decodes it to. */
 static int index_added(struct pare_tokenizer *t, struct pare_error *err)
 {
     struct pare_bytes *text = pare_alloc(t->n_added, sizeof *text);
@@ -113,6 +114,8 @@ static int index_added(struct pare_tokenizer *t, struct pare_error *err)
             rc = pare_error_nomem(err, out.len);
             goto out;
         }
+        if (out.len > 0)
+            t->vocab.tokens[a->id].read = text[i];
     }
     PARE_TRY(pare_added_build(&t->raw, t->added, t->n_added, false, text, &t->pool, err));
     PARE_TRY(pare_added_build(&t->normalized, t->added, t->n_added, true, text, &t->pool, err));
@@ -137,7 +140,6 @@ int pare_tokenizer_finish(struct pare_tokenizer *t, struct pare_error *err)
         struct pare_token *token = &t->vocab.tokens[a->id];
         if (!token->text.data)
             token->text = a->text;
-        token->added = true;
         token->special = token->special || a->special;
     }
     PARE_TRY(index_added(t, err));
@@ -262,6 +264,13 @@ int pare_tokenizer_encode(const struct pare_tokenizer *t, const char *text, size
     return pare_tokenizer_encode_pair(t, text, n, NULL, 0, flags, out, err);
 }
 
+/* A token as the decoder gets it. */
+static struct pare_bytes readable(const struct pare_tokenizer *t, int32_t id)
+{
+    const struct pare_bytes text = pare_tokenizer_token(t, id);
+    return text.data && t->vocab.tokens[id].read.data ? t->vocab.tokens[id].read : text;
+}
+
 int pare_tokenizer_decode(const struct pare_tokenizer *t, const int32_t *ids, size_t n,
                           bool skip_special, struct pare_str *out, struct pare_error *err)
 {
@@ -270,7 +279,7 @@ int pare_tokenizer_decode(const struct pare_tokenizer *t, const int32_t *ids, si
     if (!tokens)
         return pare_error_nomem(err, n * sizeof *tokens);
     for (size_t i = 0; i < n; i++) {
-        const struct pare_bytes token = pare_tokenizer_token(t, ids[i]);
+        const struct pare_bytes token = readable(t, ids[i]);
         if (token.data && !(skip_special && pare_tokenizer_is_special(t, ids[i])))
             tokens[used++] = token;
     }
@@ -282,7 +291,7 @@ int pare_tokenizer_decode(const struct pare_tokenizer *t, const int32_t *ids, si
 int pare_tokenizer_token_bytes(const struct pare_tokenizer *t, int32_t id, struct pare_str *out,
                                struct pare_error *err)
 {
-    const struct pare_bytes token = pare_tokenizer_token(t, id);
+    const struct pare_bytes token = readable(t, id);
     if (!token.data || pare_tokenizer_is_special(t, id))
         return PARE_OK;
     return pare_decode(t->decode, t->n_decode, &token, 1, true, out, err);

@@ -9,9 +9,9 @@
  * thread, then const in any number. */
 struct pare_token {
     struct pare_bytes text; /* data NULL: no such id */
+    struct pare_bytes read; /* what it decodes to before the decoder; data NULL: its text */
     double score;
     bool special;
-    bool added; /* found in the text before the model is asked */
 };
 
 struct pare_vocab {
