@@ -11,6 +11,7 @@
 #include "engine/kernels/simd_int8.h"
 
 #define BLOCK_ROWS (PARE_VEC == 16 ? 4 : 2)
+#define STREAM_AHEAD 4096 /* bytes; may lie beyond the end: nothing is read */
 
 #if PARE_VEC == 16
 #define vi_and_bytes(a, x) _mm512_and_si512(a, _mm512_set1_epi8(x))
@@ -93,6 +94,8 @@ INLINE void span_sums(const int rows, const int vecs, const bool four,
         UNROLL
         for (int j = 0; j < vecs; j++) {
             const vi both = vi_load(w + j * VL * 4);
+            if (rows == 1) /* a single pass over the weight: from memory, line by line */
+                _mm_prefetch((const char *)w + (size_t)j * VL * 4 + STREAM_AHEAD, _MM_HINT_T0);
             low[j] = four ? vi_and_bytes(both, 15) : both;
             high[j] = four ? vi_and_bytes(vi_shr16(both, 4), 15) : both;
         }
@@ -249,8 +252,9 @@ INLINE void product_blocks(const struct pare_job *job, const tile_block_fn (*til
                 .ldy = w->n,
                 .end = &end,
             };
-            fetch_ahead((struct ahead){(const char *)t.w + w->panel_bytes, w->panel_bytes}, i,
-                        count);
+            if (m > 1)
+                fetch_ahead((struct ahead){(const char *)t.w + w->panel_bytes, w->panel_bytes}, i,
+                            count);
             fetch_ahead((struct ahead){t.scales + scale_bytes, scale_bytes}, i, count);
             tiles[vecs - 1][rows - 1](&t);
             if (job->end.activation)
