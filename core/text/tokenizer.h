@@ -63,9 +63,10 @@ struct pare_vocab_spec {
     size_t n_merges;
     const struct pare_bytes *merges;     /* "left right", best first: "gpt2" */
     int32_t special[PARE_SPECIAL_COUNT]; /* ids, -1: none */
-    bool add_bos, add_eos;               /* "bert": cls and sep */
+    int add_bos, add_eos;                /* 0, 1, or -1: as the model and `pre` have it */
     bool add_space_prefix;               /* "llama", "t5" */
-    bool remove_extra_whitespaces;       /* "t5" */
+    bool remove_extra_spaces;            /* "t5" */
+    bool lowercase, strip_accents;       /* "bert" */
     const void *charsmap;                /* "t5": SentencePiece's compiled normalizer, or NULL */
     size_t charsmap_size;
 };
@@ -74,6 +75,12 @@ struct pare_vocab_spec {
  */
 int pare_tokenizer_from_vocab(const struct pare_vocab_spec *spec, struct pare_tokenizer **out,
                               struct pare_error *err);
+
+/* The tokenizer in the metadata of a GGUF file, which is only needed until this returns. Errors:
+ * PARE_NOT_FOUND (a file without one), PARE_INVALID, PARE_UNSUPPORTED, PARE_NOMEM. Any thread. */
+struct pare_gguf;
+int pare_tokenizer_from_gguf(const struct pare_gguf *file, struct pare_tokenizer **out,
+                             struct pare_error *err);
 
 void pare_tokenizer_free(struct pare_tokenizer *t); /* NULL is fine */
 
