@@ -45,11 +45,15 @@ const struct pare_ggml_kind *pare_ggml_kinds(size_t *n)
 
 const struct pare_ggml_kind *pare_ggml_find(uint32_t type)
 {
-    for (size_t i = 0; i < PARE_COUNT(kinds); i++) {
-        if (kinds[i].type == type)
-            return &kinds[i];
-    }
-    return NULL;
+    /* one more than the place in the table; it is asked once per group */
+    static const uint8_t places[] = {
+        [PARE_GGML_F32] = 1,   [PARE_GGML_F16] = 2,   [PARE_GGML_BF16] = 3,  [PARE_GGML_Q8_0] = 4,
+        [PARE_GGML_Q4_0] = 5,  [PARE_GGML_Q4_1] = 6,  [PARE_GGML_Q5_0] = 7,  [PARE_GGML_Q5_1] = 8,
+        [PARE_GGML_Q2_K] = 9,  [PARE_GGML_Q3_K] = 10, [PARE_GGML_Q4_K] = 11, [PARE_GGML_Q5_K] = 12,
+        [PARE_GGML_Q6_K] = 13,
+    };
+    unsigned place = type < PARE_COUNT(places) ? places[type] : 0;
+    return place ? &kinds[place - 1] : NULL;
 }
 
 const struct pare_ggml_kind *pare_ggml_named(const char *name)
@@ -126,8 +130,11 @@ static void codes_q8_0(const uint8_t *b, int16_t *out)
 /* Two bits of 256 codes: a byte holds those of codes 32 apart, in each half of the block. */
 static void two_bits(const uint8_t *q, int16_t *out)
 {
-    for (unsigned e = 0; e < 256; e++)
-        out[e] = (int16_t)(q[e / 128 * 32 + e % 32] >> (e % 128 / 32 * 2) & 3);
+    for (unsigned k = 0; k < 8; k++, out += 32) {
+        const uint8_t *from = q + k / 4 * 32;
+        for (unsigned l = 0; l < 32; l++)
+            out[l] = (int16_t)(from[l] >> k % 4 * 2 & 3);
+    }
 }
 
 static void codes_q2_k(const uint8_t *b, int16_t *out)
@@ -138,31 +145,44 @@ static void codes_q2_k(const uint8_t *b, int16_t *out)
 static void codes_q3_k(const uint8_t *b, int16_t *out)
 {
     two_bits(b + PARE_Q3_K_QS, out);
-    for (unsigned e = 0; e < 256; e++)
-        out[e] = (int16_t)(out[e] + (b[e % 32] >> e / 32 & 1) * 4 - 4);
+    for (unsigned k = 0; k < 8; k++, out += 32) {
+        for (unsigned l = 0; l < 32; l++)
+            out[l] = (int16_t)(out[l] + (b[l] >> k & 1) * 4 - 4);
+    }
+}
+
+/* Four bits: a byte holds those of two codes 32 apart. */
+static void four_bits(const uint8_t *q, int16_t *out)
+{
+    for (unsigned k = 0; k < 8; k++, out += 32) {
+        const uint8_t *from = q + k / 2 * 32;
+        for (unsigned l = 0; l < 32; l++)
+            out[l] = (int16_t)(from[l] >> k % 2 * 4 & 15);
+    }
 }
 
 static void codes_q4_k(const uint8_t *b, int16_t *out)
 {
-    for (unsigned e = 0; e < 256; e++)
-        out[e] = (int16_t)(b[PARE_Q4_K_QS + e / 64 * 32 + e % 32] >> (e / 32 % 2 * 4) & 15);
+    four_bits(b + PARE_Q4_K_QS, out);
 }
 
 static void codes_q5_k(const uint8_t *b, int16_t *out)
 {
-    for (unsigned e = 0; e < 256; e++) {
-        int low = b[PARE_Q5_K_QS + e / 64 * 32 + e % 32] >> (e / 32 % 2 * 4) & 15;
-        out[e] = (int16_t)(low + (b[PARE_Q5_K_QH + e % 32] >> e / 32 & 1) * 16);
+    four_bits(b + PARE_Q5_K_QS, out);
+    b += PARE_Q5_K_QH;
+    for (unsigned k = 0; k < 8; k++, out += 32) {
+        for (unsigned l = 0; l < 32; l++)
+            out[l] = (int16_t)(out[l] + (b[l] >> k & 1) * 16);
     }
 }
 
 static void codes_q6_k(const uint8_t *b, int16_t *out)
 {
-    for (unsigned e = 0; e < 256; e++) {
-        unsigned half = e / 128, quarter = e % 128 / 32, l = e % 32;
-        int low = b[half * 64 + quarter % 2 * 32 + l] >> (quarter / 2 * 4) & 15;
-        int high = b[PARE_Q6_K_QH + half * 32 + l] >> (quarter * 2) & 3;
-        out[e] = (int16_t)(low + high * 16 - 32);
+    for (unsigned k = 0; k < 8; k++, out += 32) {
+        const uint8_t *low = b + k / 4 * 64 + k % 2 * 32, *high = b + PARE_Q6_K_QH + k / 4 * 32;
+        for (unsigned l = 0; l < 32; l++)
+            out[l] =
+                (int16_t)((low[l] >> k % 4 / 2 * 4 & 15) + (high[l] >> k % 4 * 2 & 3) * 16 - 32);
     }
 }
 
@@ -226,25 +246,15 @@ static void scale_q6_k(const uint8_t *b, uint32_t g, float *scale, float *zero)
 }
 
 static const struct reader {
-    uint32_t type;
     void (*codes)(const uint8_t *block, int16_t *out);
     void (*scale)(const uint8_t *block, uint32_t group, float *scale, float *zero);
 } readers[] = {
-    {PARE_GGML_Q8_0, codes_q8_0, scale_plain}, {PARE_GGML_Q4_0, codes_q4_0, scale_plain},
-    {PARE_GGML_Q4_1, codes_q4_1, scale_min},   {PARE_GGML_Q5_0, codes_q5_0, scale_plain},
-    {PARE_GGML_Q5_1, codes_q5_1, scale_min},   {PARE_GGML_Q2_K, codes_q2_k, scale_q2_k},
-    {PARE_GGML_Q3_K, codes_q3_k, scale_q3_k},  {PARE_GGML_Q4_K, codes_q4_k, scale_q4_k},
-    {PARE_GGML_Q5_K, codes_q5_k, scale_q4_k},  {PARE_GGML_Q6_K, codes_q6_k, scale_q6_k},
+    [PARE_GGML_Q8_0] = {codes_q8_0, scale_plain}, [PARE_GGML_Q4_0] = {codes_q4_0, scale_plain},
+    [PARE_GGML_Q4_1] = {codes_q4_1, scale_min},   [PARE_GGML_Q5_0] = {codes_q5_0, scale_plain},
+    [PARE_GGML_Q5_1] = {codes_q5_1, scale_min},   [PARE_GGML_Q2_K] = {codes_q2_k, scale_q2_k},
+    [PARE_GGML_Q3_K] = {codes_q3_k, scale_q3_k},  [PARE_GGML_Q4_K] = {codes_q4_k, scale_q4_k},
+    [PARE_GGML_Q5_K] = {codes_q5_k, scale_q4_k},  [PARE_GGML_Q6_K] = {codes_q6_k, scale_q6_k},
 };
-
-static const struct reader *reader_of(uint32_t type)
-{
-    for (size_t i = 0; i < PARE_COUNT(readers); i++) {
-        if (readers[i].type == type)
-            return &readers[i];
-    }
-    return NULL;
-}
 
 /* ---- runs of blocks
  * ------------------------------------------------------------------------------ */
@@ -252,7 +262,7 @@ static const struct reader *reader_of(uint32_t type)
 void pare_ggml_codes(uint32_t type, const void *blocks, size_t n, int16_t *out)
 {
     const struct pare_ggml_kind *kind = pare_ggml_find(type);
-    const struct reader *reader = reader_of(type);
+    const struct reader *reader = &readers[type];
     const uint8_t *b = blocks;
     for (size_t at = 0; at < n; at += kind->elements, b += kind->bytes)
         reader->codes(b, out + at);
@@ -260,7 +270,7 @@ void pare_ggml_codes(uint32_t type, const void *blocks, size_t n, int16_t *out)
 
 void pare_ggml_scale(uint32_t type, const void *block, uint32_t group, float *scale, float *zero)
 {
-    reader_of(type)->scale(block, group, scale, zero);
+    readers[type].scale(block, group, scale, zero);
 }
 
 static void decode_halves(uint32_t type, const uint8_t *b, size_t n, float *out)
@@ -274,17 +284,17 @@ static void decode_halves(uint32_t type, const uint8_t *b, size_t n, float *out)
 void pare_ggml_decode(uint32_t type, const void *blocks, size_t n, float *out)
 {
     const struct pare_ggml_kind *kind = pare_ggml_find(type);
-    const struct reader *reader = reader_of(type);
     const uint8_t *b = blocks;
     int16_t codes[PARE_GGML_BLOCK_MAX];
     if (type == PARE_GGML_F32) {
         memcpy(out, blocks, n * sizeof *out);
         return;
     }
-    if (!reader) {
+    if (!kind->bits) {
         decode_halves(type, b, n, out);
         return;
     }
+    const struct reader *reader = &readers[type];
     for (size_t at = 0; at < n; at += kind->elements, b += kind->bytes) {
         reader->codes(b, codes);
         for (uint32_t g = 0; g < kind->elements / kind->group; g++) {
