@@ -82,17 +82,23 @@ static void unit_row(const struct pare_graph *graph, const struct pare_unit *uni
     encoding_cell(graph, unit, t);
 }
 
-static void print_totals(const struct pare_model *m, const char *name, size_t shown, size_t all)
+static void print_totals(const struct pare_model *m, const char *hash, const char *name,
+                         size_t shown, size_t all)
 {
     const struct pare_graph *g = m->graph;
-    char parameters[16], bytes[16], macs[16];
+    const uint32_t outputs = g->values[g->output].width;
+    char parameters[16], bytes[16], macs[16], reads[96];
     pare_show_count((double)pare_graph_parameters(g), parameters);
     pare_show_bytes((double)pare_graph_bytes(g), bytes);
     pare_show_count((double)pare_graph_macs(g), macs);
-    printf("\n%s: %s, %u layers, image %u x %u x %u, %u classes | %s parameters, %s, %s MACs | "
-           "%.7s\n",
-           name, m->family ? m->family : "?", g->blocks, g->channels, g->height, g->width,
-           g->values[g->output].width, parameters, bytes, macs, m->hash);
+    if (pare_graph_reads_text(g))
+        snprintf(reads, sizeof reads, "%u of at most %u tokens, %u outputs", g->length, g->context,
+                 outputs);
+    else
+        snprintf(reads, sizeof reads, "image %u x %u x %u, %u classes", g->channels, g->height,
+                 g->width, outputs);
+    printf("\n%s: %s, %u layers, %s | %s parameters, %s, %s MACs | %.7s\n", name,
+           m->family ? m->family : "?", g->blocks, reads, parameters, bytes, macs, hash);
     printf("%zu of %zu units shown (--kind, --select)\n", shown, all);
 }
 
@@ -125,6 +131,7 @@ static int show_units(struct pare_cli *cli)
     struct pare_units units = {0};
     struct pare_table t = {0};
     struct pare_error err = {0};
+    const char *hash;
     char *name = NULL;
     size_t shown = 0;
     int exit = PARE_EXIT_OK, rc;
@@ -155,8 +162,10 @@ static int show_units(struct pare_cli *cli)
     }
     if (!pare_table_print(&t, cli->format, stdout))
         exit = PARE_EXIT_FAILED;
-    if (cli->format == PARE_FORMAT_TABLE)
-        print_totals(model, name, shown, units.n);
+    if (cli->format == PARE_FORMAT_TABLE) {
+        PARE_TRY(pare_model_hash(model, &hash, &err));
+        print_totals(model, hash, name, shown, units.n);
+    }
 out:
     if (rc != PARE_OK)
         exit = pare_cli_fail(&err);
@@ -191,7 +200,9 @@ static int make_model(const char *family_name, const char *shape, uint64_t seed,
     int rc;
     if (!family) {
         rc = pare_error_set(err, PARE_NOT_FOUND, "there is no family '%s'", family_name);
-        pare_error_hint(err, "there is vit");
+        char names[128];
+        pare_family_names(names);
+        pare_error_hint(err, "there are %s", names);
         goto out;
     }
     PARE_TRY(pare_cli_refuse_overwrite(folder, force, err));
@@ -203,7 +214,8 @@ static int make_model(const char *family_name, const char *shape, uint64_t seed,
         goto out;
     }
     PARE_TRY(pare_tensors_write(file, &tensors, err));
-    PARE_TRY(write_json(folder, "preprocessor_config.json", preprocessor, err));
+    if (preprocessor)
+        PARE_TRY(write_json(folder, "preprocessor_config.json", preprocessor, err));
     PARE_TRY(write_json(folder, "config.json", config, err));
 out:
     pare_tensors_free(&tensors);
@@ -234,8 +246,8 @@ static int run(struct pare_cli *cli)
 static const struct pare_option options[] = {
     {"kind", 'k', "KIND,...", "linear (default), head, channel, branch, block, stream or all"},
     {"select", 's', "GLOB", "those only, as in a pipeline: 'layer.*.attn.**', 'role:classifier'"},
-    {"family", 0, "NAME", "new: vit"},
-    {"shape", 0, "SHAPE", "new: IMAGE,PATCH,CHANNELS,WIDTH,DEPTH,HEADS,FFN"},
+    {"family", 0, "NAME", "new: vit, llama, gpt2 or bert"},
+    {"shape", 0, "SHAPE", "new: sizes divided by commas, as a wrong one tells"},
     {"seed", 0, "N", "new: of the random weights (1)"},
     {"output", 'o', "FOLDER", "new: where to write it"},
     {"force", 'f', NULL, "new: overwrite"},
@@ -245,13 +257,14 @@ const struct pare_command pare_command_model = {
     .name = "model",
     .summary = "Show the units of a model, or make a random one",
     .arguments = "MODEL | new --family NAME --shape SHAPE -o FOLDER",
-    .about = "MODEL is a folder, a .safetensors file that Pare wrote, or a variant. Units are what "
-             "plugins\nwork on; selectors in pipelines name them by path or role.\n\n"
-             "examples:\n"
-             "  pare model share/models/fashion-vit\n"
-             "  pare model share/models/fashion-vit --kind branch,block\n"
-             "  pare model drop1+q8 --select 'layer.0.**'\n"
-             "  pare model new --family vit --shape 224,16,3,192,12,3,768 -o random-vit",
+    .about =
+        "MODEL is a folder, a .safetensors file that Pare wrote, a GGUF file, or a variant. Units\n"
+        "are what plugins work on; selectors in pipelines name them by path or role.\n\n"
+        "examples:\n"
+        "  pare model share/models/fashion-vit\n"
+        "  pare model share/models/fashion-vit --kind branch,block\n"
+        "  pare model drop1+q8 --select 'layer.0.**'\n"
+        "  pare model new --family vit --shape 224,16,3,192,12,3,768 -o random-vit",
     .least = 1,
     .most = 1,
     .flags = PARE_CMD_FORMAT | PARE_CMD_DB,

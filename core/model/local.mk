@@ -14,11 +14,17 @@ libcore_la_SOURCES += \
 	core/model/gguf_parts.h core/model/gguf_value.c \
 	core/model/gguf_write.c
 libcore_la_SOURCES += \
-	core/model/family_vit.c \
+	core/model/config_gguf.c core/model/config_gguf.h \
+	core/model/family_llama.c \
+	core/model/family_parts.c core/model/family_parts.h \
+	core/model/family_text.c core/model/family_text.h \
+	core/model/family_vit.c core/model/family_write.c \
 	core/model/model.c core/model/model.h \
+	core/model/model_open.c core/model/model_write.c \
 	core/model/native.c core/model/native.h \
 	core/model/prefix.c core/model/prefix.h \
 	core/model/preprocess.c \
+	core/model/rope.c core/model/rope.h \
 	core/model/safetensors.c core/model/safetensors.h
 libcore_la_SOURCES += \
 	core/model/branch.c core/model/branch.h \

@@ -23,23 +23,32 @@ struct pare_preprocess {
     double mean[4], deviation[4];
 };
 
+enum pare_tokenizer_source { PARE_TOKENIZER_NONE, PARE_TOKENIZER_FOLDER, PARE_TOKENIZER_GGUF };
+
 struct pare_model {
     struct pare_graph *graph;
     struct pare_preprocess preprocess;
     char **labels; /* of the outputs, or NULL */
     uint32_t n_labels;
-    char *family;             /* "vit" */
-    json_t *config;           /* the family's config.json */
-    json_t *about;            /* Pare's own files: recipe, hashes, measured figures; or NULL */
-    char hash[PARE_HASH_HEX]; /* SHA-256 of graph and tensors, however they were stored */
+    char *family;    /* "vit" */
+    json_t *config;  /* the family's config.json */
+    json_t *about;   /* Pare's own files: recipe, hashes, measured figures; or NULL */
+    char *tokenizer; /* absolute path of the folder or GGUF file that holds it; NULL: none */
+    enum pare_tokenizer_source tokenizer_source; /* what that path is */
+    char hash[PARE_HASH_HEX];                    /* once pare_model_hash() was called; "" before */
 };
 
-/* Open a folder (config.json with safetensors, or a model that Pare wrote) or a .safetensors file
- * that Pare wrote. */
+/* Open a folder (config.json with safetensors, or a model that Pare wrote), a .safetensors file
+ * that Pare wrote, or a GGUF file. Weights stay mapped, and those of language models are not read:
+ * numbers that are not finite are found by pare_model_hash(), or by who reads them. */
 int pare_model_open(const char *path, struct pare_model **out, struct pare_error *err);
 void pare_model_free(struct pare_model *model);
 
-/* The same model with another graph (taken over, even on failure); hash recomputed. */
+/* SHA-256 of graph and tensors, however they were stored, as text that lives as long as the model.
+ * The first call reads all weights; one thread at a time. PARE_INVALID: a number is not finite. */
+int pare_model_hash(struct pare_model *model, const char **out, struct pare_error *err);
+
+/* The same model with another graph (taken over, even on failure). */
 int pare_model_with_graph(const struct pare_model *model, struct pare_graph *graph,
                           struct pare_model **out, struct pare_error *err);
 
@@ -48,28 +57,39 @@ int pare_model_with_graph(const struct pare_model *model, struct pare_graph *gra
 int pare_model_write(const struct pare_model *model, const char *file, const json_t *about,
                      struct pare_error *err);
 
-/* Write a Hugging Face folder: config.json, preprocessor_config.json, model.safetensors with the
- * family's names, as f32. PARE_UNSUPPORTED, naming the unit, when the architecture cannot express
- * the graph. With `decode`, encoded weights are written as f32; without, they are refused. */
+/* Write a Hugging Face folder: config.json, preprocessor_config.json for images, model.safetensors
+ * with the family's names, and copies of the tokenizer's files where the model came from such a
+ * folder. Layers that are left are numbered anew. PARE_UNSUPPORTED, naming the unit, when the
+ * architecture cannot express the graph. With `decode`, encoded weights are written as f32;
+ * without, they are refused; f32, f16 and bf16 stay as they are. */
 int pare_model_write_hf(const struct pare_model *model, const char *folder, bool decode,
                         struct pare_error *err);
 
-/* A family: how a config.json and named tensors become a graph. */
+/* The kinds of files that name a family's tensors. */
+enum pare_dialect { PARE_DIALECT_HF, PARE_DIALECT_GGUF };
+
+/* A family: how a configuration (config.json, or what a GGUF file says in the same words) and named
+ * tensors become a graph, and back. */
 struct pare_tensors;
+struct pare_writing;
 struct pare_family {
     const char *name;
     const char *const *model_types; /* config.json's model_type; NULL-terminated */
-    int (*build)(const json_t *config, struct pare_tensors *tensors, struct pare_model *model,
-                 struct pare_error *err);
-    int (*write)(const struct pare_model *model, bool decode, struct pare_tensors *tensors,
-                 json_t **config, struct pare_error *err);
+    int (*build)(const json_t *config, enum pare_dialect from, struct pare_tensors *tensors,
+                 struct pare_model *model, struct pare_error *err);
+    /* Add to the configuration what other files of its folder say; may be NULL. */
+    int (*describe)(const char *folder, json_t *config, struct pare_error *err);
+    /* Collect the tensors of a model under others' names; `*config` is the new configuration. */
+    int (*write)(const struct pare_writing *writing, json_t **config);
     /* A model with random weights: `shape` as text, see `shape_help`. */
     int (*random)(const char *shape, uint64_t seed, struct pare_tensors *tensors, json_t **config,
                   json_t **preprocessor, struct pare_error *err);
     const char *shape_help;
 };
-extern const struct pare_family pare_family_vit;
+extern const struct pare_family pare_family_vit, pare_family_llama;
 const struct pare_family *pare_family_find(const char *name); /* NULL: none of that name */
+/* "vit, llama, ...": names of all families, for messages; at least 128 bytes. */
+void pare_family_names(char out[128]);
 
 /* Read preprocessor_config.json; what it leaves open is taken from the graph's image. */
 int pare_preprocess_read(const json_t *config, const struct pare_graph *graph,

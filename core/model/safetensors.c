@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "model/ggml.h"
 #include "model/half.h"
 
 #include <math.h>
@@ -85,6 +86,20 @@ int pare_tensors_add(struct pare_tensors *tensors, const char *name, enum pare_d
         t->shape[i] = shape[i];
     t->data = pare_blob_ref(data);
     return PARE_OK;
+}
+
+int pare_tensors_add_ggml(struct pare_tensors *tensors, const char *name, uint32_t type,
+                          unsigned rank, const uint64_t *shape, struct pare_blob *data,
+                          struct pare_error *err)
+{
+    enum pare_dtype dtype = type == PARE_GGML_F32    ? PARE_F32
+                            : type == PARE_GGML_F16  ? PARE_F16
+                            : type == PARE_GGML_BF16 ? PARE_BF16
+                                                     : PARE_BLOCKS;
+    int rc = pare_tensors_add(tensors, name, dtype, rank, shape, data, err);
+    if (rc == PARE_OK)
+        tensors->items[tensors->n - 1].ggml = (uint8_t)type;
+    return rc;
 }
 
 /* ---- reading
@@ -391,8 +406,8 @@ static void print_shape(const uint64_t *shape, unsigned rank, char *out, size_t 
     pare_str_free(&s);
 }
 
-int pare_tensors_take(struct pare_tensors *tensors, const char *name, unsigned rank,
-                      const uint64_t *shape, struct pare_blob **out, struct pare_error *err)
+int pare_tensors_expect(const struct pare_tensors *tensors, const char *name, unsigned rank,
+                        const uint64_t *shape, struct pare_tensor **out, struct pare_error *err)
 {
     struct pare_tensor *t = pare_tensors_find(tensors, name);
     if (!t)
@@ -409,14 +424,25 @@ int pare_tensors_take(struct pare_tensors *tensors, const char *name, unsigned r
         print_shape(shape, rank, want, sizeof want);
         pare_error_set(err, PARE_INVALID, "tensor '%s' has shape %s, %s is expected", name, have,
                        want);
-        pare_error_hint(err, "config.json and the weights may belong to different models");
+        pare_error_hint(err, "the configuration and the weights may belong to different models");
         return PARE_INVALID;
     }
+    *out = t;
+    return PARE_OK;
+}
+
+int pare_tensors_take(struct pare_tensors *tensors, const char *name, unsigned rank,
+                      const uint64_t *shape, struct pare_blob **out, struct pare_error *err)
+{
+    struct pare_tensor *t;
+    int rc = pare_tensors_expect(tensors, name, rank, shape, &t, err);
+    if (rc != PARE_OK)
+        return rc;
     if (t->dtype > PARE_BF16)
         return pare_error_set(err, PARE_INVALID,
                               "tensor '%s' has dtype %s, a floating-point one is expected", name,
                               pare_dtype_name(t->dtype));
-    int rc = to_f32(t, out, err);
+    rc = to_f32(t, out, err);
     if (rc != PARE_OK)
         return rc;
     const float *x = (*out)->data;

@@ -23,7 +23,8 @@ enum pare_dtype {
     PARE_U16,
     PARE_U8,
     PARE_BOOL8,
-    PARE_DTYPE_COUNT
+    PARE_DTYPE_COUNT,
+    PARE_BLOCKS = PARE_DTYPE_COUNT /* of a type of ggml's: in GGUF files only */
 };
 
 #define PARE_RANK_MAX 8
@@ -31,6 +32,7 @@ enum pare_dtype {
 struct pare_tensor {
     char *name;
     uint8_t dtype; /* enum pare_dtype */
+    uint8_t ggml;  /* PARE_BLOCKS: enum pare_ggml_type */
     uint8_t rank;
     bool used; /* a family took it */
     uint64_t shape[PARE_RANK_MAX];
@@ -52,6 +54,11 @@ void pare_tensors_free(struct pare_tensors *tensors);
 
 struct pare_tensor *pare_tensors_find(const struct pare_tensors *tensors, const char *name);
 
+/* The tensor of that name with that shape; dimensions of 1 at the front of the file's shape are
+ * ignored. Errors: PARE_INVALID: not there, or of another shape. */
+int pare_tensors_expect(const struct pare_tensors *tensors, const char *name, unsigned rank,
+                        const uint64_t *shape, struct pare_tensor **out, struct pare_error *err);
+
 /* Take a floating-point tensor as f32 (F64, F16 and BF16 are converted) with that shape; dimensions
  * of 1 at the front of the file's shape are ignored. NaN and infinity are refused. Marks it used;
  * `*out` is a reference. */
@@ -62,6 +69,11 @@ int pare_tensors_take(struct pare_tensors *tensors, const char *name, unsigned r
 int pare_tensors_add(struct pare_tensors *tensors, const char *name, enum pare_dtype dtype,
                      unsigned rank, const uint64_t *shape, struct pare_blob *data,
                      struct pare_error *err);
+/* The same in one of ggml's types (enum pare_ggml_type): those of safetensors get their dtype,
+ * others are PARE_BLOCKS. */
+int pare_tensors_add_ggml(struct pare_tensors *tensors, const char *name, uint32_t type,
+                          unsigned rank, const uint64_t *shape, struct pare_blob *data,
+                          struct pare_error *err);
 /* Write one file, atomically; payloads in the order of `items`. `metadata` values must be strings.
  */
 int pare_tensors_write(const char *path, const struct pare_tensors *tensors,

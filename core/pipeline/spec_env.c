@@ -27,6 +27,7 @@ static int open_model(void *user, const char *path, const struct pare_unit **uni
                       char hash[PARE_HASH_HEX], struct pare_error *err)
 {
     struct pare_world *w = user;
+    const char *text;
     int rc = PARE_OK;
     if (!w->model || strcmp(w->model_path, path) != 0) {
         close_model(w);
@@ -38,7 +39,8 @@ static int open_model(void *user, const char *path, const struct pare_unit **uni
     }
     *units = w->units.items;
     *n = w->units.n;
-    memcpy(hash, w->model->hash, PARE_HASH_HEX);
+    PARE_TRY(pare_model_hash(w->model, &text, err));
+    memcpy(hash, text, PARE_HASH_HEX);
 out:
     if (rc != PARE_OK)
         close_model(w);

@@ -347,6 +347,7 @@ int main(int argc, char **argv)
     struct pare_str source = {0};
     char model[PARE_HASH_HEX];
     struct pare_model *untouched = NULL;
+    const char *hash;
     bool other = false, timed = true;
     if (argc == 3 && strcmp(argv[1], "--touch") == 0)
         return touch(argv[2]);
@@ -366,7 +367,8 @@ int main(int argc, char **argv)
     key("model", "tiny", model);
     if (argc == 4) {
         need(pare_model_open(argv[3], &untouched, &err));
-        memcpy(model, untouched->hash, sizeof model);
+        need(pare_model_hash(untouched, &hash, &err));
+        memcpy(model, hash, sizeof model);
     }
     pare_str_printf(&source, "pare: 1\nname: tiny\nmodel: %s\n", argc == 4 ? argv[3] : "model");
     need(pare_store_open(argv[1], PARE_STORE_WRITE, &s, &err));

@@ -340,6 +340,13 @@ START_TEST(selectors_choose)
 }
 END_TEST
 
+static const char *hash_of(struct pare_model *model)
+{
+    const char *text;
+    ck_assert_ok(pare_model_hash(model, &text, &err), err);
+    return text;
+}
+
 START_TEST(own_format_is_bit_for_bit)
 {
     struct pare_model *model = shipped(), *back;
@@ -353,10 +360,10 @@ START_TEST(own_format_is_bit_for_bit)
     ck_assert_ok(pare_graph_copy(model->graph, &changed, &err), err);
     ck_assert_ok(pare_graph_drop_branch(changed, "layer.1.ffn", NULL, NULL, &err), err);
     ck_assert_ok(pare_model_with_graph(model, changed, &variant, &err), err);
-    ck_assert_str_ne(variant->hash, model->hash);
+    ck_assert_str_ne(hash_of(variant), hash_of(model));
     ck_assert_ok(pare_model_write(variant, path, NULL, &err), err);
     ck_assert_ok(pare_model_open(path, &back, &err), err);
-    ck_assert_str_eq(back->hash, variant->hash);
+    ck_assert_str_eq(hash_of(back), hash_of(variant));
     ck_assert_str_eq(back->labels[0], "T-shirt/top");
     ck_assert_uint_eq(pare_graph_bytes(back->graph), pare_graph_bytes(variant->graph));
     ck_assert_ok(pare_remove_tree(dir, &err), err);
@@ -451,7 +458,7 @@ START_TEST(own_format_holds_every_encoding)
     ck_assert_ok(pare_model_with_graph(model, g, &variant, &err), err);
     ck_assert_ok(pare_model_write(variant, path, NULL, &err), err);
     ck_assert_ok(pare_model_open(path, &back, &err), err);
-    ck_assert_str_eq(back->hash, variant->hash);
+    ck_assert_str_eq(hash_of(back), hash_of(variant));
     ck_assert_uint_eq(pare_graph_bytes(back->graph), pare_graph_bytes(variant->graph));
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const struct pare_weight *a = g->nodes[i].weight, *b = back->graph->nodes[i].weight;
@@ -482,7 +489,7 @@ START_TEST(hugging_face_round_trip)
     const char *dir = pare_test_folder();
     ck_assert_ok(pare_model_write_hf(model, dir, false, &err), err);
     ck_assert_ok(pare_model_open(dir, &back, &err), err);
-    ck_assert_str_eq(back->hash, model->hash);
+    ck_assert_str_eq(hash_of(back), hash_of(model));
     pare_model_free(back);
     ck_assert_ok(pare_graph_drop_branch(model->graph, "layer.1.ffn", NULL, NULL, &err), err);
     ck_assert_int_eq(pare_model_write_hf(model, dir, false, &err), PARE_UNSUPPORTED);
