@@ -206,7 +206,8 @@ int pare_gguf_put_tensor(struct pare_gguf_draft *draft, const char *name, uint32
     const struct pare_ggml_kind *kind = pare_ggml_find(type);
     size_t count = 1, bytes;
     int rc;
-    PARE_TRY(check_name(name, PARE_GGUF_NAME_MAX, "a tensor's name", err));
+    /* llama.cpp counts the end of a name among its 64 bytes */
+    PARE_TRY(check_name(name, PARE_GGUF_NAME_MAX - 1, "a tensor's name", err));
     bool fits = kind && rank >= 1 && rank <= PARE_GGUF_RANK_MAX && dims[0] % kind->elements == 0;
     for (uint32_t i = 0; fits && i < rank; i++)
         fits = dims[i] > 0 && dims[i] <= SIZE_MAX && pare_mul_size(count, (size_t)dims[i], &count);

@@ -2,6 +2,7 @@
 #include "tests/unit/ggml_golden.h"
 #include "tests/unit/test.h"
 
+#include <dirent.h>
 #include <sys/mman.h>
 
 #include "base/file.h"
@@ -585,6 +586,11 @@ START_TEST(what_is_written_is_read)
                      PARE_INVALID);
     ck_assert_int_eq(pare_gguf_put_tensor(draft, "n", t->type, 3, dims3, t->data, &err),
                      PARE_INVALID);
+    ck_assert_int_eq(pare_gguf_put_tensor(draft,
+                                          "a name of sixty-four bytes is one more than "
+                                          "llama.cpp will read.",
+                                          t->type, 2, dims, t->data, &err),
+                     PARE_INVALID);
     ck_assert_int_eq(pare_gguf_put_tensor(draft, "n", 23, 2, dims, t->data, &err), PARE_INVALID);
     ck_assert_int_eq(pare_gguf_put_tensor(draft, "n", PARE_GGML_F16, 2, dims, t->data, &err),
                      PARE_INVALID);
@@ -625,6 +631,56 @@ START_TEST(what_is_written_is_read)
     ck_assert_uint_eq(((const uint8_t *)t->data->data)[3], 1);
     ck_assert_uint_eq((uintptr_t)t->data->data % 32, 0);
     pare_gguf_close(f);
+    ck_assert_ok(pare_remove_tree(dir, &err), err);
+}
+END_TEST
+
+/* The names in a folder. */
+static int count_files(const char *dir)
+{
+    DIR *d = opendir(dir);
+    int n = 0;
+    ck_assert_ptr_nonnull(d);
+    for (const struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+START_TEST(a_file_is_replaced_whole)
+{
+    const char *dir = pare_test_folder();
+    const uint64_t dims[] = {4};
+    char path[4200], taken[4200];
+    struct pare_gguf_draft *draft;
+    struct pare_gguf *f;
+    struct pare_blob *blob;
+    ck_assert_ok(pare_blob_new(4, 4, &blob, &err), err);
+    ((float *)blob->data)[3] = 3;
+    snprintf(path, sizeof path, "%s/x.gguf", dir);
+    ck_assert_ok(pare_gguf_draft_new(&draft, &err), err);
+    ck_assert_ok(pare_gguf_put_tensor(draft, "t", PARE_GGML_F32, 1, dims, blob, &err), err);
+    ck_assert_ok(pare_gguf_write(path, draft, &err), err);
+    pare_gguf_draft_free(draft);
+    pare_blob_unref(blob);
+    /* a file can be written over one that is open and gives the data */
+    ck_assert_ok(pare_gguf_open(path, &f, &err), err);
+    ck_assert_ok(pare_gguf_draft_new(&draft, &err), err);
+    ck_assert_ok(pare_gguf_put_text(draft, "a", "b", &err), err);
+    ck_assert_ok(pare_gguf_put_tensor(draft, "u", PARE_GGML_F32, 1, dims,
+                                      pare_gguf_tensor(f, "t")->data, &err),
+                 err);
+    pare_gguf_close(f);
+    ck_assert_ok(pare_gguf_write(path, draft, &err), err);
+    ck_assert_ok(pare_gguf_open(path, &f, &err), err);
+    ck_assert(((const float *)pare_gguf_tensor(f, "u")->data->data)[3] == 3);
+    pare_gguf_close(f);
+    /* and what cannot take its place leaves nothing */
+    snprintf(taken, sizeof taken, "%s/folder", dir);
+    ck_assert_ok(pare_make_folders(taken, &err), err);
+    ck_assert_int_eq(pare_gguf_write(taken, draft, &err), PARE_IO);
+    ck_assert_int_eq(count_files(dir), 2);
+    pare_gguf_draft_free(draft);
     ck_assert_ok(pare_remove_tree(dir, &err), err);
 }
 END_TEST
@@ -959,6 +1015,7 @@ int main(void)
     tcase_add_test(tc, data_is_not_read);
     tcase_add_test(tc, a_vocabulary_is_indexed);
     tcase_add_test(tc, what_is_written_is_read);
+    tcase_add_test(tc, a_file_is_replaced_whole);
     tc = pare_test_case(s, "weights");
     tcase_add_test(tc, weights_of_all_types_are_read);
     tcase_add_test(tc, weights_refuse_what_does_not_fit);
