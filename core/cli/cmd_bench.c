@@ -18,8 +18,11 @@ struct job {
     double median[VISITS_MAX]; /* of each visit, ns */
     size_t visits, n;
     uint32_t min_ns;
-    long long batch, threads;
+    struct pare_bench_shape shape;
 };
+
+static const char *const phases[] = {
+    [PARE_BENCH_WHOLE] = "whole", [PARE_BENCH_PREFILL] = "prefill", [PARE_BENCH_DECODE] = "decode"};
 
 static int visit_all(struct job *j, struct pare_error *err)
 {
@@ -40,17 +43,62 @@ static int visit_all(struct job *j, struct pare_error *err)
     return rc;
 }
 
+/* Of a language model: what people compare. */
+static bool add_rate(const struct job *j, struct pare_interval t, json_t *out)
+{
+    const struct pare_bench_shape *s = &j->shape;
+    const double tokens = (double)s->tokens * s->batch * 1e9;
+    return json_object_update_new(
+               out, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f}", "phase", phases[s->phase], "tokens",
+                              (json_int_t)s->tokens, "depth", (json_int_t)s->depth,
+                              "tokens_per_second", tokens / t.value, "tokens_per_second_lo",
+                              tokens / t.hi, "tokens_per_second_hi", tokens / t.lo)) == 0;
+}
+
 static bool print(struct job *j, const char *name, const struct pare_graph *graph)
 {
     struct pare_interval t = pare_stat_median_interval(j->median, j->visits, 0.95);
-    return pare_cli_record(
-        json_pack("{s:s, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "model", name,
-                  "batch", (json_int_t)j->batch, "threads", (json_int_t)j->threads, "isa",
-                  pare_isa_name(pare_isa_best()), "latency_ms", t.value / 1e6, "latency_ms_lo",
-                  t.lo / 1e6, "latency_ms_hi", t.hi / 1e6, "min_ms", j->min_ns / 1e6, "visits",
-                  (json_int_t)j->visits, "inferences", (json_int_t)j->n, "size_bytes",
-                  (json_int_t)pare_graph_bytes(graph), "macs", (json_int_t)pare_graph_macs(graph)),
-        j->cli->format);
+    json_t *out = json_pack(
+        "{s:s, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "model", name, "batch",
+        (json_int_t)j->shape.batch, "threads", (json_int_t)j->shape.threads, "isa",
+        pare_isa_name(pare_isa_best()), "latency_ms", t.value / 1e6, "latency_ms_lo", t.lo / 1e6,
+        "latency_ms_hi", t.hi / 1e6, "min_ms", j->min_ns / 1e6, "visits", (json_int_t)j->visits,
+        "inferences", (json_int_t)j->n, "size_bytes", (json_int_t)pare_graph_bytes(graph), "macs",
+        (json_int_t)pare_graph_macs(graph), "peak_rss_bytes", (json_int_t)pare_peak_rss());
+    if (!out || (j->shape.phase != PARE_BENCH_WHOLE && !add_rate(j, t, out))) {
+        json_decref(out);
+        return false;
+    }
+    return pare_cli_record(out, j->cli->format);
+}
+
+/* False: said what is wrong. */
+static bool take_shape(struct job *j)
+{
+    const char *phase = pare_cli_option(j->cli, "phase");
+    long long batch, threads, tokens, depth;
+    if (!pare_cli_number(j->cli, "batch", 1, 65536, 1, &batch) ||
+        !pare_cli_threads(j->cli, 1, &threads) ||
+        !pare_cli_number(j->cli, "tokens", 1, 1 << 20, 128, &tokens) ||
+        !pare_cli_number(j->cli, "depth", 0, 1 << 20, 0, &depth))
+        return false;
+    j->shape = (struct pare_bench_shape){.batch = (uint32_t)batch,
+                                         .threads = (uint32_t)threads,
+                                         .tokens = (uint32_t)tokens,
+                                         .depth = (uint32_t)depth};
+    if (!phase && (pare_cli_option(j->cli, "tokens") || pare_cli_option(j->cli, "depth"))) {
+        pare_cli_usage(j->cli, "--tokens and --depth go with --phase");
+        return false;
+    }
+    for (size_t i = 0; phase && i < PARE_COUNT(phases); i++) {
+        if (strcmp(phases[i], phase) == 0) {
+            j->shape.phase = (enum pare_bench_phase)i;
+            return true;
+        }
+    }
+    if (phase)
+        pare_cli_usage(j->cli, "--phase '%s' is none of whole, prefill, decode", phase);
+    return !phase;
 }
 
 static int print_layers(struct job *j, const struct pare_graph *graph, struct pare_error *err)
@@ -59,8 +107,7 @@ static int print_layers(struct job *j, const struct pare_graph *graph, struct pa
     struct pare_profile *const one[] = {&profile};
     const struct pare_graph *const graphs[] = {graph};
     int rc;
-    PARE_TRY(pare_profile_run(graphs, 1, (uint32_t)j->batch, (uint32_t)j->threads, PROFILE_RUNS,
-                              one, err));
+    PARE_TRY(pare_profile_run(graphs, 1, j->shape.batch, j->shape.threads, PROFILE_RUNS, one, err));
     if (!pare_profile_print(&profile, j->cli->format, stdout))
         rc = pare_error_set(err, PARE_IO, "cannot write");
 out:
@@ -81,9 +128,7 @@ static int run(struct pare_cli *cli)
     long long visits;
     char *name = NULL;
     int exit = PARE_EXIT_OK, rc;
-    if (!pare_cli_number(cli, "batch", 1, 65536, 1, &j.batch) ||
-        !pare_cli_threads(cli, 1, &j.threads) ||
-        !pare_cli_number(cli, "visits", VISITS_MIN, VISITS_MAX, 9, &visits))
+    if (!take_shape(&j) || !pare_cli_number(cli, "visits", VISITS_MIN, VISITS_MAX, 9, &visits))
         return PARE_EXIT_USAGE;
     j.visits = (size_t)visits;
     PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
@@ -94,8 +139,7 @@ static int run(struct pare_cli *cli)
         PARE_TRY(print_layers(&j, model->graph, &err));
         goto out;
     }
-    PARE_TRY(
-        pare_bench_new(model->graph, data, (uint32_t)j.batch, (uint32_t)j.threads, &j.bench, &err));
+    PARE_TRY(pare_bench_new(model->graph, data, &j.shape, &j.bench, &err));
     PARE_TRY(visit_all(&j, &err));
     if (!print(&j, name, model->graph))
         exit = PARE_EXIT_FAILED;
@@ -115,6 +159,9 @@ static const struct pare_option options[] = {
     {"data", 'd', "FOLDER", "samples to run on; without: random numbers"},
     {"split", 0, "NAME", "which split of the folder"},
     {"visits", 0, "N", "visits of about 0.3 s, at least 6 (9)"},
+    {"phase", 0, "NAME", "of a language model: prefill or decode (whole: as other models)"},
+    {"tokens", 'n', "N", "phase: tokens read at once, or generated one by one (128)"},
+    {"depth", 0, "N", "phase: tokens that were read before (0)"},
     {"layers", 'l', NULL, "time and kernel of every operation instead"},
 };
 
@@ -129,7 +176,8 @@ const struct pare_command pare_command_bench = {
              "examples:\n"
              "  pare bench share/models/fashion-vit --batch 1 --threads 1\n"
              "  pare bench edge/ --format json\n"
-             "  pare bench drop1+q8 --layers",
+             "  pare bench drop1+q8 --layers\n"
+             "  pare bench SmolLM2-135M.gguf --phase decode --tokens 64 --depth 512 --threads 2",
     .least = 1,
     .most = 1,
     .flags = PARE_CMD_FORMAT | PARE_CMD_DB,

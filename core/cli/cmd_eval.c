@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "base/stat.h"
 #include "cli/commands.h"
+#include "cli/eval_text.h"
 #include "cli/show.h"
 #include "measure/measure.h"
 
@@ -73,12 +74,14 @@ static int run(struct pare_cli *cli)
     long long samples, skip, threads;
     char *name = NULL;
     int exit = PARE_EXIT_OK, rc;
+    if (pare_cli_option(cli, "text"))
+        return pare_cli_eval_text(cli);
     if (!pare_cli_number(cli, "samples", 1, UINT32_MAX, 0, &samples) ||
         !pare_cli_number(cli, "skip", 0, UINT32_MAX, 0, &skip) ||
         !pare_cli_threads(cli, pare_cpu_count(), &threads))
         return PARE_EXIT_USAGE;
     if (!spec.from == !(spec.inputs && spec.labels))
-        return pare_cli_usage(cli, "give --data FOLDER, or --inputs and --labels");
+        return pare_cli_usage(cli, "give --data FOLDER, or --inputs and --labels, or --text FILE");
     spec.samples = (uint64_t)samples;
     spec.skip = (uint64_t)skip;
     PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
@@ -113,7 +116,12 @@ static const struct pare_option options[] = {
     {"split", 0, "NAME", "which split of the folder"},
     {"inputs", 0, "FILE", "samples as .npy, with --labels, instead of --data"},
     {"labels", 0, "FILE", "their labels as .npy"},
-    {"samples", 'n', "N", "the first N only"},
+    {"text", 0, "FILE", "plain text: the perplexity of a language model"},
+    {"window", 'w', "N", "text: tokens that are read together (512)"},
+    {"stride", 0, "N", "text: tokens from one window to the next (the window)"},
+    {"method", 0, "NAME", "text: how windows count, as hf (default) or llama.cpp have it"},
+    {"baseline", 0, "MODEL", "text: also the divergence from this model"},
+    {"samples", 'n', "N", "the first N samples, or windows, only"},
     {"skip", 0, "N", "leave N out at the front"},
     {"threads", 't', "N", "threads (one per CPU); the result does not depend on them"},
 };
@@ -121,13 +129,19 @@ static const struct pare_option options[] = {
 const struct pare_command pare_command_eval = {
     .name = "eval",
     .summary = "Measure the accuracy of one model",
-    .arguments = "MODEL --data FOLDER [--split NAME]",
+    .arguments = "MODEL --data FOLDER [--split NAME] | MODEL --text FILE",
     .about = "MODEL is a folder, a .safetensors file that Pare wrote, or a variant by name. top1 "
              "comes\nwith its 95 % interval (Wilson); nll is the mean negative log likelihood in "
              "nats.\n\n"
+             "With --text: the perplexity of the text, cut into windows, with its standard error;\n"
+             "n is the number of tokens that count. hf: every token that no earlier window had; "
+             "llama.cpp:\nthe second half of every window. With --baseline: mean and percentiles "
+             "of the\nKullback-Leibler divergence per token, and how often both find the same "
+             "token likeliest.\n\n"
              "examples:\n"
              "  pare eval share/models/fashion-vit --data share/data/fashion-mnist --split test\n"
-             "  pare eval edge/ --data ./plants --split val --format json",
+             "  pare eval edge/ --data ./plants --split val --format json\n"
+             "  pare eval SmolLM2-135M.gguf --text book.txt --window 512 --stride 512",
     .least = 1,
     .most = 1,
     .flags = PARE_CMD_FORMAT | PARE_CMD_DB,

@@ -22,6 +22,7 @@ const struct pare_command *const pare_commands[] = {
     &pare_command_bench,
     &pare_command_model,
     &pare_command_predict,
+    &pare_command_generate,
     &pare_command_plugins,
     &pare_command_plugin,
     &pare_command_schema,

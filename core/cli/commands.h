@@ -11,6 +11,7 @@ extern const struct pare_command pare_command_run;
 extern const struct pare_command pare_command_apply;
 extern const struct pare_command pare_command_list;
 extern const struct pare_command pare_command_front;
+extern const struct pare_command pare_command_generate;
 extern const struct pare_command pare_command_pick;
 extern const struct pare_command pare_command_show;
 extern const struct pare_command pare_command_diff;

@@ -87,6 +87,17 @@ uint64_t pare_cache_bytes(const struct pare_cache *cache)
     return (uint64_t)cache->bytes * cache->texts;
 }
 
+float pare_logits_sum(const float *logits, uint32_t n, uint32_t *top)
+{
+    return pare_kernels_of(pare_isa_best())->log_sum(logits, n, top);
+}
+
+float pare_logits_divergence(const float *from, float from_sum, const float *to, float to_sum,
+                             uint32_t n)
+{
+    return pare_kernels_of(pare_isa_best())->divergence(from, from_sum, to, to_sum, n);
+}
+
 /* ---- one pass ---- */
 
 /* What is read in one pass: parts of texts. */

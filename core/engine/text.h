@@ -29,6 +29,13 @@ struct pare_text {
     bool all;      /* outputs for every token, else for the last */
 };
 
+/* What logits say of the next token, by the best kernels of this CPU: the log of the sum of their
+ * exponentials (less it, a logit is a log probability) and the highest one; and how far one
+ * distribution is from another, in nats (see struct pare_kernels). Any thread. */
+float pare_logits_sum(const float *logits, uint32_t n, uint32_t *top);
+float pare_logits_divergence(const float *from, float from_sum, const float *to, float to_sum,
+                             uint32_t n);
+
 /* Read on in n texts. Without a cache (NULL) each is a whole text of at most the graph's length.
  * `out`: the outputs, one after the other (pare_graph: width of the output), for every text those
  * of its tokens or of the last; one per text where the graph pools. Errors: PARE_INVALID: an image

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/stat.h"
+#include "engine/text.h"
 
 #define WARM_RUNS 3
 #define WARM_NS 50000000u
@@ -26,19 +27,28 @@
 #define RANDOM_SEED 20261123u
 
 struct pare_bench {
+    struct pare_bench_shape shape;
     struct pare_plan *plan;
     float *inputs, *logits;
-    uint32_t batch, batches, classes;
+    uint32_t batches, classes;
     size_t batch_floats;
+    struct pare_graph *graph; /* of a language model: with the length of a pass */
+    struct pare_cache *cache;
+    struct pare_text *texts; /* per text of the batch */
+    int32_t *ids;            /* per text: depth, then tokens */
 };
 
 void pare_bench_free(struct pare_bench *bench)
 {
     if (!bench)
         return;
+    pare_cache_free(bench->cache);
     pare_plan_free(bench->plan);
+    pare_graph_free(bench->graph);
     free(bench->inputs);
     free(bench->logits);
+    free(bench->texts);
+    free(bench->ids);
     free(bench);
 }
 
@@ -48,7 +58,7 @@ static int read_inputs(struct pare_bench *b, struct pare_dataset *data, size_t p
 {
     const uint32_t size = pare_dataset_size(data);
     int rc = PARE_OK;
-    for (uint32_t i = 0, part, n = b->batch * b->batches; i < n; i += part) {
+    for (uint32_t i = 0, part, n = b->shape.batch * b->batches; i < n; i += part) {
         const uint32_t from = i % size;
         part = PARE_MIN(n - i, size - from);
         PARE_TRY(pare_dataset_read(data, from, part, b->inputs + i * pixels, NULL, err));
@@ -57,44 +67,129 @@ out:
     return rc;
 }
 
-static int run(struct pare_bench *b, uint32_t i, struct pare_error *err)
+/* ---- a language model ---- */
+
+#define PASS_TOKENS 512u /* most that are read at once */
+#define STEP_TOKENS 64u  /* the same where tokens come one by one, to get to the depth */
+
+/* Read n tokens of every text from `at` on. */
+static int read_texts(struct pare_bench *b, uint32_t at, uint32_t n, struct pare_error *err)
 {
-    return pare_plan_run(b->plan, b->inputs + i % b->batches * b->batch_floats, b->batch, b->logits,
-                         err);
+    const size_t each = (size_t)b->shape.depth + b->shape.tokens;
+    for (uint32_t t = 0; t < b->shape.batch; t++)
+        b->texts[t] = (struct pare_text){b->ids + t * each + at, n, t, false};
+    return pare_plan_read(b->plan, b->cache, b->texts, b->shape.batch, b->logits, err);
 }
 
-int pare_bench_new(const struct pare_graph *graph, struct pare_dataset *data, uint32_t batch,
-                   uint32_t threads, struct pare_bench **out, struct pare_error *err)
+static int run_phase(struct pare_bench *b, struct pare_error *err)
 {
-    const struct pare_plan_options options = {.batch = batch, .threads = threads, .isa = -1};
-    const size_t pixels = pare_graph_inputs(graph);
-    struct pare_bench *b = calloc(1, sizeof *b);
-    int rc = b ? PARE_OK : pare_error_nomem(err, sizeof *b);
-    if (rc != PARE_OK)
-        return rc;
+    const struct pare_bench_shape *s = &b->shape;
+    int rc = PARE_OK;
+    for (uint32_t t = 0; t < s->batch; t++)
+        pare_cache_cut(b->cache, t, s->depth);
+    if (s->phase == PARE_BENCH_PREFILL)
+        return read_texts(b, s->depth, s->tokens, err);
+    for (uint32_t i = 0; i < s->tokens && rc == PARE_OK; i++)
+        rc = read_texts(b, s->depth + i, 1, err);
+    return rc;
+}
+
+static int make_phase(struct pare_bench *b, const struct pare_graph *graph, struct pare_error *err)
+{
+    const struct pare_bench_shape *s = &b->shape;
+    const uint64_t context = (uint64_t)s->depth + s->tokens, all = context * s->batch;
+    struct pare_random r;
+    int rc;
+    if (!pare_graph_reads_text(graph) || graph->values[graph->output].tokens == 1)
+        return pare_error_set(err, PARE_INVALID, "only language models read token after token");
+    if (s->tokens == 0 || context > graph->context) {
+        pare_error_set(err, PARE_INVALID, "%u tokens after %u do not fit the model's context",
+                       s->tokens, s->depth);
+        pare_error_detail(err, "it reads from 1 to %u tokens", graph->context);
+        return PARE_INVALID;
+    }
+    const uint32_t most = s->phase == PARE_BENCH_PREFILL ? PASS_TOKENS : STEP_TOKENS;
+    const struct pare_plan_options options = {.batch = s->batch,
+                                              .threads = s->threads,
+                                              .isa = -1,
+                                              .wanted = s->batch,
+                                              .context = (uint32_t)context};
+    PARE_TRY(pare_graph_copy(graph, &b->graph, err));
+    PARE_TRY(pare_graph_set_length(b->graph, (uint32_t)PARE_MIN(context, most), err));
+    PARE_TRY(pare_plan_new(b->graph, &options, &b->plan, err));
+    PARE_TRY(pare_cache_new(b->plan, s->batch, (uint32_t)context, &b->cache, err));
+    b->texts = pare_alloc(s->batch, sizeof *b->texts);
+    b->ids = pare_alloc(all, sizeof *b->ids);
+    b->logits = pare_alloc(s->batch, b->classes * sizeof *b->logits);
+    if (!b->texts || !b->ids || !b->logits) {
+        rc = pare_error_nomem(err, all * sizeof *b->ids);
+        goto out;
+    }
+    pare_random_seed(&r, RANDOM_SEED);
+    for (uint64_t i = 0; i < all; i++)
+        b->ids[i] = (int32_t)pare_random_below(&r, graph->vocabulary);
+    if (s->depth)
+        PARE_TRY(read_texts(b, 0, s->depth, err));
+out:
+    return rc;
+}
+
+/* ---- whole samples ---- */
+
+static int run(struct pare_bench *b, uint32_t i, struct pare_error *err)
+{
+    if (b->cache)
+        return run_phase(b, err);
+    return pare_plan_run(b->plan, b->inputs + i % b->batches * b->batch_floats, b->shape.batch,
+                         b->logits, err);
+}
+
+static int make_whole(struct pare_bench *b, const struct pare_graph *graph,
+                      struct pare_dataset *data, struct pare_error *err)
+{
+    const struct pare_plan_options options = {
+        .batch = b->shape.batch, .threads = b->shape.threads, .isa = -1};
+    const size_t inputs = pare_graph_inputs(graph);
+    int rc;
     PARE_TRY(pare_plan_new(graph, &options, &b->plan, err));
-    b->batch = batch;
-    b->classes = graph->values[graph->output].width;
-    if (!pare_mul_size(pixels, batch, &b->batch_floats)) {
+    if (!pare_mul_size(inputs, b->shape.batch, &b->batch_floats)) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
     const size_t fit = INPUT_BYTES / sizeof(float) / b->batch_floats;
     b->batches = (uint32_t)PARE_MIN(PARE_MAX(fit, 1), INPUT_BATCHES);
     b->inputs = pare_alloc(b->batch_floats, b->batches * sizeof *b->inputs);
-    b->logits = pare_alloc(batch, b->classes * sizeof *b->logits);
+    b->logits = pare_alloc(b->shape.batch, pare_graph_outputs(graph) * sizeof *b->logits);
     if (!b->inputs || !b->logits) {
         rc = pare_error_nomem(err, (uint64_t)b->batch_floats * b->batches * sizeof *b->inputs);
         goto out;
     }
     if (data) {
-        PARE_TRY(read_inputs(b, data, pixels, err));
-    } else {
-        struct pare_random r;
-        pare_random_seed(&r, RANDOM_SEED);
-        for (size_t i = 0; i < b->batch_floats * b->batches; i++)
-            b->inputs[i] = (float)pare_random_normal(&r);
+        PARE_TRY(read_inputs(b, data, inputs, err));
+        goto out;
     }
+    struct pare_random r;
+    pare_random_seed(&r, RANDOM_SEED);
+    for (size_t i = 0; i < b->batch_floats * b->batches; i++)
+        b->inputs[i] = pare_graph_reads_text(graph)
+                           ? (float)pare_random_below(&r, graph->vocabulary)
+                           : (float)pare_random_normal(&r);
+out:
+    return rc;
+}
+
+int pare_bench_new(const struct pare_graph *graph, struct pare_dataset *data,
+                   const struct pare_bench_shape *shape, struct pare_bench **out,
+                   struct pare_error *err)
+{
+    struct pare_bench *b = calloc(1, sizeof *b);
+    int rc = b ? PARE_OK : pare_error_nomem(err, sizeof *b);
+    if (rc != PARE_OK)
+        return rc;
+    b->shape = *shape;
+    b->classes = graph->values[graph->output].width;
+    PARE_TRY(shape->phase == PARE_BENCH_WHOLE ? make_whole(b, graph, data, err)
+                                              : make_phase(b, graph, err));
     PARE_TRY(run(b, 0, err)); /* touches all memory, so that visits start warm */
     *out = b;
     b = NULL;

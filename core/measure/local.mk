@@ -15,7 +15,11 @@ libhost_la_SOURCES += \
 	core/measure/evaluate.c \
 	core/measure/host.c \
 	core/measure/image_files.c core/measure/source.h core/measure/split.c \
-	core/measure/measure.h
+	core/measure/measure.h \
+	core/measure/sampling.c core/measure/sampling.h \
+	core/measure/tokens.c core/measure/tokens.h \
+	core/measure/perplexity.c core/measure/perplexity.h \
+	core/measure/windows.c core/measure/windows.h
 
 measure_fixtures = \
 	tests/fixtures/fashion-vit.logits \
@@ -77,10 +81,12 @@ examplesdir = $(pkgdatadir)/examples
 dist_examples_DATA = share/examples/classify.c
 
 if HAVE_CHECK
-measure_tests = tests/unit/test_measure tests/unit/test_restart tests/unit/test_runtime \
+measure_tests = tests/unit/test_measure tests/unit/test_perplexity tests/unit/test_restart tests/unit/test_runtime \
 	tests/fuzz/replay_data
 check_PROGRAMS += $(measure_tests) share/examples/classify
 TESTS += $(measure_tests)
+tests_unit_test_perplexity_SOURCES = tests/unit/test_perplexity.c
+tests_unit_test_perplexity_LDADD = $(TEST_LIBS)
 tests_unit_test_measure_SOURCES = tests/unit/test_measure.c
 tests_unit_test_measure_LDADD = $(TEST_LIBS)
 tests_unit_test_restart_SOURCES = tests/unit/test_restart.c

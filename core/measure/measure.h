@@ -52,11 +52,26 @@ int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out,
                        struct pare_error *err);
 void pare_outcomes_free(struct pare_outcomes *outcomes);
 
+/* What one timed inference is. */
+enum pare_bench_phase {
+    PARE_BENCH_WHOLE = 0, /* whole samples: images, or texts of the graph's length */
+    PARE_BENCH_PREFILL,   /* a language model reads `tokens` tokens after `depth` others */
+    PARE_BENCH_DECODE     /* ... one after the other, as they are generated */
+};
+struct pare_bench_shape {
+    uint32_t batch, threads; /* samples, or texts, at once */
+    enum pare_bench_phase phase;
+    uint32_t tokens, depth;
+};
+
 /* A model ready to be timed in one shape. Inputs are samples of `data`, or random numbers when it
- * is NULL; every bench of one session cycles through the same inputs. */
+ * is NULL (always, in the phases of a language model); every bench of one session cycles through
+ * the same inputs. PARE_INVALID: a phase for what is no language model, more tokens than its
+ * context. */
 struct pare_bench;
-int pare_bench_new(const struct pare_graph *graph, struct pare_dataset *data, uint32_t batch,
-                   uint32_t threads, struct pare_bench **out, struct pare_error *err);
+int pare_bench_new(const struct pare_graph *graph, struct pare_dataset *data,
+                   const struct pare_bench_shape *shape, struct pare_bench **out,
+                   struct pare_error *err);
 void pare_bench_free(struct pare_bench *bench);
 
 /* One visit: warm-up of at least 3 inferences and 50 ms, then k = clamp(0.25 s / estimate, 5, 200)

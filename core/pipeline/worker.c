@@ -438,8 +438,8 @@ static int job_bench(struct worker *w, const json_t *job, json_t **answer, struc
     PARE_TRY(open_data(w, job, err));
     pare_bench_free(w->bench);
     w->bench = NULL;
-    PARE_TRY(
-        pare_bench_new(w->model->graph, w->data, batch_of(job), threads_of(job), &w->bench, err));
+    const struct pare_bench_shape shape = {.batch = batch_of(job), .threads = threads_of(job)};
+    PARE_TRY(pare_bench_new(w->model->graph, w->data, &shape, &w->bench, err));
     *answer = json_pack("{s:s}", "type", "ready");
 out:
     return rc;

@@ -997,7 +997,9 @@ START_TEST(visits)
     struct pare_bench *one, *three, *blind;
     struct pare_visit v;
     ck_assert_ok(pare_evaluate(m->graph, d, 5, 1, NULL, NULL, &o, &err), err);
-    ck_assert_ok(pare_bench_new(m->graph, d, 1, 1, &one, &err), err);
+    ck_assert_ok(pare_bench_new(m->graph, d, &(struct pare_bench_shape){.batch = 1, .threads = 1},
+                                &one, &err),
+                 err);
     ck_assert_ok(pare_bench_visit(one, &v, &err), err);
     ck_assert(v.n == 1 || (v.n >= 5 && v.n <= 200));
     ck_assert(v.min_ns > 0 && v.min_ns <= v.p50_ns && v.p50_ns <= v.p90_ns && v.p90_ns <= v.max_ns);
@@ -1007,14 +1009,21 @@ START_TEST(visits)
     ck_assert_str_eq(v.first_logits, o.first_logits);
     ck_assert_ptr_nonnull(pare_bench_plan(one));
     /* more samples a batch than there are */
-    ck_assert_ok(pare_bench_new(m->graph, d, 7, 2, &three, &err), err);
+    ck_assert_ok(pare_bench_new(m->graph, d, &(struct pare_bench_shape){.batch = 7, .threads = 2},
+                                &three, &err),
+                 err);
     ck_assert_ok(pare_bench_visit(three, &v, &err), err);
     ck_assert_str_eq(v.first_logits, o.first_logits);
-    ck_assert_ok(pare_bench_new(m->graph, NULL, 1, 1, &blind, &err), err);
+    ck_assert_ok(pare_bench_new(m->graph, NULL,
+                                &(struct pare_bench_shape){.batch = 1, .threads = 1}, &blind, &err),
+                 err);
     ck_assert_ok(pare_bench_visit(blind, &v, &err), err);
     ck_assert_str_ne(v.first_logits, o.first_logits);
     pare_bench_free(blind);
-    ck_assert_int_eq(pare_bench_new(m->graph, NULL, 0, 1, &blind, &err), PARE_INVALID);
+    ck_assert_int_eq(pare_bench_new(m->graph, NULL,
+                                    &(struct pare_bench_shape){.batch = 0, .threads = 1}, &blind,
+                                    &err),
+                     PARE_INVALID);
     pare_bench_free(one);
     pare_bench_free(three);
     pare_outcomes_free(&o);

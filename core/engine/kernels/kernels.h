@@ -206,6 +206,12 @@ struct pare_kernels {
                  uint32_t n);
     void (*attend)(const struct pare_attend *a);
     float (*dot)(const float *x, const float *y, size_t n);
+    /* log of the sum of e^x over n >= 1 numbers; `top`: index of the highest, the first of equals.
+     */
+    float (*log_sum)(const float *x, size_t n, uint32_t *top);
+    /* Kullback-Leibler divergence of softmax(y) from softmax(x), whose log_sum() are given: sum of
+     * p (log p - log q). */
+    float (*divergence)(const float *x, float x_sum, const float *y, float y_sum, size_t n);
     /* For each of m rows of x the row of y (n >= 1 of them, k wide) with the largest inner product,
      * the first of equals, and that product. `scratch`: pare_nearest_scratch() floats. */
     void (*nearest)(const float *x, size_t ldx, uint32_t m, const float *y, size_t ldy, uint32_t n,

@@ -316,5 +316,7 @@ const struct pare_kernels pare_kernels_scalar = {
     .keep = pare_scalar_keep,
     .attend = pare_scalar_attend,
     .dot = scalar_dot,
+    .log_sum = pare_scalar_log_sum,
+    .divergence = pare_scalar_divergence,
     .nearest = scalar_nearest,
 };

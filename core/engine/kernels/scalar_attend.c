@@ -25,6 +25,27 @@ void pare_scalar_mul(const float *x, const float *y, float *out, size_t n)
         out[i] = x[i] * y[i];
 }
 
+float pare_scalar_log_sum(const float *x, size_t n, uint32_t *top)
+{
+    double sum = 0;
+    *top = 0;
+    for (size_t i = 1; i < n; i++)
+        *top = x[i] > x[*top] ? (uint32_t)i : *top;
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)x[i] - (double)x[*top]);
+    return (float)(log(sum) + (double)x[*top]);
+}
+
+float pare_scalar_divergence(const float *x, float x_sum, const float *y, float y_sum, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double p = (double)x[i] - (double)x_sum, q = (double)y[i] - (double)y_sum;
+        sum += exp(p) * (p - q);
+    }
+    return (float)sum;
+}
+
 /* ---- keys and values: a block is one token ---- */
 
 /* Number `i` of a token's keys or values, as it is stored. */

@@ -247,6 +247,30 @@ INLINE uint32_t first_highest(const float *x, uint32_t n)
     return 0; /* all are NaN */
 }
 
+static float simd_log_sum(const float *x, size_t n, uint32_t *top)
+{
+    *top = first_highest(x, (uint32_t)n);
+    const vf most = vf_set1(x[*top]);
+    vf sum = vf_zero();
+    for (uint32_t i = 0; i < n; i += VL) {
+        const vm m = vm_first((uint32_t)n - i);
+        sum = vf_add(sum, vf_select(m, vf_exp(vf_sub(vf_load_m(x + i, m), most)), vf_zero()));
+    }
+    return logf(vf_sum(sum)) + x[*top];
+}
+
+static float simd_divergence(const float *x, float x_sum, const float *y, float y_sum, size_t n)
+{
+    const vf from_x = vf_set1(x_sum), from_y = vf_set1(y_sum);
+    vf sum = vf_zero();
+    for (uint32_t i = 0; i < n; i += VL) {
+        const vm m = vm_first((uint32_t)n - i);
+        const vf p = vf_sub(vf_load_m(x + i, m), from_x), q = vf_sub(vf_load_m(y + i, m), from_y);
+        sum = vf_add(sum, vf_select(m, vf_mul(vf_exp(p), vf_sub(p, q)), vf_zero()));
+    }
+    return vf_sum(sum);
+}
+
 static void simd_nearest(const float *x, size_t ldx, uint32_t m, const float *y, size_t ldy,
                          uint32_t n, uint32_t k, uint32_t *index, float *product, float *scratch)
 {

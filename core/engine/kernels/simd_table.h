@@ -48,5 +48,7 @@ const struct pare_kernels PARE_TABLE = {
     .keep = simd_keep,
     .attend = simd_attend,
     .dot = simd_dot,
+    .log_sum = simd_log_sum,
+    .divergence = simd_divergence,
     .nearest = simd_nearest,
 };

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The perplexity of one model, and how far it is from another. */
+#include "cli/eval_text.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/stat.h"
+#include "cli/show.h"
+#include "engine/plan.h"
+#include "measure/perplexity.h"
+#include "measure/tokens.h"
+
+struct job {
+    struct pare_cli *cli;
+    struct pare_model *model, *baseline;
+    struct pare_tokenizer *tokenizer;
+    struct pare_windows *windows;
+    struct pare_perplexity result;
+    struct pare_window_spec spec;
+    char *name;
+    double shown;
+    bool terminal; /* of stderr */
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static int progress(void *user, uint32_t done)
+{
+    struct job *j = user;
+    double now = pare_clock_seconds();
+    if (j->terminal && now - j->shown > 0.1) {
+        fprintf(stderr, "\r%u/%u windows", done, pare_windows_count(j->windows));
+        j->shown = now;
+    }
+    return interrupted;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const float *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Mean and percentiles of the divergence, and the share of tokens both models would write. */
+static bool add_beside(const struct job *j, json_t *out)
+{
+    static const struct {
+        const char *name;
+        double p;
+    } shares[] = {{"kl_p50", 0.5}, {"kl_p90", 0.9}, {"kl_p99", 0.99}, {"kl_max", 1}};
+    const struct pare_perplexity *p = &j->result;
+    double sum = 0;
+    qsort(p->divergence, p->tokens, sizeof *p->divergence, by_value);
+    for (uint32_t i = 0; i < p->tokens; i++)
+        sum += (double)p->divergence[i];
+    bool fine = json_object_set_new(out, "kl", json_real(sum / p->tokens)) == 0;
+    for (size_t i = 0; i < PARE_COUNT(shares); i++) {
+        const uint32_t at = (uint32_t)lround(shares[i].p * (p->tokens - 1));
+        fine = fine &&
+               json_object_set_new(out, shares[i].name, json_real((double)p->divergence[at])) == 0;
+    }
+    const struct pare_interval agreed = pare_stat_wilson(p->agreed, p->tokens, 0.95);
+    return fine && json_object_set_new(out, "agreement", json_real(agreed.value)) == 0;
+}
+
+static json_t *real_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static bool print(const struct job *j, double seconds)
+{
+    const struct pare_perplexity *p = &j->result;
+    /* Half the width of the interval at 95 %, as a standard error of the same. */
+    const double error = (p->mean.hi - p->mean.lo) / 2 / 1.959964 * p->perplexity.value;
+    json_t *out = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:s, s:f}", "model",
+        j->name, "text", pare_cli_option(j->cli, "text"), "method",
+        pare_window_method_name(j->spec.method), "window", (json_int_t)j->spec.window, "stride",
+        (json_int_t)j->spec.stride, "windows", (json_int_t)p->windows, "n", (json_int_t)p->tokens,
+        "perplexity", p->perplexity.value, "perplexity_error", real_or_null(error), "perplexity_lo",
+        real_or_null(p->perplexity.lo), "perplexity_hi", real_or_null(p->perplexity.hi), "nll",
+        p->mean.value, "next_token", (double)p->right / p->tokens, "data",
+        pare_windows_hash(j->windows), "seconds", seconds);
+    if (out && j->baseline && !add_beside(j, out)) {
+        json_decref(out);
+        return false;
+    }
+    return out && pare_cli_record(out, j->cli->format);
+}
+
+/* False: said what is wrong. */
+static bool take_options(struct job *j, long long *threads)
+{
+    const char *method = pare_cli_option(j->cli, "method");
+    long long window, stride, windows, skip;
+    if (!pare_cli_number(j->cli, "window", 2, 1 << 20, 512, &window) ||
+        !pare_cli_number(j->cli, "stride", 1, 1 << 20, 0, &stride) ||
+        !pare_cli_number(j->cli, "samples", 1, UINT32_MAX, 0, &windows) ||
+        !pare_cli_number(j->cli, "skip", 0, UINT32_MAX, 0, &skip) ||
+        !pare_cli_threads(j->cli, pare_cpu_count(), threads))
+        return false;
+    j->spec = (struct pare_window_spec){.path = pare_cli_option(j->cli, "text"),
+                                        .window = (uint32_t)window,
+                                        .stride = (uint32_t)(stride ? stride : window),
+                                        .skip = (uint32_t)skip,
+                                        .most = (uint32_t)windows};
+    if (!method || strcmp(method, "hf") == 0)
+        return true;
+    j->spec.method = PARE_WINDOWS_LLAMA_CPP;
+    if (strcmp(method, "llama.cpp") == 0)
+        return true;
+    pare_cli_usage(j->cli, "--method '%s' is none of hf, llama.cpp", method);
+    return false;
+}
+
+int pare_cli_eval_text(struct pare_cli *cli)
+{
+    struct job j = {.cli = cli, .terminal = isatty(STDERR_FILENO)};
+    struct pare_error err = {0};
+    struct sigaction on = {.sa_handler = interrupt};
+    const char *baseline = pare_cli_option(cli, "baseline");
+    long long threads;
+    int exit = PARE_EXIT_OK, rc;
+    if (!take_options(&j, &threads))
+        return PARE_EXIT_USAGE;
+    PARE_TRY(pare_cli_model(cli, cli->args[0], &j.model, &j.name, &err));
+    if (baseline)
+        PARE_TRY(pare_cli_model(cli, baseline, &j.baseline, NULL, &err));
+    PARE_TRY(pare_model_tokenizer(j.model, &j.tokenizer, &err));
+    PARE_TRY(pare_windows_open(&j.spec, j.tokenizer, &j.windows, &err));
+    pare_flush_denormals();
+    sigaction(SIGINT, &on, NULL);
+    const double start = pare_clock_seconds();
+    rc = pare_perplexity_measure(j.model->graph, j.baseline ? j.baseline->graph : NULL, j.windows,
+                                 j.spec.window, (uint32_t)threads, progress, &j, &j.result, &err);
+    if (j.terminal)
+        fputs("\r                    \r", stderr);
+    if (rc == PARE_OK && !print(&j, pare_clock_seconds() - start))
+        exit = PARE_EXIT_FAILED;
+out:
+    if (rc != PARE_OK)
+        exit = pare_cli_fail(&err);
+    pare_perplexity_free(&j.result);
+    pare_windows_free(j.windows);
+    pare_tokenizer_free(j.tokenizer);
+    pare_model_free(j.baseline);
+    pare_model_free(j.model);
+    free(j.name);
+    return exit;
+}

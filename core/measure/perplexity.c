@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure/perplexity.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "engine/text.h"
+
+#define TOKENS_PER_PASS 128u
+
+/* A model that reads windows, part by part. */
+struct reader {
+    struct pare_graph *graph;
+    struct pare_plan *plan;
+    struct pare_cache *cache;
+    float *logits; /* of one part */
+    uint32_t vocabulary;
+};
+
+static void reader_close(struct reader *r)
+{
+    pare_cache_free(r->cache);
+    pare_plan_free(r->plan);
+    pare_graph_free(r->graph);
+    free(r->logits);
+}
+
+static int reader_open(const struct pare_graph *graph, uint32_t window, uint32_t threads,
+                       struct reader *r, struct pare_error *err)
+{
+    const uint32_t part = PARE_MIN(window, TOKENS_PER_PASS);
+    const struct pare_plan_options options = {
+        .batch = 1, .threads = threads, .isa = -1, .context = window};
+    int rc;
+    PARE_TRY(pare_graph_copy(graph, &r->graph, err));
+    if (window > graph->context) {
+        rc = pare_error_set(err, PARE_INVALID,
+                            "windows of %u tokens are longer than the model's context", window);
+        pare_error_detail(err, "it reads at most %u tokens", graph->context);
+        goto out;
+    }
+    PARE_TRY(pare_graph_set_length(r->graph, part, err));
+    if (r->graph->values[r->graph->output].tokens != part) {
+        rc = pare_error_set(err, PARE_INVALID, "the model does not predict the next token");
+        goto out;
+    }
+    PARE_TRY(pare_plan_new(r->graph, &options, &r->plan, err));
+    PARE_TRY(pare_cache_new(r->plan, 1, window, &r->cache, err));
+    r->vocabulary = r->graph->values[r->graph->output].width;
+    r->logits = pare_alloc((size_t)part * r->vocabulary, sizeof *r->logits);
+    if (!r->logits)
+        rc = pare_error_nomem(err, (uint64_t)part * r->vocabulary * sizeof *r->logits);
+out:
+    return rc;
+}
+
+/* `counted`: whether any of the logits are looked at. */
+static int reader_read(struct reader *r, const int32_t *ids, uint32_t n, bool counted,
+                       struct pare_error *err)
+{
+    const struct pare_text text = {ids, n, 0, counted};
+    return pare_plan_read(r->plan, r->cache, &text, 1, r->logits, err);
+}
+
+/* What a part of a window says: tokens at .. at + n - 1 were read, tokens up to `end` follow. */
+static void take_part(struct pare_perplexity *p, const struct reader *model,
+                      const struct reader *baseline, const int32_t *ids, uint32_t at, uint32_t n,
+                      struct pare_window window, uint32_t threads)
+{
+    const uint32_t from = PARE_MAX(window.first, at + 1), to = PARE_MIN(at + n + 1, window.n);
+    const size_t v = model->vocabulary;
+    uint32_t right = 0, agreed = 0;
+#pragma omp parallel for num_threads((int)threads) reduction(+ : right, agreed)
+    for (uint32_t t = from; t < to; t++) { /* the token that is predicted */
+        const float *logits = model->logits + (t - 1 - at) * v;
+        const uint32_t k = p->tokens + t - from;
+        uint32_t top, other;
+        const float sum = pare_logits_sum(logits, (uint32_t)v, &top);
+        p->nll[k] = sum - logits[ids[t]];
+        p->predicted[k] = top;
+        right += top == (uint32_t)ids[t];
+        if (!baseline)
+            continue;
+        const float *theirs = baseline->logits + (t - 1 - at) * v;
+        const float their_sum = pare_logits_sum(theirs, (uint32_t)v, &other);
+        p->divergence[k] = pare_logits_divergence(theirs, their_sum, logits, sum, (uint32_t)v);
+        agreed += top == other;
+    }
+    p->tokens += to > from ? to - from : 0;
+    p->right += right;
+    p->agreed += agreed;
+}
+
+/* The mean over tokens, its error from the windows' sums: each token has the same weight. */
+static void summarise(struct pare_perplexity *p)
+{
+    double total = 0, squares = 0;
+    for (uint32_t i = 0; i < p->tokens; i++)
+        total += (double)p->nll[i];
+    const double mean = total / p->tokens;
+    for (uint32_t w = 0; w < p->windows; w++) {
+        double sum = 0;
+        for (uint32_t i = w ? p->ends[w - 1] : 0; i < p->ends[w]; i++)
+            sum += (double)p->nll[i] - mean;
+        squares += sum * sum;
+    }
+    const double n = p->windows, half = p->windows < 2
+                                            ? (double)NAN
+                                            : pare_stat_t_quantile(0.975, n - 1) *
+                                                  sqrt(squares * n / (n - 1)) / p->tokens;
+    p->mean = (struct pare_interval){mean, mean - half, mean + half};
+    p->perplexity = (struct pare_interval){exp(mean), exp(p->mean.lo), exp(p->mean.hi)};
+}
+
+void pare_perplexity_free(struct pare_perplexity *p)
+{
+    free(p->ends);
+    free(p->nll);
+    free(p->predicted);
+    free(p->divergence);
+    *p = (struct pare_perplexity){0};
+}
+
+static int make_room(const struct pare_windows *windows, uint32_t window, bool baseline,
+                     struct pare_perplexity *p, struct pare_error *err)
+{
+    const size_t n = pare_windows_count(windows), most = n * window;
+    p->ends = pare_alloc(n, sizeof *p->ends);
+    p->nll = pare_alloc(most, sizeof *p->nll);
+    p->predicted = pare_alloc(most, sizeof *p->predicted);
+    p->divergence = baseline ? pare_alloc(most, sizeof *p->divergence) : NULL;
+    if (!p->ends || !p->nll || !p->predicted || (baseline && !p->divergence))
+        return pare_error_nomem(err, most * sizeof *p->nll);
+    return PARE_OK;
+}
+
+int pare_perplexity_measure(const struct pare_graph *graph, const struct pare_graph *baseline,
+                            const struct pare_windows *windows, uint32_t window, uint32_t threads,
+                            int (*progress)(void *user, uint32_t done), void *user,
+                            struct pare_perplexity *out, struct pare_error *err)
+{
+    struct reader model = {0}, other = {0};
+    struct pare_perplexity p = {.windows = pare_windows_count(windows)};
+    int32_t *ids = pare_alloc(window, sizeof *ids);
+    int rc = ids ? PARE_OK : pare_error_nomem(err, window);
+    if (rc != PARE_OK)
+        return rc;
+    PARE_TRY(make_room(windows, window, baseline != NULL, &p, err));
+    PARE_TRY(reader_open(graph, window, threads, &model, err));
+    if (baseline)
+        PARE_TRY(reader_open(baseline, window, threads, &other, err));
+    if (baseline && other.vocabulary != model.vocabulary) {
+        rc = pare_error_set(err, PARE_INVALID, "the baseline has another vocabulary");
+        goto out;
+    }
+    for (uint32_t i = 0; i < p.windows; i++) {
+        const struct pare_window w = pare_windows_read(windows, i, ids);
+        const uint32_t part = model.graph->length;
+        pare_cache_cut(model.cache, 0, 0);
+        if (baseline)
+            pare_cache_cut(other.cache, 0, 0);
+        for (uint32_t at = 0; at + 1 < w.n; at += part) {
+            const uint32_t n = PARE_MIN(part, w.n - 1 - at); /* nothing follows the last token */
+            const bool counted = at + n >= w.first;
+            PARE_TRY(reader_read(&model, ids + at, n, counted, err));
+            if (baseline)
+                PARE_TRY(reader_read(&other, ids + at, n, counted, err));
+            take_part(&p, &model, baseline ? &other : NULL, ids, at, n, w, threads);
+        }
+        p.ends[i] = p.tokens;
+        if (progress && progress(user, i + 1) != 0) {
+            rc = pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
+            goto out;
+        }
+    }
+    if (p.tokens == 0) {
+        rc = pare_error_set(err, PARE_INVALID, "the windows leave no token to predict");
+        goto out;
+    }
+    summarise(&p);
+    *out = p;
+    p = (struct pare_perplexity){0};
+out:
+    pare_perplexity_free(&p);
+    reader_close(&model);
+    reader_close(&other);
+    free(ids);
+    return rc;
+}
