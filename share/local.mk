@@ -6,6 +6,9 @@ dist_vit_DATA = share/models/fashion-vit/config.json \
 	share/models/fashion-vit/README.md \
 	share/models/fashion-vit/preprocessor_config.json \
 	share/models/fashion-vit/train.py
+alicedir = $(pkgdatadir)/share/data/alice
+dist_alice_DATA = share/data/alice/README.md share/data/alice/calibration.txt \
+	share/data/alice/test.txt
 fashiondir = $(pkgdatadir)/share/data/fashion-mnist
 dist_fashion_DATA = share/data/fashion-mnist/README.md \
 	share/data/fashion-mnist/calibration-images-idx3-ubyte.gz \
