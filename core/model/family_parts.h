@@ -18,7 +18,7 @@
 const struct pare_family *pare_family_of(const char *model_type);
 /* All model types, for messages; at least 256 bytes. */
 void pare_family_types(char out[256]);
-/* FOLDER/NAME, a JSON object; NULL in *out when it is not there and not required. */
+/* FOLDER/NAME, a JSON object or list; NULL in *out when it is not there and not required. */
 int pare_read_json(const char *folder, const char *name, bool required, json_t **out,
                    struct pare_error *err);
 

@@ -15,6 +15,8 @@ libcore_la_SOURCES += \
 	core/model/gguf_write.c
 libcore_la_SOURCES += \
 	core/model/config_gguf.c core/model/config_gguf.h \
+	core/model/export_gguf.c \
+	core/model/family_bert.c core/model/family_gpt2.c \
 	core/model/family_llama.c \
 	core/model/family_parts.c core/model/family_parts.h \
 	core/model/family_text.c core/model/family_text.h \

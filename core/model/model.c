@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct pare_family *const families[] = {&pare_family_vit, &pare_family_llama};
+static const struct pare_family *const families[] = {&pare_family_vit, &pare_family_llama,
+                                                     &pare_family_gpt2, &pare_family_bert};
 
 const struct pare_family *pare_family_find(const char *name)
 {

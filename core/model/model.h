@@ -65,6 +65,15 @@ int pare_model_write(const struct pare_model *model, const char *file, const jso
 int pare_model_write_hf(const struct pare_model *model, const char *folder, bool decode,
                         struct pare_error *err);
 
+/* Write a GGUF file that llama.cpp loads: every weight in ggml's form of its own encoding, layers
+ * that are left numbered anew, metadata from the configuration; the tokenizer's and others' entries
+ * are copied where the model came from a GGUF file. From a folder the tokenizer is not converted
+ * yet: the file then says that it has none, and works with token ids. `about` (may be NULL): an
+ * object, its members become text entries "pare.NAME". PARE_UNSUPPORTED, naming the unit: "not
+ * representable in GGUF because ..."; `decode` widens codes, else writes f32, where that helps. */
+int pare_model_write_gguf(const struct pare_model *model, const char *path, bool decode,
+                          const json_t *about, struct pare_error *err);
+
 /* The kinds of files that name a family's tensors. */
 enum pare_dialect { PARE_DIALECT_HF, PARE_DIALECT_GGUF };
 
@@ -86,7 +95,8 @@ struct pare_family {
                   json_t **preprocessor, struct pare_error *err);
     const char *shape_help;
 };
-extern const struct pare_family pare_family_vit, pare_family_llama;
+extern const struct pare_family pare_family_vit, pare_family_llama, pare_family_gpt2,
+    pare_family_bert;
 const struct pare_family *pare_family_find(const char *name); /* NULL: none of that name */
 /* "vit, llama, ...": names of all families, for messages; at least 128 bytes. */
 void pare_family_names(char out[128]);

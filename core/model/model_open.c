@@ -24,11 +24,10 @@ int pare_read_json(const char *folder, const char *name, bool required, json_t *
         goto out;
     PARE_TRY(pare_file_read(path, CONFIG_MAX, &text, &size, err));
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-    if (!json_is_object(*out)) {
+    if (!*out) {
         json_decref(*out);
         *out = NULL;
-        rc = pare_error_set(err, PARE_INVALID, "%s:%d:%d: no JSON object", path, why.line,
-                            why.column);
+        rc = pare_error_set(err, PARE_INVALID, "%s:%d:%d: no JSON", path, why.line, why.column);
         pare_error_detail(err, "%s", why.text);
     }
 out:
