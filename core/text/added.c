@@ -31,12 +31,11 @@ static bool stands_alone(const char *text, size_t n, size_t start, size_t end)
 }
 
 bool pare_added_next(const struct pare_added_set *set, const char *text, size_t n, bool plain,
-                     size_t *from, size_t *start, size_t *end, int32_t *id)
+                     size_t done, size_t *from, size_t *start, size_t *end, int32_t *id)
 {
-    const size_t least = *from;
     if (!set->trie.nodes)
         return false;
-    for (size_t i = least; i < n;) {
+    for (size_t i = *from; i < n;) {
         size_t len = 0;
         const int32_t hit =
             set->lead[(uint8_t)text[i]] ? pare_trie_longest(&set->trie, text + i, n - i, &len) : -1;
@@ -49,13 +48,14 @@ bool pare_added_next(const struct pare_added_set *set, const char *text, size_t 
         i = e;
         if ((plain && token->special) || (token->single_word && !stands_alone(text, n, s, e)))
             continue;
-        while (token->lstrip && s > least &&
+        while (token->lstrip && s > done &&
                pare_is_space(pare_utf8_get(text + pare_utf8_back(text, s))))
             s = pare_utf8_back(text, s);
         while (token->rstrip && e < n && pare_is_space(pare_utf8_get(text + e)))
             e += pare_utf8_len(text[e]);
-        *from = *end = e;
+        *from = i;
         *start = s;
+        *end = e;
         *id = token->id;
         return true;
     }

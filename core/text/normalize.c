@@ -55,7 +55,8 @@ static bool is_ascii(const char *text, size_t n)
 
 static int combining_class(int32_t c)
 {
-    return utf8proc_get_property(c)->combining_class;
+    const int k = utf8proc_get_property(c)->combining_class;
+    return k > 0 && pare_is_late_mark((uint32_t)c) ? 0 : k;
 }
 
 /* Sort each run of marks by combining class, stably: counted, because a run can be the whole text.
@@ -87,6 +88,25 @@ static bool order_marks(int32_t *c, size_t n)
     }
     free(sorted);
     return true;
+}
+
+/* Compose in place, up to and from marks that are none to the reference. Returns what is left. */
+static size_t compose_parts(int32_t *c, size_t n)
+{
+    size_t kept = 0, end;
+    for (size_t i = 0; i < n; i = end) {
+        end = i + 1;
+        while (end < n && !pare_is_late_mark((uint32_t)c[end]))
+            end++;
+        const size_t own = pare_is_late_mark((uint32_t)c[i]); /* stands by itself */
+        const utf8proc_ssize_t got =
+            utf8proc_normalize_utf32(c + i + own, (utf8proc_ssize_t)(end - i - own),
+                                     (utf8proc_option_t)(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+        const size_t len = own + (got < 0 ? 0 : (size_t)got);
+        memmove(c + kept, c + i, len * sizeof *c);
+        kept += len;
+    }
+    return kept;
 }
 
 /* A normal form: decompose each character, order the marks, compose. utf8proc's own function for
@@ -125,11 +145,8 @@ static int normal_form(bool compat, bool compose, const char *text, size_t n, st
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    if (compose) {
-        const utf8proc_ssize_t got = utf8proc_normalize_utf32(
-            c, (utf8proc_ssize_t)len, (utf8proc_option_t)(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
-        len = got < 0 ? 0 : (size_t)got;
-    }
+    if (compose)
+        len = compose_parts(c, len);
     for (size_t i = 0; i < len; i++)
         pare_utf8_append((uint32_t)c[i], out);
 out:
@@ -250,8 +267,57 @@ static int apply(const struct pare_normalize_step *s, const char *text, size_t n
     return PARE_OK;
 }
 
+/* Whether a step drops the first character of a text and puts nothing in its place. */
+static int drops_first(const struct pare_normalize_step *s, const char *text, size_t n, bool *drops,
+                       struct pare_error *err)
+{
+    const uint32_t c = pare_utf8_get(text);
+    struct pare_str one = {0};
+    struct pare_regex_run run;
+    size_t start, end;
+    int rc = PARE_OK;
+    bool found = false;
+    switch (s->kind) {
+    case PARE_NORMALIZE_STRIP:
+        *drops = s->left && pare_is_space(c);
+        break;
+    case PARE_NORMALIZE_STRIP_ACCENTS:
+        *drops = pare_is_mark(c);
+        break;
+    case PARE_NORMALIZE_BERT:
+        *drops = (s->clean && (c == 0 || c == 0xFFFD || pare_is_control(c))) ||
+                 (s->no_accents && pare_is_nonspacing(c));
+        break;
+    case PARE_NORMALIZE_CHARSMAP:
+        pare_charsmap_apply(&s->map, text, pare_utf8_len(*text), &one);
+        *drops = one.len == 0;
+        pare_str_free(&one);
+        break;
+    case PARE_NORMALIZE_REPLACE:
+        if (s->content.len > 0)
+            break;
+        if (!s->regex) {
+            *drops = s->pattern.len > 0 && n >= s->pattern.len &&
+                     memcmp(text, s->pattern.data, s->pattern.len) == 0;
+            break;
+        }
+        rc = pare_regex_begin(&run, s->regex, err);
+        if (rc != PARE_OK)
+            break;
+        pare_regex_text(&run, text, n);
+        rc = pare_regex_next(&run, &found, &start, &end, err);
+        *drops = found && start == 0 && end > 0;
+        pare_regex_end(&run);
+        break;
+    default:
+        break;
+    }
+    return rc;
+}
+
 int pare_normalize(const struct pare_normalize_step *steps, size_t n_steps, const char *text,
-                   size_t n, struct pare_str *out, struct pare_str *spare, struct pare_error *err)
+                   size_t n, struct pare_str *out, struct pare_str *spare, bool *first,
+                   struct pare_error *err)
 {
     int rc = PARE_OK;
     out->len = 0;
@@ -264,7 +330,13 @@ int pare_normalize(const struct pare_normalize_step *steps, size_t n_steps, cons
             n = spare->len;
         }
         out->len = 0;
-        rc = apply(&steps[i], text, n, out, err);
+        bool drops = false;
+        if (first && *first && n > 0)
+            rc = drops_first(&steps[i], text, n, &drops, err);
+        if (drops)
+            *first = false;
+        if (rc == PARE_OK)
+            rc = apply(&steps[i], text, n, out, err);
     }
     return rc != PARE_OK ? rc : out->failed || spare->failed ? pare_error_nomem(err, 0) : PARE_OK;
 }

@@ -31,10 +31,13 @@ struct pare_normalize_step {
     struct pare_charsmap map;
 };
 
-/* Normalize `text`, which is UTF-8, into `out` (emptied first); `spare` is scratch. Errors:
- * PARE_NOMEM, PARE_FAILED (a regex). Const in the steps, so any number of threads. */
+/* Normalize `text`, which is UTF-8, into `out` (emptied first); `spare` is scratch. `*first`, when
+ * not NULL, says that the text begins where the whole one does, and is cleared when its first
+ * character is dropped. Errors: PARE_NOMEM, PARE_FAILED (a regex). Const in the steps, so any
+ * number of threads. */
 int pare_normalize(const struct pare_normalize_step *steps, size_t n_steps, const char *text,
-                   size_t n, struct pare_str *out, struct pare_str *spare, struct pare_error *err);
+                   size_t n, struct pare_str *out, struct pare_str *spare, bool *first,
+                   struct pare_error *err);
 
 /* Append `text` with every match replaced: for normalizers and decoders. */
 int pare_replace(const struct pare_regex *regex, struct pare_bytes pattern,

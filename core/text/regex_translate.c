@@ -21,9 +21,10 @@ struct translation {
     struct pare_error *err;
 };
 
-/* Members of a class; outside of one they get brackets. \w counts four numbers of Latin-1 and no
- * joiners, as Oniguruma's tables do. */
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xB2\\xB3\\xB9\\xBC-\\xBE"
+/* Members of a class; outside of one they get brackets. \w has no joiners, and counts six numbers
+ * of Latin-1 as long as it is not within a class, as Oniguruma's tables do. */
+#define WORD_WITHIN "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define WORD WORD_WITHIN "\\xB2\\xB3\\xB9\\xBC-\\xBE"
 static const struct {
     char name;
     const char *members;
@@ -31,7 +32,7 @@ static const struct {
 } classes[] = {
     {'s', "\\p{White_Space}", "\\p{White_Space}"},
     {'S', "^\\p{White_Space}", "\\P{White_Space}"},
-    {'w', WORD, WORD},
+    {'w', WORD, WORD_WITHIN},
     {'W', "^" WORD, NULL},
     {'d', "\\p{Nd}", "\\p{Nd}"},
     {'D', "^\\p{Nd}", "\\P{Nd}"},
@@ -98,6 +99,13 @@ static int escape(struct translation *t, bool inside)
             t->i += 2;
             return PARE_OK;
         }
+    if ((c == 'b' && !inside) || c == 'B') { /* of what \w is here */
+        pare_str_append(
+            t->out, c == 'b' ? "(?:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))"
+                             : "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))");
+        t->i += 2;
+        return PARE_OK;
+    }
     if (c == 'p' || c == 'P')
         return property(t);
     if (c == 'u') { /* \uHHHH */
@@ -108,7 +116,7 @@ static int escape(struct translation *t, bool inside)
         return PARE_OK;
     }
     /* the same in both: signs, \t \n \r \f \v \a \e \xHH \x{...}, anchors, numbers */
-    if (((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) && !strchr("tnrfaexbBAzZ", c)) {
+    if (((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) && !strchr("tnrfaexbAzZ", c)) {
         if (c != 'v')
             return refuse(t, "an escape");
         pare_str_append(t->out, "\\x0B"); /* in PCRE2 \v is a class */

@@ -108,7 +108,7 @@ static int index_added(struct pare_tokenizer *t, struct pare_error *err)
         if (!a->normalized)
             continue;
         PARE_TRY(pare_normalize(t->normalize, t->n_normalize, a->text.data, a->text.len, &out,
-                                &spare, err));
+                                &spare, NULL, err));
         text[i] = pare_keep_bytes(t, out.data, out.len);
         if (!text[i].data) {
             rc = pare_error_nomem(err, out.len);
@@ -196,7 +196,7 @@ static int divide(struct work *w, const struct pare_added_set *set, const char *
     size_t from = 0, done = 0, start, end;
     int32_t id;
     int rc = PARE_OK;
-    while (pare_added_next(set, text, n, w->plain, &from, &start, &end, &id)) {
+    while (pare_added_next(set, text, n, w->plain, done, &from, &start, &end, &id)) {
         if (start > done)
             PARE_TRY(next(w, text + done, start - done, first && done == 0, out));
         PARE_TRY(pare_ids_push(out, id, w->err));
@@ -211,8 +211,8 @@ out:
 static int encode_raw(struct work *w, const char *text, size_t n, bool first, struct pare_ids *out)
 {
     const struct pare_tokenizer *t = w->t;
-    const int rc =
-        pare_normalize(t->normalize, t->n_normalize, text, n, &w->normal, &w->spare, w->err);
+    const int rc = pare_normalize(t->normalize, t->n_normalize, text, n, &w->normal, &w->spare,
+                                  &first, w->err);
     if (rc != PARE_OK)
         return rc;
     return divide(w, &t->normalized, w->normal.data ? w->normal.data : "", w->normal.len, first,

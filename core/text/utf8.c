@@ -215,3 +215,8 @@ bool pare_is_late_compat(uint32_t c)
 {
     return WITHIN(late_compat, c);
 }
+
+bool pare_is_late_mark(uint32_t c)
+{
+    return WITHIN(late_mark, c);
+}

@@ -40,7 +40,9 @@ bool pare_is_nonspacing(uint32_t c);  /* Mn */
 bool pare_is_control(uint32_t c);     /* Cc, Cf, Co, but tab, LF, CR */
 bool pare_is_ideograph(uint32_t c);   /* what BERT puts spaces around */
 
-/* No compatibility decomposition in the reference, which has an older Unicode. */
+/* What the reference, whose normal forms are of an older Unicode, does not know: that a character
+ * has a compatibility decomposition, that it is a mark. */
 bool pare_is_late_compat(uint32_t c);
+bool pare_is_late_mark(uint32_t c);
 
 #endif
