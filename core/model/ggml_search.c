@@ -87,7 +87,7 @@ static void settle_groups_q6(struct q6 *b, const float *scales)
     b->error = 0;
     for (unsigned g = 0; g < 16; g++) {
         int middle = b->d != 0 ? nearest(scales[g] / b->d, -128, 127) : 0;
-        double least = INFINITY;
+        double least = (double)INFINITY;
         for (int sc = PARE_MAX(middle - 1, -128); sc <= PARE_MIN(middle + 1, 127); sc++) {
             int8_t q[16];
             double error = codes_signed(b->x + 16 * g, b->d * (float)sc, q);
@@ -103,7 +103,7 @@ static void settle_groups_q6(struct q6 *b, const float *scales)
 
 bool pare_ggml_encode_q6_k(const float *x, uint8_t *block)
 {
-    struct q6 now = {.x = x}, best = {.error = INFINITY};
+    struct q6 now = {.x = x}, best = {.error = (double)INFINITY};
     float scales[16], most = 0;
     for (unsigned g = 0; g < 16; g++) {
         scales[g] = fit_scale(x + 16 * g);
@@ -196,7 +196,7 @@ static void fit_min(const float *x, float *scale, float *min)
     *min = -lo;
     if (!(hi > lo))
         return;
-    double least = INFINITY;
+    double least = (double)INFINITY;
     for (int k = -4; k <= 4; k++) {
         float s = (hi - lo) / (15 + 0.4f * (float)k), m = -lo;
         codes_min(x, s, m, q);
@@ -217,7 +217,7 @@ static void settle_groups_q4(struct q4 *b, const float *scales, const float *min
     for (unsigned g = 0; g < 8; g++) {
         int sc0 = b->d > 0 ? nearest(scales[g] / b->d, 0, 63) : 0;
         int mn0 = b->dmin > 0 ? nearest(mins[g] / b->dmin, 0, 63) : 0;
-        double least = INFINITY;
+        double least = (double)INFINITY;
         for (int sc = PARE_MAX(sc0 - 1, 0); sc <= PARE_MIN(sc0 + 1, 63); sc++) {
             for (int mn = PARE_MAX(mn0 - 1, 0); mn <= PARE_MIN(mn0 + 1, 63); mn++) {
                 uint8_t q[32];
@@ -262,7 +262,7 @@ static void solve_block(struct q4 *b)
 
 bool pare_ggml_encode_q4_k(const float *x, uint8_t *block)
 {
-    struct q4 now = {.x = x}, best = {.error = INFINITY};
+    struct q4 now = {.x = x}, best = {.error = (double)INFINITY};
     float scales[8], mins[8], most = 0, deepest = 0;
     for (unsigned g = 0; g < 8; g++) {
         fit_min(x + 32 * g, &scales[g], &mins[g]);
