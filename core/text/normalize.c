@@ -267,12 +267,12 @@ static int apply(const struct pare_normalize_step *s, const char *text, size_t n
     return PARE_OK;
 }
 
-/* Whether a step drops the first character of a text and puts nothing in its place. */
+/* Whether a step drops the first character of a text and puts nothing in its place. What a compiled
+ * normalizer drops there the reference does not count. */
 static int drops_first(const struct pare_normalize_step *s, const char *text, size_t n, bool *drops,
                        struct pare_error *err)
 {
     const uint32_t c = pare_utf8_get(text);
-    struct pare_str one = {0};
     struct pare_regex_run run;
     size_t start, end;
     int rc = PARE_OK;
@@ -287,11 +287,6 @@ static int drops_first(const struct pare_normalize_step *s, const char *text, si
     case PARE_NORMALIZE_BERT:
         *drops = (s->clean && (c == 0 || c == 0xFFFD || pare_is_control(c))) ||
                  (s->no_accents && pare_is_nonspacing(c));
-        break;
-    case PARE_NORMALIZE_CHARSMAP:
-        pare_charsmap_apply(&s->map, text, pare_utf8_len(*text), &one);
-        *drops = one.len == 0;
-        pare_str_free(&one);
         break;
     case PARE_NORMALIZE_REPLACE:
         if (s->content.len > 0)
