@@ -23,7 +23,7 @@ int pare_charsmap_parse(const void *blob, size_t size, uint32_t *units, struct p
         units[i] = (uint32_t)b[4 + 4 * i] | (uint32_t)b[5 + 4 * i] << 8 |
                    (uint32_t)b[6 + 4 * i] << 16 | (uint32_t)b[7 + 4 * i] << 24;
     *out = (struct pare_charsmap){
-        units, bytes / 4, {(const char *)blob + 4 + bytes, size - 4 - bytes}};
+        units, bytes / 4, {(const char *)blob + 4 + bytes, size - 4 - bytes}, out->longest};
     return PARE_OK;
 }
 
@@ -34,38 +34,60 @@ static size_t children(uint32_t unit)
     return (size_t)(unit >> 10) << ((unit & (1u << 9)) >> 6);
 }
 
-/* The shortest entry that `text` begins with. */
-static bool lookup(const struct pare_charsmap *map, const char *text, size_t n,
-                   struct pare_bytes *found)
+/* The shortest or longest entry that `text` begins with, and its length; 0: none. */
+static size_t lookup(const struct pare_charsmap *map, const char *text, size_t n,
+                     struct pare_bytes *found)
 {
-    size_t at = children(map->units[0]);
+    size_t at = children(map->units[0]), len = 0;
     for (size_t i = 0; i < n && text[i] != 0; i++) {
         const uint8_t byte = (uint8_t)text[i];
         at ^= byte;
         if (at >= map->n_units || (map->units[at] & (1u << 31 | 0xFF)) != byte)
-            return false;
+            break;
         const bool leaf = map->units[at] >> 8 & 1;
         at ^= children(map->units[at]);
         if (!leaf)
             continue;
         const size_t value = at < map->n_units ? map->units[at] & 0x7FFFFFFF : SIZE_MAX;
         if (value >= map->text.len)
-            return false;
+            break;
         const char *begin = map->text.data + value;
         const char *end = memchr(begin, 0, map->text.len - value);
-        size_t len = end ? (size_t)(end - begin) : map->text.len - value;
-        if (pare_utf8_valid(begin, len) < len)
-            return false;
-        *found = (struct pare_bytes){begin, len};
-        return true;
+        const size_t size = end ? (size_t)(end - begin) : map->text.len - value;
+        if (pare_utf8_valid(begin, size) < size)
+            break;
+        *found = (struct pare_bytes){begin, size};
+        len = i + 1;
+        if (!map->longest)
+            break;
     }
-    return false;
+    return len;
+}
+
+static void apply_longest(const struct pare_charsmap *map, const char *text, size_t n,
+                          struct pare_str *out)
+{
+    struct pare_bytes found;
+    for (size_t i = 0; i < n;) {
+        size_t len = lookup(map, text + i, n - i, &found);
+        /* an entry that ends within a character is broken */
+        if (len == 0 || (i + len < n && ((uint8_t)text[i + len] & 0xC0) == 0x80)) {
+            len = pare_utf8_len(text[i]);
+            found = (struct pare_bytes){text + i, len};
+        }
+        pare_str_append_n(out, found.data, found.len);
+        i += len;
+    }
 }
 
 void pare_charsmap_apply(const struct pare_charsmap *map, const char *text, size_t n,
                          struct pare_str *out)
 {
     struct pare_bytes found;
+    if (map->longest) {
+        apply_longest(map, text, n, out);
+        return;
+    }
     for (size_t i = 0; i < n;) {
         utf8proc_int32_t state = 0;
         uint32_t c = pare_utf8_get(text + i);

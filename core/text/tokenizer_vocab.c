@@ -183,6 +183,17 @@ static int llama(struct pare_tokenizer *t, const struct pare_vocab_spec *spec,
     return sentencepiece(t, spec->add_space_prefix, err);
 }
 
+static int squeeze(struct pare_tokenizer *t, const char *pattern, struct pare_bytes content,
+                   struct pare_error *err)
+{
+    struct pare_normalize_step *s = pare_add_normalize(t);
+    if (!s)
+        return pare_error_nomem(err, 0);
+    s->kind = PARE_NORMALIZE_REPLACE;
+    s->content = content;
+    return pare_regex_compile(pattern, strlen(pattern), &s->regex, err);
+}
+
 static int t5(struct pare_tokenizer *t, const struct pare_vocab_spec *spec, struct pare_error *err)
 {
     struct pare_normalize_step *s;
@@ -198,16 +209,12 @@ static int t5(struct pare_tokenizer *t, const struct pare_vocab_spec *spec, stru
             goto out;
         }
         s->kind = PARE_NORMALIZE_CHARSMAP;
+        s->map.longest = true;
         PARE_TRY(pare_charsmap_parse(blob.data, blob.len, units, &s->map, err));
     }
     if (spec->remove_extra_spaces) {
-        PARE_TRY((s = pare_add_normalize(t)) ? PARE_OK : pare_error_nomem(err, 0));
-        s->kind = PARE_NORMALIZE_STRIP;
-        s->left = s->right = true;
-        PARE_TRY((s = pare_add_normalize(t)) ? PARE_OK : pare_error_nomem(err, 0));
-        s->kind = PARE_NORMALIZE_REPLACE;
-        s->content = literal(" ");
-        PARE_TRY(pare_regex_compile(" {2,}", 5, &s->regex, err));
+        PARE_TRY(squeeze(t, "\\A +| +\\z", literal(""), err));
+        PARE_TRY(squeeze(t, " {2,}", literal(" "), err));
     }
     PARE_TRY(sentencepiece(t, spec->add_space_prefix, err));
 out:

@@ -25,7 +25,8 @@ int pare_unigram_build(struct pare_unigram *u, const struct pare_vocab *v, struc
         return pare_error_nomem(err, v->size * sizeof *entries);
     for (size_t i = 0; i < v->size; i++) {
         const struct pare_bytes text = v->tokens[i].text;
-        if (!text.data || pare_vocab_find(v, text.data, text.len) != (int32_t)i)
+        if (!text.data || v->tokens[i].special ||
+            pare_vocab_find(v, text.data, text.len) != (int32_t)i)
             continue;
         least = n == 0 || v->tokens[i].score < least ? v->tokens[i].score : least;
         entries[n++] = (struct pare_trie_entry){text, (int32_t)i};

@@ -15,7 +15,8 @@ struct pare_unigram {
     int32_t bytes[256]; /* of <0x00> to <0xFF>, -1: none */
 };
 
-/* Index the model's tokens of `v`, whose scores are set. */
+/* Index the model's tokens of `v`, whose scores are set; those that are special by now are never
+ * found in text. */
 int pare_unigram_build(struct pare_unigram *u, const struct pare_vocab *v, struct pare_pool *pool,
                        struct pare_error *err);
 
