@@ -37,6 +37,7 @@ tokenizer_fixtures = \
 	tests/fixtures/tokenizers/mixed-a.json tests/fixtures/tokenizers/mixed-a.expected.gz \
 	tests/fixtures/tokenizers/mixed-b.json tests/fixtures/tokenizers/mixed-b.expected.gz \
 	tests/fixtures/tokenizers/qwen2.json tests/fixtures/tokenizers/qwen2.expected.gz \
+	tests/fixtures/tokenizers/t5.gguf tests/fixtures/tokenizers/t5.expected.gz \
 	tests/fixtures/tokenizers/tok512.bin tests/fixtures/tokenizers/tok512.expected.gz \
 	tests/fixtures/tokenizers/unigram.json tests/fixtures/tokenizers/unigram.expected.gz \
 	tests/fixtures/tokenizers/unigram-bytes.json tests/fixtures/tokenizers/unigram-bytes.expected.gz

@@ -213,7 +213,7 @@ static int t5(struct pare_tokenizer *t, const struct pare_vocab_spec *spec, stru
         PARE_TRY(pare_charsmap_parse(blob.data, blob.len, units, &s->map, err));
     }
     if (spec->remove_extra_spaces) {
-        PARE_TRY(squeeze(t, "\\A +| +\\z", literal(""), err));
+        PARE_TRY(squeeze(t, "\\A +|[ " MARK "]+\\z", literal(""), err));
         PARE_TRY(squeeze(t, " {2,}", literal(" "), err));
     }
     PARE_TRY(sentencepiece(t, spec->add_space_prefix, err));

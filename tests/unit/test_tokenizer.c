@@ -284,6 +284,32 @@ START_TEST(gguf_bpe)
 }
 END_TEST
 
+START_TEST(gguf_t5)
+{
+    struct pare_gguf *file;
+    struct pare_tokenizer *t;
+    struct pare_ids ids = {0};
+    struct pare_error err;
+    static struct record r;
+    ck_assert_ok(pare_gguf_open(pare_test_source(FIXTURES "t5.gguf"), &file, &err), err);
+    ck_assert_ok(pare_tokenizer_from_gguf(file, &t, &err), err);
+    pare_gguf_close(file);
+    gzFile expected = open_expected("t5");
+    read_strings();
+    for (size_t i = 0; i < STRINGS; i++) {
+        next_record(expected, &r);
+        ck_assert_ok(pare_tokenizer_encode(t, strings[i].data, strings[i].len,
+                                           PARE_ENCODE_ADD | PARE_ENCODE_PLAIN, &ids, &err),
+                     err);
+        ck_assert_msg(same_ids(&ids, &r), "other ids for string %zu: %s", i, strings[i].data);
+    }
+    gzclose(expected);
+    free_strings();
+    pare_ids_free(&ids);
+    pare_tokenizer_free(t);
+}
+END_TEST
+
 START_TEST(gguf_bert)
 {
     struct pare_tokenizer *t = open_fixture("bert-uncased");
@@ -664,6 +690,7 @@ int main(void)
     tcase_add_test(tc, sentencepiece);
     tcase_add_test(tc, gguf_bpe);
     tcase_add_test(tc, gguf_bert);
+    tcase_add_test(tc, gguf_t5);
     tc = pare_test_case(suite, "text");
     tcase_add_test(tc, streaming);
     tcase_add_test(tc, broken_utf8);
