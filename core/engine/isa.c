@@ -3,6 +3,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 #include <omp.h>
@@ -16,12 +17,20 @@ const char *pare_isa_name(enum pare_isa isa)
     return (unsigned)isa < PARE_ISA_COUNT ? isa_names[isa] : "unknown";
 }
 
+#if defined(__x86_64__)
+/* Not every compiler's __builtin_cpu_supports() knows its name. */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 static enum pare_isa isa_of_cpu(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init(); /* asks the system, too, whether it saves the registers */
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-        !__builtin_cpu_supports("f16c"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
         return PARE_ISA_SCALAR;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))

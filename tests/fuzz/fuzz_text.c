@@ -90,6 +90,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef PARE_REPLAY
 int main(int argc, char **argv)
 {
-    return pare_replay(argc, argv, "tests/fuzz/corpus/text");
+    return replay_main(argc, argv, "tests/fuzz/corpus/text", replay_cuts);
 }
 #endif

@@ -54,6 +54,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef PARE_REPLAY
 int main(int argc, char **argv)
 {
-    return pare_replay(argc, argv, "tests/fuzz/corpus/tokenizer");
+    return replay_main(argc, argv, "tests/fuzz/corpus/tokenizer", replay_cuts);
 }
 #endif

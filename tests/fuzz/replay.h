@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef PARE_FUZZ_REPLAY_H
-#define PARE_FUZZ_REPLAY_H
+#ifndef PARE_TESTS_REPLAY_H
+#define PARE_TESTS_REPLAY_H
+
+/* The main of a fuzz target for compilers without a fuzzer: it runs the files of a corpus, or those
+ * named, whole and as `vary` changes them. Reports in TAP. */
 
 #include <dirent.h>
 #include <stdint.h>
@@ -11,9 +14,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* An ordinary main for a fuzz target, for compilers without a fuzzer: every file of a folder of the
- * corpus (or those named), and every way it could be cut off, at most a few hundred. */
-static inline int pare_replay_file(const char *path)
+/* May change the bytes; calls the target. */
+typedef void (*replay_vary)(char *data, size_t size);
+
+/* A vary: every way the bytes could be cut off, at most a few hundred. */
+static inline void replay_cuts(char *data, size_t size)
+{
+    for (size_t cut = 0; cut < size; cut += size / 300 + 1)
+        LLVMFuzzerTestOneInput((const uint8_t *)data, cut);
+}
+
+static int replay(const char *path, replay_vary vary)
 {
     char *data;
     size_t size;
@@ -23,33 +34,36 @@ static inline int pare_replay_file(const char *path)
         return 1;
     }
     LLVMFuzzerTestOneInput((const uint8_t *)data, size);
-    for (size_t cut = 0; cut < size; cut += size / 300 + 1)
-        LLVMFuzzerTestOneInput((const uint8_t *)data, cut);
+    vary(data, size);
     free(data);
     printf("ok - %s\n", pare_path_name(path));
     return 0;
 }
 
-static inline int pare_replay(int argc, char **argv, const char *corpus)
+/* `corpus`: a folder of the source tree. Returns what main() does. */
+static int replay_main(int argc, char **argv, const char *corpus, replay_vary vary)
 {
     int failed = 0, n = 0;
-    for (int i = 1; i < argc; i++, n++)
-        failed += pare_replay_file(argv[i]);
-    const char *top = getenv("PARE_TOP_SRC");
-    char *folder = argc > 1 ? NULL : pare_path_join(top ? top : ".", corpus);
-    DIR *dir = folder ? opendir(folder) : NULL;
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir)) != NULL) {
-        char *path = entry->d_name[0] == '.' ? NULL : pare_path_join(folder, entry->d_name);
-        if (path) {
-            failed += pare_replay_file(path);
-            n++;
+    if (argc > 1) {
+        for (int i = 1; i < argc; i++, n++)
+            failed += replay(argv[i], vary);
+    } else {
+        const char *top = getenv("PARE_TOP_SRC");
+        char *files = pare_path_join(top ? top : ".", corpus);
+        DIR *dir = files ? opendir(files) : NULL;
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir)) != NULL) {
+            char *path = entry->d_name[0] == '.' ? NULL : pare_path_join(files, entry->d_name);
+            if (path) {
+                failed += replay(path, vary);
+                n++;
+            }
+            free(path);
         }
-        free(path);
+        if (dir)
+            closedir(dir);
+        free(files);
     }
-    if (dir)
-        closedir(dir);
-    free(folder);
     printf("1..%d\n", n);
     return failed || n == 0;
 }
