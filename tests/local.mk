@@ -2,13 +2,17 @@
 # Unit tests use Check and report in TAP, so that every case counts. One program per module.
 TEST_LIBS = libhost.la libcore.la $(CHECK_LIBS)
 EXTRA_DIST += tests/unit/ggml_golden.h tests/unit/test.h
+EXTRA_DIST += tests/fixtures/families tests/fixtures/stories260K
 
 if HAVE_CHECK
-unit_tests = tests/unit/test_base tests/unit/test_gguf tests/unit/test_model
+unit_tests = tests/unit/test_base tests/unit/test_family tests/unit/test_gguf \
+	tests/unit/test_model
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_LDADD = $(TEST_LIBS)
+tests_unit_test_family_SOURCES = tests/unit/test_family.c
+tests_unit_test_family_LDADD = $(TEST_LIBS)
 tests_unit_test_gguf_SOURCES = tests/unit/test_gguf.c
 tests_unit_test_gguf_LDADD = $(TEST_LIBS)
 tests_unit_test_model_SOURCES = tests/unit/test_model.c

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/config_gguf.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "model/family_parts.h"
 #include "model/rope.h"
 
@@ -67,6 +68,7 @@ static const char *const special_tokens[][2] = {{"bos_token_id", "bos_token_id"}
                                                 {"eos_token_id", "eos_token_id"},
                                                 {"padding_token_id", "pad_token_id"}};
 
+#define NORMALIZE_KEY "pare.normalize"
 #define KEY_MAX 128
 /* ARCH.NAME */
 static const char *key_of(const char *arch, const char *name, char out[KEY_MAX])
@@ -85,12 +87,23 @@ struct reading {
     struct pare_error *err;
 };
 
+/* The short decimal of an f32: what a configuration would say. */
+static double tidy(double x)
+{
+    char text[32];
+    double shorter;
+    snprintf(text, sizeof text, "%.7g", x);
+    return pare_parse_double(text, &shorter) && (float)shorter == (float)x ? shorter : x;
+}
+
 /* A number below the architecture's name; false in *there when the file does not say. */
 static int get_real(const struct reading *r, const char *name, bool *there, double *out)
 {
     char key[KEY_MAX];
     int rc = pare_gguf_f64(r->file, key_of(r->arch->name, name, key), out, r->err);
     *there = rc == PARE_OK;
+    if (rc == PARE_OK)
+        *out = tidy(*out);
     return rc == PARE_NOT_FOUND ? PARE_OK : rc;
 }
 
@@ -257,13 +270,14 @@ static int read_bert(const struct reading *r)
     struct pare_gguf_text text;
     char key[KEY_MAX];
     uint32_t pooling = POOL_MEAN, types = 0, separator = 0;
-    bool there;
+    bool there, normalize = false;
     int rc;
     PARE_TRY(get_whole(r, "pooling_type", &there, &pooling));
     if (pooling != POOL_NONE && pooling != POOL_MEAN && pooling != POOL_CLS && pooling != POOL_RANK)
         return unsupported(r, "its pooling is neither the mean nor the first token");
-    json_t *pare =
-        json_pack("{s:s, s:b}", "pooling", pooling == POOL_CLS ? "cls" : "mean", "normalize", 0);
+    pare_gguf_bool(r->file, NORMALIZE_KEY, &normalize, NULL); /* when Pare wrote the file */
+    json_t *pare = json_pack("{s:s, s:b}", "pooling", pooling == POOL_CLS ? "cls" : "mean",
+                             "normalize", (int)normalize);
     json_object_set_new(r->config, "pare", pare);
     if (pare_gguf_u32(r->file, "tokenizer.ggml.seperator_token_id", &separator, NULL) == PARE_OK)
         json_object_set_new(pare, "separator", json_integer(separator));
@@ -453,6 +467,8 @@ static int put_bert(const struct writing *w)
                                 w->err));
     PARE_TRY(pare_config_size(w->config, "type_vocab_size", PARE_SIDE_MAX, 1, &types, w->err));
     PARE_TRY(pare_gguf_put_u32(w->draft, "tokenizer.ggml.token_type_count", types, w->err));
+    if (json_is_true(json_object_get(pare, "normalize")))
+        PARE_TRY(pare_gguf_put_bool(w->draft, NORMALIZE_KEY, true, w->err));
     if (!pooling) { /* a classifier */
         size_t n = json_object_size(labels);
         PARE_TRY(put_whole(w, "pooling_type", POOL_RANK));

@@ -44,8 +44,12 @@ static int put_special_tokens(const json_t *config, struct pare_gguf_draft *draf
     static const char *const ids[][2] = {{"bos_token_id", "tokenizer.ggml.bos_token_id"},
                                          {"eos_token_id", "tokenizer.ggml.eos_token_id"},
                                          {"pad_token_id", "tokenizer.ggml.padding_token_id"}};
+    const json_t *separator = json_object_get(json_object_get(config, "pare"), "separator");
     int rc;
     PARE_TRY(pare_gguf_put_text(draft, "tokenizer.ggml.model", "none", err));
+    if (json_is_integer(separator))
+        PARE_TRY(pare_gguf_put_u32(draft, "tokenizer.ggml.seperator_token_id",
+                                   (uint32_t)json_integer_value(separator), err));
     for (size_t i = 0; i < PARE_COUNT(ids); i++) {
         const json_t *id = json_object_get(config, ids[i][0]);
         if (json_is_integer(id) && json_integer_value(id) >= 0 &&

@@ -475,8 +475,10 @@ static int write_bert(const struct pare_writing *w, json_t **config)
         as_bert(*config, &d);
     if (w->to == PARE_DIALECT_GGUF)
         json_object_set_new(*config, "layer_norm_eps", json_real((double)d.eps));
-    if (classifies)
+    if (classifies) {
         json_object_del(json_object_get(*config, "pare"), "pooling");
+        json_object_del(json_object_get(*config, "pare"), "normalize");
+    }
 out:
     return rc;
 }

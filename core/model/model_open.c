@@ -202,7 +202,10 @@ static int open_gguf(const char *path, struct pare_model *model, struct pare_err
     }
     if (tensors.n)
         qsort(tensors.items, tensors.n, sizeof *tensors.items, by_name);
-    PARE_TRY(build_family(path, PARE_DIALECT_GGUF, &tensors, model, err));
+    rc = build_family(path, PARE_DIALECT_GGUF, &tensors, model, err);
+    if (rc != PARE_OK && !err->detail[0])
+        pare_error_detail(err, "%s, its metadata in the words of config.json", path);
+    PARE_TRY(rc);
     PARE_TRY(set_tokenizer(model, PARE_TOKENIZER_GGUF, path, err));
 out:
     pare_tensors_free(&tensors);
