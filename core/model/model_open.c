@@ -64,8 +64,10 @@ static int set_tokenizer(struct pare_model *model, enum pare_tokenizer_source so
 {
     free(model->tokenizer);
     model->tokenizer = realpath(path, NULL);
+    if (!model->tokenizer) /* a file without a name */
+        model->tokenizer = pare_strdup(path);
     if (!model->tokenizer)
-        return pare_error_errno(err, "cannot find %s", path);
+        return pare_error_nomem(err, 0);
     model->tokenizer_source = source;
     return PARE_OK;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: a model file of Pare's own format, or any safetensors file, from a stranger. With
- * PARE_REPLAY an ordinary program: it makes small models in several encodings, damages each in many
- * places, and opens what comes out; whatever opens has to compile and run without harm. */
+/* Fuzz target: a model file of Pare's own format, any safetensors file, or a GGUF file, from a
+ * stranger. With PARE_REPLAY an ordinary program: it makes small models in several encodings,
+ * damages each in many places, and opens what comes out; whatever opens has to compile and run
+ * without harm. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -36,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pare_plan_options options = {.batch = 1, .threads = 1, .isa = -1};
     if (pare_graph_macs(g) < MACS_MAX && pare_plan_new(g, &options, &plan, &err) == PARE_OK) {
         float *in = pare_calloc(pare_graph_inputs(g), sizeof *in);
-        float *out = pare_calloc(g->values[g->output].width, sizeof *out);
+        float *out = pare_calloc(pare_graph_outputs(g), sizeof *out);
         if (in && out)
             pare_plan_run(plan, in, 1, out, &err);
         free(in);
@@ -51,7 +52,7 @@ out:
 }
 
 #ifdef PARE_REPLAY
-enum { CUTS = 60, HITS = 4000 };
+enum { CUTS = 60 };
 
 static int refuse(const struct pare_error *err)
 {
@@ -127,42 +128,105 @@ out:
     return rc;
 }
 
-/* With the name of a file: write the seed there, for the fuzzer to begin with. */
-int main(int argc, char **argv)
+/* A random model of a family that reads text, as a GGUF file. */
+static int make_gguf_seed(const struct pare_family *family, const char *shape, const char *folder,
+                          char **out, size_t *size, struct pare_error *err)
 {
-    char folder[] = "/tmp/pare-fuzz-XXXXXX", *seed = NULL;
-    struct pare_error err = {0};
-    struct pare_random r;
-    size_t size = 0;
-    int rc = mkdtemp(folder) ? make_seed(folder, &seed, &size, &err) : PARE_IO;
+    struct pare_tensors tensors = {0};
+    struct pare_model *model = NULL;
+    json_t *config = NULL, *preprocessor = NULL;
+    char *path = pare_path_join(folder, "model.safetensors"), *text = NULL;
+    char *config_path = pare_path_join(folder, "config.json");
+    char *gguf = pare_path_join(folder, "m.gguf");
+    int rc;
+    PARE_TRY(family->random(shape, 1, &tensors, &config, &preprocessor, err));
+    text = json_dumps(config, 0);
+    PARE_TRY(pare_tensors_write(path, &tensors, err));
+    PARE_TRY(pare_file_write(config_path, text, strlen(text), err));
+    PARE_TRY(pare_model_open(folder, &model, err));
+    PARE_TRY(pare_model_write_gguf(model, gguf, false, NULL, err));
+    PARE_TRY(pare_file_read(gguf, (size_t)1 << 30, out, size, err));
+out:
+    pare_model_free(model);
+    pare_tensors_free(&tensors);
+    json_decref(config);
+    json_decref(preprocessor);
+    free(text);
+    free(path);
+    free(config_path);
+    free(gguf);
+    return rc;
+}
+
+static const struct {
+    const char *name;
+    const struct pare_family *family; /* NULL: the model of own encodings */
+    const char *shape;
+    size_t hits;
+} seeds[] = {
+    {"own", NULL, NULL, 4000},
+    {"llama", &pare_family_llama, "24,12,16,1,2,1,20", 2000},
+    {"gpt2", &pare_family_gpt2, "24,12,16,1,2", 1000},
+    {"bert", &pare_family_bert, "24,12,16,1,2,20", 1000},
+};
+
+static int seed_of(size_t which, char **out, size_t *size, struct pare_error *err)
+{
+    char folder[] = "/tmp/pare-fuzz-XXXXXX";
+    if (!mkdtemp(folder))
+        return pare_error_errno(err, "cannot make %s", folder);
+    int rc = seeds[which].family
+                 ? make_gguf_seed(seeds[which].family, seeds[which].shape, folder, out, size, err)
+                 : make_seed(folder, out, size, err);
     pare_remove_tree(folder, NULL);
-    if (rc != PARE_OK)
-        return refuse(&err);
-    if (argc > 1) {
-        rc = pare_file_write(argv[1], seed, size, &err);
-        free(seed);
-        return rc == PARE_OK ? 0 : refuse(&err);
-    }
+    return rc;
+}
+
+static void damage(size_t which, const char *seed, size_t size)
+{
+    struct pare_random r;
     uint8_t *damaged = malloc(size);
-    uint64_t header = 8;
-    for (int i = 7; i >= 0; i--)
+    uint64_t header = 8; /* the description, which is mostly hit */
+    for (int i = 7; i >= 0 && !seeds[which].family; i--)
         header += (uint64_t)(uint8_t)seed[i] << 8 * i;
+    if (seeds[which].family)
+        header = PARE_MIN(size, 4096);
     LLVMFuzzerTestOneInput((const uint8_t *)seed, size);
     for (size_t i = 0; i < CUTS; i++)
         LLVMFuzzerTestOneInput((const uint8_t *)seed, size * i / CUTS);
-    puts("ok 1 - models that are cut");
+    printf("ok %zu - %s models that are cut\n", 2 * which + 1, seeds[which].name);
     pare_random_seed(&r, 5);
-    for (size_t i = 0; damaged && i < HITS; i++) {
+    for (size_t i = 0; damaged && i < seeds[which].hits; i++) {
         memcpy(damaged, seed, size);
-        for (uint64_t k = 1 + pare_random_below(&r, 3); k > 0; k--) /* mostly in the description */
+        for (uint64_t k = 1 + pare_random_below(&r, 3); k > 0; k--)
             damaged[pare_random_below(&r, i % 4 ? header : size)] =
                 (uint8_t)(i % 2 ? '0' + (int)pare_random_below(&r, 10)
                                 : (int)pare_random_below(&r, 256));
         LLVMFuzzerTestOneInput(damaged, size);
     }
-    puts("ok 2 - models that are damaged\n1..2");
+    printf("ok %zu - %s models that are damaged\n", 2 * which + 2, seeds[which].name);
     free(damaged);
-    free(seed);
+}
+
+/* With the name of a folder: write the seeds there, for the fuzzer to begin with. */
+int main(int argc, char **argv)
+{
+    struct pare_error err = {0};
+    for (size_t i = 0; i < PARE_COUNT(seeds); i++) {
+        char *seed = NULL, *path = argc > 1 ? pare_path_join(argv[1], seeds[i].name) : NULL;
+        size_t size = 0;
+        int rc = seed_of(i, &seed, &size, &err);
+        if (rc == PARE_OK && path)
+            rc = pare_file_write(path, seed, size, &err);
+        else if (rc == PARE_OK)
+            damage(i, seed, size);
+        free(seed);
+        free(path);
+        if (rc != PARE_OK)
+            return refuse(&err);
+    }
+    if (argc == 1)
+        printf("1..%zu\n", 2 * PARE_COUNT(seeds));
     return 0;
 }
 #endif
