@@ -30,12 +30,24 @@ static bool stands_alone(const char *text, size_t n, size_t start, size_t end)
            (end == n || !pare_is_word(pare_utf8_get(text + end)));
 }
 
+/* Where the blanks from `i` on end. Another token within them asks again, so it is remembered. */
+static size_t skip_blanks(const char *text, size_t n, size_t i, struct pare_added_cursor *cursor)
+{
+    if (i < cursor->blank || i > cursor->blank_end) {
+        cursor->blank = cursor->blank_end = i;
+        while (cursor->blank_end < n && pare_is_space(pare_utf8_get(text + cursor->blank_end)))
+            cursor->blank_end += pare_utf8_len(text[cursor->blank_end]);
+    }
+    return cursor->blank_end;
+}
+
 bool pare_added_next(const struct pare_added_set *set, const char *text, size_t n, bool plain,
-                     size_t done, size_t *from, size_t *start, size_t *end, int32_t *id)
+                     size_t done, struct pare_added_cursor *cursor, size_t *start, size_t *end,
+                     int32_t *id)
 {
     if (!set->trie.nodes)
         return false;
-    for (size_t i = *from; i < n;) {
+    for (size_t i = cursor->from; i < n;) {
         size_t len = 0;
         const int32_t hit =
             set->lead[(uint8_t)text[i]] ? pare_trie_longest(&set->trie, text + i, n - i, &len) : -1;
@@ -51,9 +63,9 @@ bool pare_added_next(const struct pare_added_set *set, const char *text, size_t 
         while (token->lstrip && s > done &&
                pare_is_space(pare_utf8_get(text + pare_utf8_back(text, s))))
             s = pare_utf8_back(text, s);
-        while (token->rstrip && e < n && pare_is_space(pare_utf8_get(text + e)))
-            e += pare_utf8_len(text[e]);
-        *from = i;
+        if (token->rstrip)
+            e = skip_blanks(text, n, e, cursor);
+        cursor->from = i;
         *start = s;
         *end = e;
         *id = token->id;

@@ -25,11 +25,18 @@ int pare_added_build(struct pare_added_set *set, const struct pare_added *tokens
                      bool normalized, const struct pare_bytes *text, struct pare_pool *pool,
                      struct pare_error *err);
 
-/* The next token that begins at or after `*from`: the leftmost, of those the longest. False: none.
- * [*start, *end) is what it takes of the text, of which all before `done` is spoken for; `*from` is
- * then where to go on: behind the token, not behind the blanks that it takes along, because the
- * reference finds tokens in those, too. With `plain`, special tokens are text. */
+/* How far a text was searched, and a stretch that is known to be blank. */
+struct pare_added_cursor {
+    size_t from, blank, blank_end;
+};
+
+/* The next token that begins at or after the cursor: the leftmost, of those the longest. False:
+ * none.
+ * [*start, *end) is what it takes of the text, of which all before `done` is spoken for; the
+ * cursor is then where to go on: behind the token, not behind the blanks that it takes along,
+ * because the reference finds tokens in those, too. With `plain`, special tokens are text. */
 bool pare_added_next(const struct pare_added_set *set, const char *text, size_t n, bool plain,
-                     size_t done, size_t *from, size_t *start, size_t *end, int32_t *id);
+                     size_t done, struct pare_added_cursor *cursor, size_t *start, size_t *end,
+                     int32_t *id);
 
 #endif

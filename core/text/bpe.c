@@ -158,6 +158,8 @@ static bool begin(const struct pare_bpe *bpe, const struct pare_vocab *v, struct
         } else if (bpe->unk >= 0) {
             unk_start = unk > 0 ? unk_start : i;
             unk += end - i;
+        } else {
+            w->lost = true;
         }
     }
     if (unk > 0 && fine)
@@ -303,6 +305,9 @@ int pare_bpe_word(const struct pare_bpe *bpe, const struct pare_vocab *v, struct
     }
     if (!begin(bpe, v, w, text, n) || !merge_all(bpe, v, w, text))
         return pare_error_nomem(err, 0);
+    if (w->lost && bpe->unk_missing)
+        return pare_error_set(err, PARE_INVALID,
+                              "a character is unknown, and the vocabulary has no token for that");
     PARE_TRY(emit(bpe, w, text, out, err));
     if (seen && w->seen_words.len + n <= SEEN_BYTES) {
         *seen = (struct pare_bpe_seen){(uint32_t)w->seen_words.len, (uint32_t)n,

@@ -20,6 +20,7 @@ struct pare_bpe {
     bool ignore_merges; /* a word that is a token is that token */
     bool fuse_unk;      /* unknowns in a row are one */
     int32_t unk;        /* -1: what is unknown is left out */
+    bool unk_missing;   /* a token for unknowns is named but not there: unknowns are an error */
     bool byte_fallback;
     int32_t bytes[256];               /* of <0x00> to <0xFF>, -1: none */
     struct pare_bytes prefix, suffix; /* of characters that do not begin, that end a word */
@@ -37,7 +38,8 @@ struct pare_bpe_work {
     struct pare_bpe_symbol *symbols;
     struct pare_bpe_step *heap;
     size_t n_symbols, symbols_cap, n_heap, heap_cap;
-    struct pare_str text; /* a character with its prefix; words seen */
+    struct pare_str text; /* a character with its prefix */
+    bool lost;            /* something unknown was left out */
     struct pare_bpe_seen *seen;
     struct pare_str seen_words;
     struct pare_ids seen_ids;
@@ -47,7 +49,8 @@ void pare_bpe_work_free(struct pare_bpe_work *w);
 /* Remember words from now on, up to a bound: worth it in long texts. */
 void pare_bpe_remember(struct pare_bpe_work *w);
 
-/* Append the ids of one word, which is UTF-8 and shorter than 4 GB. PARE_NOMEM. */
+/* Append the ids of one word, which is UTF-8 and shorter than 4 GB. PARE_NOMEM; PARE_INVALID
+ * for an unknown that is an error. */
 int pare_bpe_word(const struct pare_bpe *bpe, const struct pare_vocab *v, struct pare_bpe_work *w,
                   const char *text, size_t n, struct pare_ids *out, struct pare_error *err);
 

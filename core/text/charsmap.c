@@ -68,7 +68,7 @@ static void apply_longest(const struct pare_charsmap *map, const char *text, siz
                           struct pare_str *out)
 {
     struct pare_bytes found;
-    for (size_t i = 0; i < n;) {
+    for (size_t i = 0; i < n && out->len <= PARE_TEXT_MAX;) {
         size_t len = lookup(map, text + i, n - i, &found);
         /* an entry that ends within a character is broken */
         if (len == 0 || (i + len < n && ((uint8_t)text[i + len] & 0xC0) == 0x80)) {
@@ -88,7 +88,7 @@ void pare_charsmap_apply(const struct pare_charsmap *map, const char *text, size
         apply_longest(map, text, n, out);
         return;
     }
-    for (size_t i = 0; i < n;) {
+    for (size_t i = 0; i < n && out->len <= PARE_TEXT_MAX;) {
         utf8proc_int32_t state = 0;
         uint32_t c = pare_utf8_get(text + i);
         size_t end = i + pare_utf8_len(text[i]);

@@ -245,12 +245,16 @@ int pare_decode(const struct pare_decode_step *steps, size_t n_steps,
     for (size_t i = 0; i < n_steps && rc == PARE_OK && !a.text.failed; i++) {
         b.text.len = b.n = 0;
         rc = apply(&steps[i], &a, middle, &fused, &b, err);
+        if (rc == PARE_OK && b.text.len > PARE_TEXT_MAX)
+            rc = pare_error_set(err, PARE_FAILED, "decoding makes the text too long");
         const struct list t = a;
         a = b;
         b = t;
     }
-    if (rc == PARE_OK)
+    if (rc == PARE_OK && middle)
         pare_str_append_n(out, a.text.data, a.text.len);
+    else if (rc == PARE_OK) /* GGUF tokens may be any bytes */
+        pare_utf8_repair(a.text.data, a.text.len, out);
     if (rc == PARE_OK && (a.text.failed || b.text.failed || out->failed))
         rc = pare_error_nomem(err, 0);
     pare_str_free(&a.text);

@@ -96,6 +96,7 @@ static int bpe(struct pare_json_reader *r, const json_t *json)
     r->t->model = PARE_MODEL_BPE;
     PARE_TRY(vocabulary(r, json));
     PARE_TRY(unknown(r, json, &m->unk));
+    m->unk_missing = m->unk < 0 && json_is_string(json_object_get(json, "unk_token"));
     if (json_number_value(json_object_get(json, "dropout")) > 0) {
         rc = pare_json_fail(r, PARE_UNSUPPORTED, "a 'dropout' of merges is for training");
         goto out;

@@ -16,8 +16,8 @@ int pare_replace(const struct pare_regex *regex, struct pare_bytes pattern,
     size_t done = 0;
     if (!regex) {
         const char *hit;
-        while (pattern.len > 0 && n - done >= pattern.len &&
-               (hit = memmem(text + done, n - done, pattern.data, pattern.len)) != NULL) {
+        while (pattern.len > 0 && out->len <= PARE_TEXT_MAX && n - done >= pattern.len &&
+               (hit = pare_text_find(text + done, n - done, pattern.data, pattern.len)) != NULL) {
             pare_str_append_n(out, text + done, (size_t)(hit - text) - done);
             pare_str_append_n(out, content.data, content.len);
             done = (size_t)(hit - text) + pattern.len;
@@ -30,7 +30,7 @@ int pare_replace(const struct pare_regex *regex, struct pare_bytes pattern,
     if (rc != PARE_OK)
         return rc;
     pare_regex_text(&run, text, n);
-    for (bool found = n > 0; found;) {
+    for (bool found = n > 0; found && out->len <= PARE_TEXT_MAX;) {
         size_t start, end;
         PARE_TRY(pare_regex_next(&run, &found, &start, &end, err));
         if (found) {
@@ -332,6 +332,8 @@ int pare_normalize(const struct pare_normalize_step *steps, size_t n_steps, cons
             *first = false;
         if (rc == PARE_OK)
             rc = apply(&steps[i], text, n, out, err);
+        if (rc == PARE_OK && out->len > PARE_TEXT_MAX)
+            rc = pare_error_set(err, PARE_FAILED, "normalization makes the text too long");
     }
     return rc != PARE_OK ? rc : out->failed || spare->failed ? pare_error_nomem(err, 0) : PARE_OK;
 }

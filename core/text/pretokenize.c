@@ -150,7 +150,7 @@ static void split_literal(const struct pare_pretokenize_step *s, struct joiner *
     size_t from = 0;
     const char *hit;
     while (s->literal.len > 0 && n - from >= s->literal.len &&
-           (hit = memmem(text + from, n - from, s->literal.data, s->literal.len)) != NULL) {
+           (hit = pare_text_find(text + from, n - from, s->literal.data, s->literal.len)) != NULL) {
         const size_t at = (size_t)(hit - text);
         stretch(j, from, at, false);
         stretch(j, at, at + s->literal.len, true);
@@ -235,7 +235,7 @@ static void rewrite(const struct pare_pretokenize_step *s, const char *text, siz
             s->prepend == PARE_PREPEND_ALWAYS || (s->prepend == PARE_PREPEND_FIRST && first);
         if (wanted && !begins(text, n, s->literal) && *text != ' ')
             pare_str_append_n(out, s->literal.data, s->literal.len);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && out->len <= PARE_TEXT_MAX; i++)
             if (begins(text + i, n - i, space))
                 pare_str_append_n(out, s->literal.data, s->literal.len);
             else
@@ -270,6 +270,8 @@ int pare_pretokenize(const struct pare_pretokenize_step *steps, size_t n_steps, 
         for (size_t k = 0; k < spare->n; k++) {
             const struct pare_piece *p = &spare->at[k];
             const size_t start = out->text.len;
+            if (out->text.len > PARE_TEXT_MAX)
+                return pare_error_set(err, PARE_FAILED, "pre-tokenization makes the text too long");
             rewrite(&steps[i], spare->text.data + p->start, p->end - p->start, p->first,
                     &out->text);
             add(out, start, out->text.len, p->first);

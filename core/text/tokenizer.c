@@ -193,10 +193,11 @@ static int divide(struct work *w, const struct pare_added_set *set, const char *
                   bool first, struct pare_ids *out,
                   int (*next)(struct work *, const char *, size_t, bool, struct pare_ids *))
 {
-    size_t from = 0, done = 0, start, end;
+    struct pare_added_cursor cursor = {0};
+    size_t done = 0, start, end;
     int32_t id;
     int rc = PARE_OK;
-    while (pare_added_next(set, text, n, w->plain, done, &from, &start, &end, &id)) {
+    while (pare_added_next(set, text, n, w->plain, done, &cursor, &start, &end, &id)) {
         if (start > done)
             PARE_TRY(next(w, text + done, start - done, first && done == 0, out));
         PARE_TRY(pare_ids_push(out, id, w->err));
@@ -221,7 +222,7 @@ static int encode_raw(struct work *w, const char *text, size_t n, bool first, st
 
 static int encode(struct work *w, const char *text, size_t n, struct pare_ids *out)
 {
-    if (n > INT32_MAX / 4) {
+    if (n > PARE_TEXT_MAX / 2) {
         pare_error_set(w->err, PARE_INVALID, "a text of %zu bytes is too long", n);
         pare_error_hint(w->err, "encode it in parts");
         return PARE_INVALID;

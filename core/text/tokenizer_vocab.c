@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "text/gguf_pre.h"
+#include "text/utf8.h"
 
 #define MARK "\xE2\x96\x81" /* U+2581, SentencePiece's space */
 
@@ -60,7 +61,8 @@ static int add_token(struct pare_tokenizer *t, const struct pare_vocab_spec *spe
     }
     PARE_TRY(pare_add_token(t, (long long)i, text, score, err));
     t->vocab.tokens[i].special = type == PARE_TOKEN_CONTROL || type == PARE_TOKEN_UNKNOWN;
-    if (!apart)
+    /* what is no UTF-8 is not found in text, and must not cut a character in two */
+    if (!apart || pare_utf8_valid(text.data, text.len) < text.len)
         goto out;
     if (!pare_grow(&t->added, &t->added_cap, t->n_added + 1, sizeof *t->added)) {
         rc = pare_error_nomem(err, 0);

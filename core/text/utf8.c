@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/utf8.h"
 
+#include <string.h>
+
 #include <utf8proc.h>
 
 #include "base/mem.h"
@@ -85,6 +87,18 @@ void pare_utf8_append(uint32_t c, struct pare_str *out)
 {
     char bytes[4];
     pare_str_append_n(out, bytes, pare_utf8_put(c, bytes));
+}
+
+const char *pare_text_find(const char *text, size_t n, const char *what, size_t len)
+{
+    while (n >= len) {
+        const char *hit = memchr(text, *what, n - len + 1);
+        if (!hit || memcmp(hit, what, len) == 0)
+            return hit;
+        n -= (size_t)(hit + 1 - text);
+        text = hit + 1;
+    }
+    return NULL;
 }
 
 struct range {

@@ -11,6 +11,9 @@
 /* Characters of text that is known to be UTF-8, and their classes as the reference has them. Pure
  * functions, any thread. */
 
+/* No text becomes longer, whatever a tokenizer replaces by what. */
+#define PARE_TEXT_MAX ((size_t)1 << 28)
+
 /* Bytes at the start of `text` that are UTF-8 (no surrogates, nothing above U+10FFFF). */
 size_t pare_utf8_valid(const char *text, size_t n);
 
@@ -30,6 +33,9 @@ size_t pare_utf8_put(uint32_t c, char out[4]); /* returns its bytes */
 size_t pare_utf8_back(const char *text,
                       size_t i); /* where the character that ends at i > 0 starts */
 void pare_utf8_append(uint32_t c, struct pare_str *out);
+
+/* The first place of `what`, which is not empty, in `text`; NULL: none. */
+const char *pare_text_find(const char *text, size_t n, const char *what, size_t len);
 
 bool pare_is_space(uint32_t c);       /* White_Space */
 bool pare_is_number(uint32_t c);      /* Nd, Nl, No */

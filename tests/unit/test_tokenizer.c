@@ -532,6 +532,71 @@ START_TEST(catastrophe)
 }
 END_TEST
 
+/* What a file can ask for, and text cannot. */
+START_TEST(limits)
+{
+    struct pare_str json = {0};
+    struct pare_tokenizer *t;
+    struct pare_ids ids = {0};
+    struct pare_error err = {0};
+    /* every step makes the text 16 times as long */
+    pare_str_append(&json, "{" BPE ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+    for (int i = 0; i < 60; i++)
+        pare_str_printf(&json,
+                        "%s{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},"
+                        "\"content\":\"aaaaaaaaaaaaaaaa\"}",
+                        i ? "," : "");
+    pare_str_append(&json, "]}}");
+    ck_assert_ok(parse(json.data, NULL, &t, &err), err);
+    ck_assert_int_eq(pare_tokenizer_encode(t, "a", 1, 0, &ids, &err), PARE_FAILED);
+    ck_assert_ptr_nonnull(strstr(err.what, "too long"));
+    pare_tokenizer_free(t);
+    pare_str_free(&json);
+    /* a token for unknowns that is not there */
+    ck_assert_ok(parse("{\"model\":{\"type\":\"BPE\",\"unk_token\":\"?\",\"vocab\":{\"a\":0},"
+                       "\"merges\":[]}}",
+                       NULL, &t, &err),
+                 err);
+    ck_assert_ok(pare_tokenizer_encode(t, "aa", 2, 0, &ids, &err), err);
+    ck_assert_uint_eq(ids.n, 2);
+    ck_assert_int_eq(pare_tokenizer_encode(t, "ab", 2, 0, &ids, &err), PARE_INVALID);
+    pare_tokenizer_free(t);
+    /* a special token that is a part of a character, and one that is no text */
+    static const struct pare_bytes tokens[] = {{"\xA9", 1}, {"<0xC3>", 6}, {"\xC3", 1}};
+    static const int32_t types[] = {PARE_TOKEN_CONTROL, PARE_TOKEN_BYTE, PARE_TOKEN_NORMAL};
+    struct pare_vocab_spec spec = {.model = "llama",
+                                   .n_tokens = 3,
+                                   .tokens = tokens,
+                                   .types = types,
+                                   .special = {-1, -1, -1, -1, -1, -1, -1},
+                                   .add_bos = 1};
+    ck_assert_ok(pare_tokenizer_from_vocab(&spec, &t, &err), err);
+    ck_assert_ok(pare_tokenizer_encode(t, "\xC3\xA9", 2, PARE_ENCODE_ADD, &ids, &err), err);
+    ck_assert_uint_eq(ids.n, 1);
+    ck_assert_int_eq(ids.ids[0], 1);
+    static const int32_t bad[] = {2, 2, -1, 1 << 30};
+    struct pare_str out = {0};
+    ck_assert_ok(pare_tokenizer_decode(t, bad, 4, false, &out, &err), err);
+    ck_assert_str_eq(out.data, "\xEF\xBF\xBD\xEF\xBF\xBD");
+    pare_str_free(&out);
+    pare_tokenizer_free(t);
+    /* ids and vocabularies that do not fit */
+    spec.special[PARE_SPECIAL_EOS] = 3;
+    ck_assert_int_eq(pare_tokenizer_from_vocab(&spec, &t, &err), PARE_INVALID);
+    spec.special[PARE_SPECIAL_EOS] = -1;
+    spec.model = "rwkv";
+    ck_assert_int_eq(pare_tokenizer_from_vocab(&spec, &t, &err), PARE_UNSUPPORTED);
+    spec.model = "gpt2";
+    spec.pre = "new-one";
+    ck_assert_int_eq(pare_tokenizer_from_vocab(&spec, &t, &err), PARE_UNSUPPORTED);
+    static const struct pare_bytes twice[] = {{"a", 1}, {"b", 1}, {"a", 1}};
+    spec.tokens = twice;
+    ck_assert_int_eq(pare_tokenizer_from_vocab(&spec, &t, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.detail, "0 and 2"));
+    pare_ids_free(&ids);
+}
+END_TEST
+
 START_TEST(translation)
 {
 #define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xB2\\xB3\\xB9\\xBC-\\xBE"
@@ -698,6 +763,7 @@ int main(void)
     tcase_add_test(tc, threads);
     tc = pare_test_case(suite, "refusals");
     tcase_add_test(tc, refused);
+    tcase_add_test(tc, limits);
     tcase_add_test(tc, translation);
     tcase_add_test(tc, catastrophe);
     return pare_test_main(&suite, 1);
