@@ -2,6 +2,7 @@
 /* Writing GGUF files. */
 #include "base/mem.h"
 #include "model/config_gguf.h"
+#include "model/export_tokenizer.h"
 #include "model/family_parts.h"
 
 #include <stdio.h>
@@ -104,6 +105,7 @@ int pare_model_write_gguf(const struct pare_model *model, const char *path, bool
     struct pare_writing writing = {model, &tensors, PARE_DIALECT_GGUF, decode, err};
     struct pare_gguf_draft *draft = NULL;
     json_t *config = NULL;
+    bool converted = false;
     int rc;
     PARE_TRY(pare_gguf_draft_new(&draft, err));
     PARE_TRY(family
@@ -113,7 +115,10 @@ int pare_model_write_gguf(const struct pare_model *model, const char *path, bool
     PARE_TRY(pare_gguf_put_u32(draft, "general.quantization_version", QUANTIZATION_VERSION, err));
     if (model->tokenizer_source == PARE_TOKENIZER_GGUF)
         PARE_TRY(copy_entries(model->tokenizer, draft, err));
-    else
+    if (model->tokenizer_source == PARE_TOKENIZER_FOLDER)
+        PARE_TRY(pare_tokenizer_to_gguf(model->tokenizer, config, model->graph->vocabulary, draft,
+                                        &converted, err));
+    if (model->tokenizer_source != PARE_TOKENIZER_GGUF && !converted)
         PARE_TRY(put_special_tokens(config, draft, err));
     PARE_TRY(put_about(about, draft, err));
     PARE_TRY(put_tensors(&tensors, draft, err));

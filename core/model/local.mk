@@ -16,6 +16,7 @@ libcore_la_SOURCES += \
 libcore_la_SOURCES += \
 	core/model/config_gguf.c core/model/config_gguf.h \
 	core/model/export_gguf.c \
+	core/model/export_tokenizer.c core/model/export_tokenizer.h \
 	core/model/family_bert.c core/model/family_gpt2.c \
 	core/model/family_llama.c \
 	core/model/family_parts.c core/model/family_parts.h \

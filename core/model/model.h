@@ -66,11 +66,11 @@ int pare_model_write_hf(const struct pare_model *model, const char *folder, bool
                         struct pare_error *err);
 
 /* Write a GGUF file that llama.cpp loads: every weight in ggml's form of its own encoding, layers
- * that are left numbered anew, metadata from the configuration; the tokenizer's and others' entries
- * are copied where the model came from a GGUF file. From a folder the tokenizer is not converted
- * yet: the file then says that it has none, and works with token ids. `about` (may be NULL): an
- * object, its members become text entries "pare.NAME". PARE_UNSUPPORTED, naming the unit: "not
- * representable in GGUF because ..."; `decode` widens codes, else writes f32, where that helps. */
+ * that are left numbered anew, metadata from the configuration, the tokenizer's entries copied from
+ * the GGUF file that the model came from, or converted from its folder's tokenizer.json; a folder
+ * without one gives a file that works with token ids only. `about` (may be NULL): an object, its
+ * members become text entries "pare.NAME". PARE_UNSUPPORTED, naming the unit: "not representable in
+ * GGUF because ..."; `decode` widens codes, else writes f32, where that helps. */
 int pare_model_write_gguf(const struct pare_model *model, const char *path, bool decode,
                           const json_t *about, struct pare_error *err);
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIG_MAX ((size_t)16 << 20)
+#define CONFIG_MAX ((size_t)64 << 20) /* vocabularies are the largest */
 
 int pare_read_json(const char *folder, const char *name, bool required, json_t **out,
                    struct pare_error *err)

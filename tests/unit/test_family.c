@@ -10,6 +10,7 @@
 #include "model/gguf.h"
 #include "model/model.h"
 #include "model/safetensors.h"
+#include "text/tokenizer.h"
 
 static struct pare_error err;
 
@@ -500,14 +501,12 @@ static const struct {
 };
 
 /* A random model of a family in a folder. */
-static void write_random(int which, const char *dir)
+static void write_random_shape(const struct pare_family *family, const char *shape, const char *dir)
 {
     struct pare_tensors tensors = {0};
     json_t *config = NULL, *preprocessor = NULL;
     char path[4200];
-    ck_assert_ok(shapes[which].family->random(shapes[which].shape, 7, &tensors, &config,
-                                              &preprocessor, &err),
-                 err);
+    ck_assert_ok(family->random(shape, 7, &tensors, &config, &preprocessor, &err), err);
     ck_assert_ptr_null(preprocessor);
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
     ck_assert_ok(pare_tensors_write(path, &tensors, &err), err);
@@ -515,6 +514,11 @@ static void write_random(int which, const char *dir)
     ck_assert_int_eq(json_dump_file(config, path, 0), 0);
     json_decref(config);
     pare_tensors_free(&tensors);
+}
+
+static void write_random(int which, const char *dir)
+{
+    write_random_shape(shapes[which].family, shapes[which].shape, dir);
 }
 
 START_TEST(random_models_run)
@@ -537,6 +541,76 @@ START_TEST(random_models_run)
         PARE_INVALID);
     ck_assert_int_eq(shapes[_i].family->random("1,2,", 7, &tensors, &config, &preprocessor, &err),
                      PARE_INVALID);
+    ck_assert_ok(pare_remove_tree(dir, &err), err);
+}
+END_TEST
+
+/* ---- tokenizers of folders, in GGUF
+ * -------------------------------------------------------------- */
+
+/* Fixtures of tests/fixtures/tokenizers with a model as large as their vocabulary; `refused`: what
+ * is said of one that llama.cpp does not know. */
+static const struct {
+    const char *file, *shape;
+    int family; /* of shapes */
+    const char *refused;
+} tokenizers[] = {
+    {"gpt2", "910,16,8,1,2", 1, NULL},
+    {"llama2", "710,16,8,1,2,1,8", 0, NULL},
+    {"llama3", "910,16,8,1,2,1,8", 0, NULL},
+    {"qwen2", "910,16,8,1,2,1,8", 0, NULL},
+    {"bert-uncased", "1210,16,8,1,2,8", 2, NULL},
+    {"mixed-a", "910,16,8,1,2,1,8", 0, "how its tokenizer splits text"},
+    {"unigram", "1230,16,8,1,2,1,8", 0, "neither BPE nor WordPiece"},
+    {"llama3", "300,16,8,1,2,1,8", 0, "no embedding"},
+};
+
+static void same_ids(const struct pare_tokenizer *a, const struct pare_tokenizer *b)
+{
+    static const char *const texts[] = {"Hello, world!", "it's  1234567 o'clock\n\n  and more.",
+                                        "def f(x):\n\treturn x", " a ", "unbelievable things"};
+    struct pare_ids x = {0}, y = {0};
+    for (size_t i = 0; i < PARE_COUNT(texts); i++) {
+        const size_t n = strlen(texts[i]);
+        ck_assert_ok(pare_tokenizer_encode(a, texts[i], n, PARE_ENCODE_ADD, &x, &err), err);
+        ck_assert_ok(pare_tokenizer_encode(b, texts[i], n, PARE_ENCODE_ADD, &y, &err), err);
+        ck_assert_uint_eq(x.n, y.n);
+        ck_assert_mem_eq(x.ids, y.ids, x.n * sizeof *x.ids);
+    }
+    pare_ids_free(&x);
+    pare_ids_free(&y);
+}
+
+START_TEST(tokenizers_go_into_gguf)
+{
+    const char *dir = pare_test_folder();
+    char path[4200], fixture[128], *text;
+    struct pare_tokenizer *ours, *back;
+    struct pare_gguf *file;
+    size_t size;
+    write_random_shape(shapes[tokenizers[_i].family].family, tokenizers[_i].shape, dir);
+    snprintf(fixture, sizeof fixture, "tests/fixtures/tokenizers/%s.json", tokenizers[_i].file);
+    ck_assert_ok(pare_file_read(pare_test_source(fixture), 1 << 24, &text, &size, &err), err);
+    snprintf(path, sizeof path, "%s/tokenizer.json", dir);
+    ck_assert_ok(pare_file_write(path, text, size, &err), err);
+    free(text);
+    struct pare_model *model = open_model(dir);
+    snprintf(path, sizeof path, "%s/m.gguf", dir);
+    int rc = pare_model_write_gguf(model, path, false, NULL, &err);
+    if (tokenizers[_i].refused) {
+        ck_assert_int_ne(rc, PARE_OK);
+        ck_assert_msg(strstr(err.what, tokenizers[_i].refused) != NULL, "%s", err.what);
+    } else {
+        ck_assert_ok(rc, err);
+        ck_assert_ok(pare_gguf_open(path, &file, &err), err);
+        ck_assert_ok(pare_tokenizer_from_gguf(file, &back, &err), err);
+        ck_assert_ok(pare_tokenizer_open(dir, &ours, &err), err);
+        same_ids(ours, back);
+        pare_tokenizer_free(ours);
+        pare_tokenizer_free(back);
+        pare_gguf_close(file);
+    }
+    pare_model_free(model);
     ck_assert_ok(pare_remove_tree(dir, &err), err);
 }
 END_TEST
@@ -710,6 +784,7 @@ int main(void)
     tcase_add_test(tc, gguf_says_where_it_comes_from);
     tc = pare_test_case(suite, "random");
     tcase_add_loop_test(tc, random_models_run, 0, (int)PARE_COUNT(shapes));
+    tcase_add_loop_test(tc, tokenizers_go_into_gguf, 0, (int)PARE_COUNT(tokenizers));
     tc = pare_test_case(suite, "bad input");
     tcase_add_loop_test(tc, bad_configurations, 0, (int)PARE_COUNT(wrong));
     tcase_add_test(tc, bad_gguf);
