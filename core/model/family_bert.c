@@ -463,6 +463,7 @@ static int write_bert(const struct pare_writing *w, json_t **config)
     if (!classifies)
         naming.prefix = "";
     PARE_TRY(read_dims(w->model->config, &d, w->err));
+    pare_text_uniform(w, &d);
     PARE_TRY(pare_text_check(w, parts, PARE_COUNT(parts)));
     for (uint32_t b = 0; b < w->model->graph->blocks; b++) {
         if (pare_writing_has_layer(w, (int32_t)b))
@@ -471,6 +472,7 @@ static int write_bert(const struct pare_writing *w, json_t **config)
     PARE_TRY(put_ends(w, &naming));
     const bool other = distil && w->to == PARE_DIALECT_HF;
     PARE_TRY(pare_text_config(w, number, other ? "n_layers" : "num_hidden_layers", config));
+    json_object_set_new(*config, other ? "hidden_dim" : "intermediate_size", json_integer(d.ffn));
     if (w->to == PARE_DIALECT_GGUF && distil)
         as_bert(*config, &d);
     if (w->to == PARE_DIALECT_GGUF)

@@ -273,6 +273,7 @@ static int write_gpt2(const struct pare_writing *w, json_t **config)
     uint32_t number = 0;
     int rc;
     PARE_TRY(read_dims(w->model->config, &d, w->err));
+    pare_text_uniform(w, &d);
     PARE_TRY(pare_text_check(w, parts, PARE_COUNT(parts)));
     for (uint32_t b = 0; b < w->model->graph->blocks; b++) {
         if (pare_writing_has_layer(w, (int32_t)b))

@@ -373,12 +373,17 @@ static int write_llama(const struct pare_writing *w, json_t **config)
     uint32_t number = 0;
     int rc;
     PARE_TRY(read_dims(w->model->config, &d, w->err));
+    pare_text_uniform(w, &d);
     PARE_TRY(pare_text_check(w, parts, PARE_COUNT(parts)));
     for (uint32_t b = 0; b < w->model->graph->blocks; b++) {
         if (pare_writing_has_layer(w, (int32_t)b))
             PARE_TRY(put_layer(w, &d, adjacent, (int32_t)b, number++));
     }
     PARE_TRY(pare_text_config(w, number, "num_hidden_layers", config));
+    json_object_set_new(*config, "intermediate_size", json_integer(d.ffn));
+    json_object_set_new(*config, "num_attention_heads", json_integer(d.heads));
+    json_object_set_new(*config, "num_key_value_heads", json_integer(d.kv_heads));
+    json_object_set_new(*config, "head_dim", json_integer(d.head));
     PARE_TRY(put_ends(w, *config));
     if (w->to == PARE_DIALECT_GGUF)
         PARE_TRY(put_gguf_only(w, &d, *config));

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LENGTH_FIRST 512u /* tokens that shapes and counts speak of until someone says otherwise   \
-                           */
+#define LENGTH_FIRST                                                                               \
+    512u /* tokens that shapes and counts speak of until someone says otherwise                    \
+          */
 
 void pare_part_name(const struct pare_naming *naming, const struct pare_part *part, int32_t layer,
                     const char *suffix, char out[PARE_TENSOR_NAME])
@@ -193,13 +194,27 @@ static bool known(const struct pare_node *node, const struct pare_part *parts, s
     return false;
 }
 
+void pare_text_uniform(const struct pare_writing *w, struct pare_text_dims *d)
+{
+    for (uint32_t b = 0; b < w->model->graph->blocks; b++) {
+        const struct pare_node *up = pare_writing_node(w, (int32_t)b, "ffn.up");
+        const struct pare_node *mix = pare_writing_node(w, (int32_t)b, "attn.mix");
+        if (!up || !mix)
+            continue;
+        d->ffn = up->weight->rows;
+        d->heads = mix->heads;
+        d->kv_heads = mix->kv_heads ? mix->kv_heads : mix->heads;
+        return;
+    }
+}
+
 int pare_text_check(const struct pare_writing *w, const struct pare_part *parts, size_t n)
 {
     const struct pare_graph *g = w->model->graph;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const struct pare_node *node = &g->nodes[i];
-        bool does = node->weight || node->op == PARE_OP_ADD_VECTOR ||
-                    node->op == PARE_OP_TOKEN_MERGE || node->ids;
+        bool does =
+            node->weight || node->op == PARE_OP_ADD_VECTOR || node->op == PARE_OP_TOKEN_MERGE;
         if (does && !known(node, parts, n))
             return pare_writing_refuse(w, "%s is an operation that a %s lacks", node->path,
                                        w->model->family);

@@ -73,6 +73,9 @@ int pare_text_attention(struct pare_text_build *b, int32_t layer, uint32_t q, ui
 /* ---- writing
  * ------------------------------------------------------------------------------------- */
 
+/* Take the number of heads and the width of feed-forward parts from the first layer that is left:
+ * other files have one for all layers. */
+void pare_text_uniform(const struct pare_writing *w, struct pare_text_dims *d);
 /* Refuse nodes that the table does not know and that do something. */
 int pare_text_check(const struct pare_writing *w, const struct pare_part *parts, size_t n);
 /* NAME.weight and NAME.bias of a linear, embedding or norm. */

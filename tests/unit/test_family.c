@@ -358,6 +358,46 @@ START_TEST(a_branch_alone_is_refused)
 }
 END_TEST
 
+/* Channels gone from one layer are a width of its own; from all, another width of the model. */
+START_TEST(widths_are_one_for_all_layers)
+{
+    static const char *const branches[] = {"layer.0.ffn", "layer.1.ffn"};
+    static const int which[] = {6, 9};
+    struct pare_model *model = open_fixture(which[_i]), *back;
+    struct expected e = expected_of(which[_i]);
+    const char *dir = pare_test_folder();
+    uint8_t keep[24];
+    char path[4200];
+    size_t n;
+    snprintf(path, sizeof path, "%s/m.gguf", dir);
+    for (int i = 0; i < 24; i++)
+        keep[i] = i % 3 != 0;
+    for (int i = 0; i < 2; i++) {
+        struct pare_graph *g;
+        ck_assert_ok(pare_graph_copy(model->graph, &g, &err), err);
+        ck_assert_ok(pare_graph_keep_channels(g, branches[i], keep, 24, NULL, &err), err);
+        model = with(model, g);
+        int rc = pare_model_write_gguf(model, path, false, NULL, &err);
+        ck_assert_int_eq(rc, i ? PARE_OK : PARE_UNSUPPORTED);
+        ck_assert(i || strstr(err.what, "as in other layers"));
+        ck_assert_int_eq(pare_model_write_hf(model, dir, false, &err), rc);
+    }
+    float *want = run(model, e.ids, e.n, false, &n);
+    for (int gguf = 0; gguf < 2; gguf++) {
+        back = open_model(gguf ? path : dir);
+        ck_assert_uint_eq(node_of(back, "layer.1.ffn.up")->weight->rows, 16);
+        float *got = run(back, e.ids, e.n, false, &n);
+        check_near(got, want, n, 1e-5f, gguf ? "gguf" : "folder");
+        free(got);
+        pare_model_free(back);
+    }
+    free(want);
+    free(e.rows);
+    pare_model_free(model);
+    ck_assert_ok(pare_remove_tree(dir, &err), err);
+}
+END_TEST
+
 /* The weight at a path becomes int8 in groups of 32, or 2:4. */
 static struct pare_model *encoded(struct pare_model *model, const char *path, bool sparse)
 {
@@ -779,6 +819,7 @@ int main(void)
     tc = pare_test_case(suite, "changed");
     tcase_add_loop_test(tc, dropped_layers_are_numbered_anew, 0, 3);
     tcase_add_loop_test(tc, a_branch_alone_is_refused, 0, 3);
+    tcase_add_loop_test(tc, widths_are_one_for_all_layers, 0, 2);
     tcase_add_test(tc, integers_go_into_gguf_as_they_are);
     tcase_add_test(tc, sparse_weights_are_refused_or_decoded);
     tcase_add_test(tc, gguf_says_where_it_comes_from);
