@@ -96,6 +96,21 @@ static int write_all(int fd, const char *data, size_t size)
 
 int pare_file_write(const char *path, const void *data, size_t size, struct pare_error *err)
 {
+    return pare_file_write_parts(path, &(struct pare_file_part){data, size}, 1, err);
+}
+
+static int write_pieces(int fd, const struct pare_file_part *pieces, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (write_all(fd, pieces[i].data, pieces[i].size) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int pare_file_write_parts(const char *path, const struct pare_file_part *pieces, size_t n,
+                          struct pare_error *err)
+{
     struct pare_str tmp = {0};
     int rc = PARE_OK, fd = -1;
 
@@ -105,7 +120,7 @@ int pare_file_write(const char *path, const void *data, size_t size, struct pare
         return pare_error_nomem(err, 0);
     }
     fd = open(tmp.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0 || write_all(fd, data, size) != 0 || fsync(fd) != 0)
+    if (fd < 0 || write_pieces(fd, pieces, n) != 0 || fsync(fd) != 0)
         rc = pare_error_errno(err, "cannot write %s", path);
     if (fd >= 0 && close(fd) != 0 && rc == PARE_OK)
         rc = pare_error_errno(err, "cannot write %s", path);

@@ -17,6 +17,13 @@ int pare_file_read(const char *path, size_t limit, char **out, size_t *size,
 /* Write a file so that a reader sees the old content or the new, never a part: a temporary file
  * beside it, fsync, rename. */
 int pare_file_write(const char *path, const void *data, size_t size, struct pare_error *err);
+/* The same from pieces that come one after the other, without joining them in memory. */
+struct pare_file_part {
+    const void *data;
+    size_t size;
+};
+int pare_file_write_parts(const char *path, const struct pare_file_part *pieces, size_t n,
+                          struct pare_error *err);
 
 /* A regular file mapped read-only. Zero bytes give data = NULL. */
 struct pare_map {

@@ -484,11 +484,12 @@ static json_t *header_of(const struct pare_tensors *tensors)
 
 int pare_tensors_write(const char *path, const struct pare_tensors *tensors, struct pare_error *err)
 {
-    struct pare_str file = {0};
+    struct pare_str head = {0};
+    struct pare_file_part *pieces = pare_alloc(tensors->n + 1, sizeof *pieces);
     json_t *header = header_of(tensors);
     char *text = json_dumps(header, JSON_COMPACT | JSON_PRESERVE_ORDER);
     int rc = PARE_OK;
-    if (!text) {
+    if (!text || !pieces) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
@@ -496,19 +497,22 @@ int pare_tensors_write(const char *path, const struct pare_tensors *tensors, str
     uint8_t prefix[8];
     for (int i = 0; i < 8; i++)
         prefix[i] = (uint8_t)(length >> 8 * i);
-    pare_str_append_n(&file, (const char *)prefix, 8);
-    pare_str_append(&file, text);
+    pare_str_append_n(&head, (const char *)prefix, 8);
+    pare_str_append(&head, text);
     for (size_t i = strlen(text); i < length; i++)
-        pare_str_append_n(&file, " ", 1);
-    for (size_t i = 0; i < tensors->n; i++)
-        pare_str_append_n(&file, tensors->items[i].data->data, tensors->items[i].data->size);
-    if (file.failed) {
+        pare_str_append_n(&head, " ", 1);
+    if (head.failed) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    PARE_TRY(pare_file_write(path, file.data, file.len, err));
+    pieces[0] = (struct pare_file_part){head.data, head.len};
+    for (size_t i = 0; i < tensors->n; i++)
+        pieces[i + 1] =
+            (struct pare_file_part){tensors->items[i].data->data, tensors->items[i].data->size};
+    PARE_TRY(pare_file_write_parts(path, pieces, tensors->n + 1, err));
 out:
-    pare_str_free(&file);
+    pare_str_free(&head);
+    free(pieces);
     free(text);
     json_decref(header);
     return rc;
