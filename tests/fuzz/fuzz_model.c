@@ -21,18 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A graph from outside may be huge and right: only small ones are run. */
 #define MACS_MAX 10000000u
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void open_and_run(const char *path)
 {
     struct pare_model *model = NULL;
     struct pare_plan *plan = NULL;
     struct pare_error err;
-    char path[64];
-    int fd = memfd_create("model", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-        goto out;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (pare_model_open(path, &model, &err) != PARE_OK)
-        goto out;
+        return;
     const struct pare_graph *g = model->graph;
     struct pare_plan_options options = {.batch = 1, .threads = 1, .isa = -1};
     if (pare_graph_macs(g) < MACS_MAX && pare_plan_new(g, &options, &plan, &err) == PARE_OK) {
@@ -43,9 +38,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         free(in);
         free(out);
     }
-out:
     pare_plan_free(plan);
     pare_model_free(model);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[64];
+    int fd = memfd_create("model", MFD_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (fd >= 0 && write(fd, data, size) == (ssize_t)size)
+        open_and_run(path);
     if (fd >= 0)
         close(fd);
     return 0;
@@ -128,32 +131,42 @@ out:
     return rc;
 }
 
-/* A random model of a family that reads text, as a GGUF file. */
+/* A random model of a family that reads text, in a folder; `*config` is the text of config.json. */
+static int make_folder(const struct pare_family *family, const char *shape, const char *folder,
+                       char **config, struct pare_error *err)
+{
+    struct pare_tensors tensors = {0};
+    json_t *j = NULL, *preprocessor = NULL;
+    char *path = pare_path_join(folder, "model.safetensors");
+    char *config_path = pare_path_join(folder, "config.json");
+    int rc;
+    PARE_TRY(family->random(shape, 1, &tensors, &j, &preprocessor, err));
+    *config = json_dumps(j, 0);
+    PARE_TRY(pare_tensors_write(path, &tensors, err));
+    PARE_TRY(pare_file_write(config_path, *config, strlen(*config), err));
+out:
+    pare_tensors_free(&tensors);
+    json_decref(j);
+    json_decref(preprocessor);
+    free(path);
+    free(config_path);
+    return rc;
+}
+
+/* The same as a GGUF file. */
 static int make_gguf_seed(const struct pare_family *family, const char *shape, const char *folder,
                           char **out, size_t *size, struct pare_error *err)
 {
-    struct pare_tensors tensors = {0};
     struct pare_model *model = NULL;
-    json_t *config = NULL, *preprocessor = NULL;
-    char *path = pare_path_join(folder, "model.safetensors"), *text = NULL;
-    char *config_path = pare_path_join(folder, "config.json");
-    char *gguf = pare_path_join(folder, "m.gguf");
+    char *gguf = pare_path_join(folder, "m.gguf"), *config = NULL;
     int rc;
-    PARE_TRY(family->random(shape, 1, &tensors, &config, &preprocessor, err));
-    text = json_dumps(config, 0);
-    PARE_TRY(pare_tensors_write(path, &tensors, err));
-    PARE_TRY(pare_file_write(config_path, text, strlen(text), err));
+    PARE_TRY(make_folder(family, shape, folder, &config, err));
     PARE_TRY(pare_model_open(folder, &model, err));
     PARE_TRY(pare_model_write_gguf(model, gguf, false, NULL, err));
     PARE_TRY(pare_file_read(gguf, (size_t)1 << 30, out, size, err));
 out:
     pare_model_free(model);
-    pare_tensors_free(&tensors);
-    json_decref(config);
-    json_decref(preprocessor);
-    free(text);
-    free(path);
-    free(config_path);
+    free(config);
     free(gguf);
     return rc;
 }
@@ -208,6 +221,40 @@ static void damage(size_t which, const char *seed, size_t size)
     free(damaged);
 }
 
+/* What config.json says may be anything that is still JSON. */
+static int damage_config(size_t which, struct pare_error *err)
+{
+    static const char *const values[] = {"0",          "-1",       "3",    "7",    "1e9",
+                                         "4294967295", "0.5",      "null", "true", "false",
+                                         "\"\"",       "\"relu\"", "[]",   "{}"};
+    char folder[] = "/tmp/pare-fuzz-XXXXXX", *text = NULL, *path = NULL;
+    json_t *config = NULL, *value;
+    const char *key;
+    void *next;
+    int rc = mkdtemp(folder) ? PARE_OK : pare_error_errno(err, "cannot make %s", folder);
+    PARE_TRY(rc);
+    PARE_TRY(make_folder(seeds[which].family, seeds[which].shape, folder, &text, err));
+    path = pare_path_join(folder, "config.json");
+    config = json_loads(text, 0, NULL);
+    json_object_foreach_safe(config, next, key, value)
+    {
+        json_t *kept = json_incref(value);
+        for (size_t i = 0; i < PARE_COUNT(values); i++) {
+            json_object_set_new(config, key, json_loads(values[i], JSON_DECODE_ANY, NULL));
+            if (json_dump_file(config, path, 0) == 0)
+                open_and_run(folder);
+        }
+        json_object_set_new(config, key, kept);
+    }
+    printf("ok %zu - %s configurations\n", 2 * PARE_COUNT(seeds) + which, seeds[which].name);
+out:
+    pare_remove_tree(folder, NULL);
+    json_decref(config);
+    free(path);
+    free(text);
+    return rc;
+}
+
 /* With the name of a folder: write the seeds there, for the fuzzer to begin with. */
 int main(int argc, char **argv)
 {
@@ -225,8 +272,12 @@ int main(int argc, char **argv)
         if (rc != PARE_OK)
             return refuse(&err);
     }
+    for (size_t i = 1; argc == 1 && i < PARE_COUNT(seeds); i++) {
+        if (damage_config(i, &err) != PARE_OK)
+            return refuse(&err);
+    }
     if (argc == 1)
-        printf("1..%zu\n", 2 * PARE_COUNT(seeds));
+        printf("1..%zu\n", 3 * PARE_COUNT(seeds) - 1);
     return 0;
 }
 #endif
