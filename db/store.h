@@ -358,6 +358,7 @@ struct pare_trial {
     size_t session; /* index into sessions; SIZE_MAX: not timed */
     /* Details; NULL until they are asked for. */
     const uint8_t *correct; /* n_samples of 0 or 1; NULL: not evaluated sample by sample */
+    const float *losses;    /* of windows of a text: n_samples; NULL: not evaluated so */
     const double
         *round_ns; /* per round of that session: mean of the visits' medians; NaN: not visited */
 };

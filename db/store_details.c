@@ -51,13 +51,24 @@ static int load_outcome(struct details *d, struct pare_trial *v)
     struct pare_trials *t = d->out;
     size_t n = t->n_samples, known = 0;
     uint8_t *correct = NULL;
+    float *loss = NULL;
+    size_t losses = 0;
     int got;
     sqlite3_reset(d->outcome);
     sqlite3_bind_int64(d->outcome, 1, v->variant_id);
     while ((got = pare__store_step(d->store, d->outcome, d->err)) > 0) {
         int64_t at = sqlite3_column_int64(d->outcome, 0);
-        if (at < 0 || (size_t)at >= n || sqlite3_column_type(d->outcome, 1) == SQLITE_NULL ||
-            !d->has[at])
+        if (at < 0 || (size_t)at >= n)
+            continue;
+        if (sqlite3_column_type(d->outcome, 1) == SQLITE_NULL &&
+            sqlite3_column_type(d->outcome, 2) != SQLITE_NULL) {
+            if (!loss && !(loss = pare_pool_alloc(&t->pool, n, sizeof *loss)))
+                return pare_error_nomem(d->err, n * sizeof *loss);
+            loss[at] = (float)sqlite3_column_double(d->outcome, 2);
+            losses++;
+            continue;
+        }
+        if (sqlite3_column_type(d->outcome, 1) == SQLITE_NULL || !d->has[at])
             continue;
         if (!correct && !(correct = pare_pool_alloc(&t->pool, n, 1)))
             return pare_error_nomem(d->err, n);
@@ -70,6 +81,10 @@ static int load_outcome(struct details *d, struct pare_trial *v)
     if (known == n && n) {
         v->correct = correct;
         pare_hash_add(&d->hash, correct, n);
+    }
+    if (losses == n && n) {
+        v->losses = loss;
+        pare_hash_add(&d->hash, loss, n * sizeof *loss);
     }
     return PARE_OK;
 }
@@ -135,7 +150,7 @@ static int prepare_details(struct details *d)
     }
     PARE_TRY(pare__store_prepare(
         d->store, &d->outcome, d->err,
-        "SELECT x.sample, x.predicted FROM outcome o JOIN outcome_sample x "
+        "SELECT x.sample, x.predicted, x.nll FROM outcome o JOIN outcome_sample x "
         "ON x.outcome_id = o.outcome_id WHERE o.variant_id = ?1 AND o.data_id = ?2",
         "ii", (int64_t)0, d->out->data_id));
     PARE_TRY(pare__store_prepare(d->store, &d->rounds, d->err,

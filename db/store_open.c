@@ -456,6 +456,15 @@ static const struct pare_migration migrations[] = {
     {2, "ALTER TABLE front_result ADD COLUMN summary TEXT NOT NULL DEFAULT '{}' "
         "CHECK(json_valid(summary));"
         "ALTER TABLE front_result ADD COLUMN changes INTEGER;"},
+    /* Texts: paired comparison of negative log likelihoods, window by window. */
+    {3, "CREATE TABLE loss_pair("
+        "    variant_id INTEGER NOT NULL REFERENCES variant,"
+        "    rival_id INTEGER NOT NULL REFERENCES variant,"
+        "    data_id INTEGER NOT NULL REFERENCES data,"
+        "    n INTEGER NOT NULL, d REAL, lo REAL, hi REAL,"
+        "    PRIMARY KEY(variant_id, rival_id, data_id)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX loss_pair_rival ON loss_pair(rival_id, data_id);"},
 };
 
 static int make_writable(struct pare_store *store, struct pare_error *err)

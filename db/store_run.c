@@ -2,6 +2,7 @@
 /* What was tried and what came of it, but for latency. */
 #include "db/store_private.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,47 @@ out:
     "accuracy_pair x WHERE x.variant_id = q.variant_id AND x.rival_id = q.rival_id AND "           \
     "x.data_id = o.data_id)"
 
+/* The same of samples that have a loss and no class. */
+#define COMPARE_LOSSES(pairs)                                                                      \
+    "SELECT q.variant_id, q.rival_id, o.data_id, "                                                 \
+    "(SELECT json_array(count(*), total(a.nll - b.nll), total((a.nll - b.nll) * (a.nll - b.nll)))" \
+    "  FROM outcome_sample a JOIN outcome_sample b ON b.outcome_id = r.outcome_id "                \
+    "  AND b.sample = a.sample WHERE a.outcome_id = o.outcome_id AND a.predicted IS NULL "         \
+    "  AND a.nll IS NOT NULL AND b.nll IS NOT NULL) AS sums "                                      \
+    "FROM _pair q JOIN outcome o ON o.variant_id = q.variant_id "                                  \
+    "JOIN outcome r ON r.variant_id = q.rival_id AND r.data_id = o.data_id "                       \
+    "WHERE " pairs " AND EXISTS (SELECT 1 FROM outcome_sample y WHERE y.outcome_id = "             \
+    "o.outcome_id AND y.predicted IS NULL) AND NOT EXISTS (SELECT 1 FROM "                         \
+    "loss_pair x WHERE x.variant_id = q.variant_id AND x.rival_id = q.rival_id AND "               \
+    "x.data_id = o.data_id)"
+
+/* Mean difference of losses, by Student's t over the samples. */
+static int compare_losses(struct pare_store *store, const char *sql, int64_t variant_id,
+                          struct pare_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc, got;
+    PARE_TRY(pare__store_prepare(store, &stmt, err, sql, variant_id ? "i" : "", variant_id));
+    while ((got = pare__store_step(store, stmt, err)) > 0) {
+        double n, sum, squares;
+        const char *sums = (const char *)sqlite3_column_text(stmt, 3);
+        if (!sums || sscanf(sums, "[%lf,%lf,%lf]", &n, &sum, &squares) != 3 || n < 1)
+            continue;
+        const double mean = sum / n, variance = fmax(squares - n * mean * mean, 0) / (n - 1);
+        const double half =
+            n < 2 ? (double)NAN : pare_stat_t_quantile(0.975, n - 1) * sqrt(variance / n);
+        PARE_TRY(pare__store_run(
+            store, err, "INSERT OR REPLACE INTO loss_pair VALUES(?, ?, ?, ?, ?, ?, ?)", "iiiiddd",
+            (int64_t)sqlite3_column_int64(stmt, 0), (int64_t)sqlite3_column_int64(stmt, 1),
+            (int64_t)sqlite3_column_int64(stmt, 2), (int64_t)n, mean, mean - half, mean + half));
+    }
+    if (got < 0)
+        rc = pare__store_fail(store, NULL, "");
+out:
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 static int compare(struct pare_store *store, const char *sql, int64_t variant_id,
                    struct pare_error *err)
 {
@@ -262,6 +304,8 @@ int pare_store_refresh(struct pare_store *store, struct pare_error *err)
     if (rc != PARE_OK)
         return rc;
     rc = compare(store, COMPARE(ALL_PAIRS), 0, err);
+    if (rc == PARE_OK)
+        rc = compare_losses(store, COMPARE_LOSSES(ALL_PAIRS), 0, err);
     return pare_store_end(store, rc, err);
 }
 
@@ -281,6 +325,10 @@ int pare_store_outcome(struct pare_store *store, int64_t variant_id, int64_t dat
     PARE_TRY(pare__store_run(store, err,
                              "DELETE FROM accuracy_pair WHERE rival_id = ? AND data_id = ?", "ii",
                              variant_id, data_id));
+    PARE_TRY(pare__store_run(store, err,
+                             "DELETE FROM loss_pair WHERE data_id = ?2 AND (variant_id = ?1 OR "
+                             "rival_id = ?1)",
+                             "ii", variant_id, data_id));
     PARE_TRY(pare__store_run(store, err, "INSERT INTO outcome(variant_id, data_id) VALUES(?, ?)",
                              "ii", variant_id, data_id));
     id = sqlite3_last_insert_rowid(store->db);
@@ -302,6 +350,8 @@ int pare_store_outcome(struct pare_store *store, int64_t variant_id, int64_t dat
     }
     PARE_TRY(compare(store, COMPARE(PAIRS_OF), variant_id, err));
     PARE_TRY(compare(store, COMPARE(PAIRS_WITH), variant_id, err));
+    PARE_TRY(compare_losses(store, COMPARE_LOSSES(PAIRS_OF), variant_id, err));
+    PARE_TRY(compare_losses(store, COMPARE_LOSSES(PAIRS_WITH), variant_id, err));
 out:
     sqlite3_finalize(stmt);
     return pare_store_end(store, rc, err);

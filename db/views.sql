@@ -99,6 +99,11 @@ SELECT p.name AS pipeline, m.label, v.hash AS variant, v.recipe, v.model, m.is_b
     CAST(pars.value AS INTEGER) AS parameters, CAST(rss.value AS INTEGER) AS peak_rss_bytes,
     fm.status, fm.p_front, fm.p_feasible,
     (SELECT max(a.finished_at) FROM attempt a WHERE a.variant_id = m.variant_id) AS finished_at,
+    ppl.lo AS perplexity_lo, ppl.hi AS perplexity_hi,
+    CASE WHEN m.is_baseline THEN 0.0 * ppl.value ELSE nl.d END AS d_nll,
+    CASE WHEN m.is_baseline THEN 0.0 * ppl.value ELSE nl.lo END AS d_nll_lo,
+    CASE WHEN m.is_baseline THEN 0.0 * ppl.value ELSE nl.hi END AS d_nll_hi,
+    kl.value AS kl, agr.value AS agreement,
     m.is_current
 FROM member m
     JOIN pipeline p ON p.pipeline_id = m.pipeline_id
@@ -111,6 +116,12 @@ FROM member m
         AND ap.data_id = p.data_id
     LEFT JOIN measurement ppl ON ppl.variant_id = m.variant_id AND ppl.metric = 'perplexity'
         AND ppl.data_id IS p.data_id
+    LEFT JOIN loss_pair nl ON nl.variant_id = m.variant_id AND nl.rival_id = b.variant_id
+        AND nl.data_id = p.data_id
+    LEFT JOIN measurement kl ON kl.variant_id = m.variant_id AND kl.metric = 'kl'
+        AND kl.data_id IS p.data_id
+    LEFT JOIN measurement agr ON agr.variant_id = m.variant_id AND agr.metric = 'agreement'
+        AND agr.data_id IS p.data_id
     LEFT JOIN measurement bppl ON bppl.variant_id = b.variant_id AND bppl.metric = 'perplexity'
         AND bppl.data_id IS p.data_id
     LEFT JOIN measurement size ON size.variant_id = m.variant_id AND size.metric = 'size_bytes'
@@ -150,7 +161,8 @@ SELECT pipeline, label, variant, recipe, model, is_baseline, state, reason, para
     top1, top1_lo, top1_hi, d_top1, d_top1_lo, d_top1_hi, perplexity, perplexity_ratio,
     host, session, shape, latency_ms, latency_ms_lo, latency_ms_hi, direct,
     speedup, speedup_lo, speedup_hi, noisy, size_bytes, size_ratio, macs, macs_ratio,
-    parameters, peak_rss_bytes, status, p_front, p_feasible, finished_at
+    parameters, peak_rss_bytes, status, p_front, p_feasible, finished_at,
+    perplexity_lo, perplexity_hi, d_nll, d_nll_lo, d_nll_hi, kl, agreement
 FROM variants_all WHERE is_current;
 
 CREATE VIEW stage_effects AS

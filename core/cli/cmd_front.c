@@ -15,6 +15,7 @@ struct view {
     struct pare_cli *cli;
     struct pare_front_view front;
     bool all, utf8;
+    const char *quality; /* top1 or perplexity */
 };
 
 static double number(const struct view *v, const struct pare_front_line *l, const char *column)
@@ -65,9 +66,27 @@ static void interval_cell(struct pare_table *t, double value, double lo, double 
         pare_table_printf(t, "%.*f%s [%.*f,%.*f]", digits, value, after, digits, lo, digits, hi);
 }
 
+/* The figure, and its paired difference from the baseline's: of perplexity as a share. */
+static void quality_cells(const struct view *v, const struct pare_front_line *l,
+                          struct pare_table *t)
+{
+    const bool text = strcmp(v->quality, "perplexity") == 0;
+    const char *pm = v->utf8 ? "±" : "+-";
+    double d = number(v, l, text ? "d_nll" : "d_top1");
+    double lo = number(v, l, text ? "d_nll_lo" : "d_top1_lo");
+    double hi = number(v, l, text ? "d_nll_hi" : "d_top1_hi");
+    cell(t, number(v, l, v->quality), text ? 3 : 4, "");
+    if (l->baseline || isnan(d))
+        pare_table_text(t, NULL);
+    else if (text)
+        pare_table_printf(t, "%+.1f %% %s%.1f", 100 * expm1(d), pm, 50 * (expm1(hi) - expm1(lo)));
+    else
+        pare_table_printf(t, "%+.4f %s%.4f", d, pm, (hi - lo) / 2);
+}
+
 static void people_row(const struct view *v, const struct pare_front_line *l, struct pare_table *t)
 {
-    double d = number(v, l, "d_top1"), size = number(v, l, "size_bytes");
+    double size = number(v, l, "size_bytes");
     double ms = number(v, l, "latency_ms");
     char text[64];
     pare_table_text(t, mark_of(v, l));
@@ -76,13 +95,7 @@ static void people_row(const struct view *v, const struct pare_front_line *l, st
     else
         cell(t, l->p_front, 2, "");
     pare_table_text(t, l->label);
-    cell(t, number(v, l, "top1"), 4, "");
-    if (l->baseline || isnan(d)) {
-        pare_table_text(t, NULL);
-    } else {
-        double half = (number(v, l, "d_top1_hi") - number(v, l, "d_top1_lo")) / 2;
-        pare_table_printf(t, "%+.4f %s%.4f", d, v->utf8 ? "±" : "+-", half);
-    }
+    quality_cells(v, l, t);
     interval_cell(t, ms, number(v, l, "latency_ms_lo"), number(v, l, "latency_ms_hi"),
                   ms < 10 ? 3 : 1, "");
     interval_cell(t, number(v, l, "speedup"), number(v, l, "speedup_lo"),
@@ -197,8 +210,8 @@ static void print_next(const struct view *v)
 
 static bool print_people(const struct view *v)
 {
-    static const char *const columns[] = {
-        "", "p", "variant", "top1", "vs baseline", "latency ms", "speed-up", "size", "ratio"};
+    const char *const columns[] = {"",           "p",        "variant", v->quality, "vs baseline",
+                                   "latency ms", "speed-up", "size",    "ratio"};
     struct pare_table t = {0};
     for (size_t c = 0; c < PARE_COUNT(columns); c++)
         pare_table_column(&t, columns[c]);
@@ -288,21 +301,21 @@ static int plot(const struct view *v, struct pare_error *err)
                                                 number(v, l, "latency_ms_lo"),
                                                 number(v, l, "latency_ms_hi")}
                        : (struct pare_interval){number(v, l, "size_bytes") / 1e6, none, none},
-            .y = {number(v, l, "top1"), none, none},
+            .y = {number(v, l, v->quality), none, none},
             .kind = l->baseline                     ? PARE_PLOT_BASELINE
                     : l->folded                     ? PARE_PLOT_OTHER
                     : l->status <= PARE_FRONT_FRONT ? PARE_PLOT_FRONT
                     : l->status == PARE_FRONT_MAYBE ? PARE_PLOT_MAYBE
                                                     : PARE_PLOT_OTHER};
         /* The bar is that of the paired difference: what tells members apart. */
-        double lo = number(v, l, "d_top1_lo"), hi = number(v, l, "d_top1_hi");
+        double lo = number(v, l, "d_top1_lo"), hi = number(v, l, "d_top1_hi"); /* none of text */
         if (!l->baseline && !isnan(lo)) {
             points[k].y.lo = points[k].y.value - (hi - lo) / 2;
             points[k].y.hi = points[k].y.value + (hi - lo) / 2;
         }
     }
     const struct pare_plot p = {.x_title = timed ? "latency ms" : "size MB",
-                                .y_title = "top1",
+                                .y_title = v->quality,
                                 .points = points,
                                 .n = n,
                                 .width = 60,
@@ -330,6 +343,8 @@ static int run(struct pare_cli *cli)
     if (!store)
         return exit;
     PARE_TRY(pare_front_view_load(store, &query, v.all || plotted, &v.front, &err));
+    v.quality = text_in(v.front.summary, "quality");
+    v.quality = v.quality ? v.quality : "top1";
     if (!(cli->format == PARE_FORMAT_TABLE ? print_people(&v) : print_data(&v)))
         exit = PARE_EXIT_FAILED;
     if (plotted) {

@@ -135,6 +135,9 @@ static void exact_against(double value, double base, char *out)
 {
     if (value == base)
         snprintf(out, 160, "as the baseline");
+    else if (value == 0 || base == 0)
+        snprintf(out, 160, "%.3g %s than the baseline", fabs(value - base),
+                 value < base ? "less" : "more");
     else if (value < base)
         snprintf(out, 160, "%.3gx less than the baseline", base / value);
     else
@@ -157,6 +160,9 @@ static void print_figures(const struct job *j, size_t i)
             pare_front_compare(&c->input, m, i, c->trials.baseline, 0.95, &d, NULL) == PARE_OK) {
             if (c->input.metrics[m].kind == PARE_FIGURE_EXACT)
                 exact_against(figure(j, i, m), figure(j, c->trials.baseline, m), against);
+            else if (d.ratio && metric(j, m)->unit != PARE_METRIC_MS)
+                snprintf(against, sizeof against, "%.3fx [%.3f, %.3f] the baseline's",
+                         d.difference.value, d.difference.lo, d.difference.hi);
             else if (d.ratio)
                 snprintf(against, sizeof against, "%.2fx [%.2f, %.2f] the baseline's speed%s",
                          1 / d.difference.value, 1 / d.difference.hi, 1 / d.difference.lo,

@@ -144,8 +144,14 @@ int pare_cli_eval_text(struct pare_cli *cli)
     pare_flush_denormals();
     sigaction(SIGINT, &on, NULL);
     const double start = pare_clock_seconds();
-    rc = pare_perplexity_measure(j.model->graph, j.baseline ? j.baseline->graph : NULL, j.windows,
-                                 j.spec.window, (uint32_t)threads, progress, &j, &j.result, &err);
+    const struct pare_perplexity_job job = {.graph = j.model->graph,
+                                            .baseline = j.baseline ? j.baseline->graph : NULL,
+                                            .windows = j.windows,
+                                            .window = j.spec.window,
+                                            .threads = (uint32_t)threads,
+                                            .progress = progress,
+                                            .user = &j};
+    rc = pare_perplexity_measure(&job, &j.result, &err);
     if (j.terminal)
         fputs("\r                    \r", stderr);
     if (rc == PARE_OK && !print(&j, pare_clock_seconds() - start))

@@ -519,6 +519,9 @@ void pare_show_metric(const struct pare_metric *metric, double value, char *out)
             pare_show_bytes(value, out);
         }
         break;
+    case PARE_METRIC_NUMBER:
+        snprintf(out, 48, "%.4g", value);
+        break;
     case PARE_METRIC_COUNT:
         out[0] = '-';
         pare_show_count(fabs(value), out + (value < 0));

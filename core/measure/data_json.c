@@ -20,6 +20,9 @@ static const struct member {
     {"fewer", 'b', offsetof(struct pare_data_spec, fewer)},
     {"shuffle", 'b', offsetof(struct pare_data_spec, shuffle)},
     {"seed", 'z', offsetof(struct pare_data_spec, seed)},
+    {"window", 'n', offsetof(struct pare_data_spec, window)},
+    {"stride", 'n', offsetof(struct pare_data_spec, stride)},
+    {"method", 's', offsetof(struct pare_data_spec, method)},
 };
 
 json_t *pare_data_spec_to_json(const struct pare_data_spec *spec)

@@ -9,14 +9,19 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/str.h"
 #include "measure/array.h"
 #include "measure/image.h"
 #include "measure/source.h"
+#include "measure/tokens.h"
+#include "measure/windows.h"
 
 struct pare_dataset {
     struct pare_place place;
-    struct pare_array images;         /* either these */
-    struct pare_image_files files;    /* or these */
+    struct pare_array images;      /* either these */
+    struct pare_image_files files; /* or these */
+    struct pare_windows *windows;  /* or these */
+    uint32_t window;
     bool planes;                      /* images: channels come before height and width */
     uint32_t channels, height, width; /* of stored images; 0 for files: each has its own */
     uint32_t *labels;                 /* of all samples of the split; NULL: none */
@@ -36,6 +41,7 @@ void pare_dataset_close(struct pare_dataset *data)
     pare_place_free(&data->place);
     pare_array_close(&data->images);
     pare_image_files_free(&data->files);
+    pare_windows_free(data->windows);
     free(data->labels);
     free(data->chosen);
     free(data);
@@ -174,6 +180,81 @@ out:
     return rc;
 }
 
+/* SPLIT.txt of a folder (without a split its only .txt), or a file. */
+static int find_text(const struct pare_data_spec *spec, struct pare_place *out,
+                     struct pare_error *err)
+{
+    struct pare_pool pool = {0};
+    const char **names = NULL, *found = NULL;
+    struct pare_str wanted = {0};
+    size_t n = 0;
+    int rc = PARE_OK;
+    if (!pare_is_folder(spec->from)) {
+        out->images = pare_strdup(spec->from);
+        out->split = pare_strdup(spec->split ? spec->split : pare_path_name(spec->from));
+        goto made;
+    }
+    PARE_TRY(pare_folder_list(spec->from, &pool, &names, &n, err));
+    pare_str_printf(&wanted, "%s.txt", spec->split ? spec->split : "");
+    for (size_t i = 0; i < n; i++) {
+        const size_t length = strlen(names[i]);
+        const bool text = length > 4 && strcmp(names[i] + length - 4, ".txt") == 0;
+        if (!text || (spec->split && strcmp(names[i], wanted.data ? wanted.data : "") != 0))
+            continue;
+        if (found) {
+            rc =
+                pare_error_set(err, PARE_INVALID, "%s has several texts: name a split", spec->from);
+            pare_error_detail(err, "%s and %s are two", found, names[i]);
+            goto out;
+        }
+        found = names[i];
+    }
+    if (!found) {
+        rc = pare_error_set(err, PARE_NOT_FOUND, "%s has no text%s%s", spec->from,
+                            spec->split ? " " : "", spec->split ? wanted.data : "");
+        pare_error_hint(err, "a language model reads plain text: a file, or SPLIT.txt in a folder");
+        goto out;
+    }
+    out->images = pare_path_join(spec->from, found);
+    out->split = found ? strndup(found, strlen(found) - 4) : NULL;
+made:
+    if (!out->images || !out->split)
+        rc = pare_error_nomem(err, 0);
+out:
+    pare_str_free(&wanted);
+    free(names);
+    pare_pool_free(&pool);
+    return rc;
+}
+
+static int open_text(struct pare_dataset *d, const struct pare_data_spec *spec,
+                     const struct pare_model *model, struct pare_error *err)
+{
+    struct pare_tokenizer *tokenizer = NULL;
+    const uint64_t most = PARE_MIN(model->graph->context, 512u);
+    struct pare_window_spec how = {.window = (uint32_t)(spec->window ? spec->window : most),
+                                   .stride = (uint32_t)spec->stride};
+    int rc;
+    if (spec->method && strcmp(spec->method, "llama.cpp") == 0)
+        how.method = PARE_WINDOWS_LLAMA_CPP;
+    if (spec->window > model->graph->context || spec->stride > UINT32_MAX) {
+        rc = pare_error_set(err, PARE_INVALID,
+                            "windows of %ju tokens are longer than the model's context",
+                            (uintmax_t)spec->window);
+        pare_error_detail(err, "it reads at most %u", model->graph->context);
+        goto out;
+    }
+    PARE_TRY(find_text(spec, &d->place, err));
+    how.path = d->place.images;
+    PARE_TRY(pare_model_tokenizer(model, &tokenizer, err));
+    PARE_TRY(pare_windows_open(&how, tokenizer, &d->windows, err));
+    d->window = how.window;
+    d->total = pare_windows_count(d->windows);
+out:
+    pare_tokenizer_free(tokenizer);
+    return rc;
+}
+
 /* More samples are asked for than there are. */
 static int too_few(const struct pare_dataset *d, const struct pare_data_spec *spec, uint64_t left,
                    struct pare_error *err)
@@ -248,6 +329,13 @@ static int hash_samples(struct pare_dataset *d, struct pare_error *err)
     struct pare_hash h;
     char text[96];
     int rc = PARE_OK;
+    if (d->windows) {
+        pare_hash_begin(&h);
+        pare_hash_text(&h, pare_windows_hash(d->windows));
+        pare_hash_add(&h, d->chosen, d->n * sizeof *d->chosen);
+        pare_hash_end(&h, d->hash);
+        return PARE_OK;
+    }
     snprintf(text, sizeof text, "pare data %d %c%u %ux%ux%u %s %s",
              d->files.n && !d->place.labels ? 2 : 1, d->images.kind ? d->images.kind : '-',
              d->images.size, d->channels, d->height, d->width, d->planes ? "planes" : "pixels",
@@ -294,7 +382,13 @@ int pare_dataset_open(const struct pare_data_spec *spec, const struct pare_model
         d->model_height = model->graph->height;
         d->model_width = model->graph->width;
     }
-    if (spec->from) {
+    const bool reads_text = model && pare_graph_reads_text(model->graph);
+    if (reads_text && spec->from) {
+        PARE_TRY(open_text(d, spec, model, err));
+    } else if (reads_text) {
+        rc = pare_error_set(err, PARE_INVALID, "a language model reads a text, not arrays");
+        goto out;
+    } else if (spec->from) {
         PARE_TRY(pare_place_find(spec->from, spec->split, &d->place, err));
     } else if (spec->inputs) {
         d->place.split = pare_strdup(spec->split ? spec->split : pare_path_name(spec->inputs));
@@ -308,7 +402,8 @@ int pare_dataset_open(const struct pare_data_spec *spec, const struct pare_model
         rc = pare_error_set(err, PARE_INVALID, "no data set is named");
         goto out;
     }
-    PARE_TRY(open_place(d, model, err));
+    if (!d->windows)
+        PARE_TRY(open_place(d, model, err));
     PARE_TRY(choose(d, spec, err));
     PARE_TRY(check_labels(d, model, err));
     PARE_TRY(hash_samples(d, err));
@@ -345,6 +440,21 @@ const char *pare_dataset_hash(const struct pare_dataset *data)
 const char *pare_dataset_split(const struct pare_dataset *data)
 {
     return data->place.split;
+}
+
+const struct pare_windows *pare_dataset_windows(const struct pare_dataset *data)
+{
+    return data->windows;
+}
+
+uint32_t pare_dataset_number(const struct pare_dataset *data, uint32_t i)
+{
+    return data->chosen[i];
+}
+
+uint32_t pare_dataset_window(const struct pare_dataset *data)
+{
+    return data->window;
 }
 
 const char *pare_dataset_note(const struct pare_dataset *data)
@@ -410,11 +520,26 @@ static int read_file(const char *path, struct pare_image *out, struct pare_error
     return rc;
 }
 
+static int read_window(const struct pare_dataset *d, uint32_t sample, float *out,
+                       struct pare_error *err)
+{
+    int32_t *ids = pare_calloc(d->window, sizeof *ids);
+    if (!ids)
+        return pare_error_nomem(err, d->window * sizeof *ids);
+    pare_windows_read(d->windows, sample, ids);
+    for (uint32_t i = 0; i < d->window; i++)
+        out[i] = (float)ids[i];
+    free(ids);
+    return PARE_OK;
+}
+
 static int read_sample(const struct pare_dataset *d, uint32_t sample, float *out,
                        struct pare_error *err)
 {
     struct pare_image image = {0};
     int rc;
+    if (d->windows)
+        return read_window(d, sample, out, err);
     if (d->images.kind == 'f')
         return read_floats(d, sample, out, err);
     if (d->files.n)
@@ -433,7 +558,9 @@ out:
 int pare_dataset_read(struct pare_dataset *data, uint32_t first, uint32_t n, float *images,
                       uint32_t *labels, struct pare_error *err)
 {
-    const size_t size = (size_t)data->model_channels * data->model_height * data->model_width;
+    const size_t size = data->windows
+                            ? data->window
+                            : (size_t)data->model_channels * data->model_height * data->model_width;
     int rc = PARE_OK;
     if (!data->for_model || first > data->n || n > data->n - first)
         return pare_error_set(err, PARE_INVALID, "samples %u to %ju are not there", first,

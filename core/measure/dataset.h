@@ -18,10 +18,14 @@ struct pare_data_spec {
     bool fewer;         /* `samples` at most: fewer do as well */
     bool shuffle;       /* take them in the order of a seeded shuffle of the split */
     uint64_t seed;
+    /* Of a text: samples are windows of it, see pare_window_spec. */
+    uint64_t window, stride; /* tokens; 0: 512 or the model's context, and the window */
+    const char *method;      /* "hf" or "llama.cpp"; NULL: the former */
 };
 
-/* Samples of a data set, ready for one model: images as its preprocessing makes them. Reading is
- * thread safe once opened. A split is a sub-folder, else a file prefix, else what dataset.yaml in
+/* Samples of a data set, ready for one model: images as its preprocessing makes them, or windows of
+ * a plain text as its tokenizer reads it (SPLIT.txt in a folder, or a file). Reading is thread safe
+ * once opened. A split is a sub-folder, else a file prefix, else what dataset.yaml in
  * the folder says. Formats: IDX (plain or gzipped), .npy pairs, a folder of images (JPEG, PNG) per
  * class, see pare_number_classes() for which class that is. */
 struct pare_dataset;
@@ -43,8 +47,15 @@ const char *pare_dataset_split(const struct pare_dataset *data);
 #define PARE_DATA_NOTE 512
 const char *pare_dataset_note(const struct pare_dataset *data);
 
+/* The windows of a text, and the number among them of sample `i`; NULL: samples are images. */
+struct pare_windows;
+const struct pare_windows *pare_dataset_windows(const struct pare_dataset *data);
+uint32_t pare_dataset_number(const struct pare_dataset *data, uint32_t i);
+uint32_t pare_dataset_window(const struct pare_dataset *data); /* tokens of a window */
+
 /* Read n samples from `first`: images (may be NULL: of no interest) gets n * channels * height *
- * width floats, labels (may be NULL) n. */
+ * width floats, of a text n * window ids, the last window filled up by 0; labels (may be NULL) n.
+ */
 int pare_dataset_read(struct pare_dataset *data, uint32_t first, uint32_t n, float *images,
                       uint32_t *labels, struct pare_error *err);
 

@@ -2,6 +2,7 @@
 /* Accuracy: what a classifier answers, sample by sample. */
 #include "measure/activations.h"
 #include "measure/measure.h"
+#include "measure/perplexity.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@ void pare_outcomes_free(struct pare_outcomes *outcomes)
     free(outcomes->target);
     free(outcomes->predicted);
     free(outcomes->nll);
+    free(outcomes->divergence);
+    free(outcomes->agreement);
     *outcomes = (struct pare_outcomes){0};
 }
 
@@ -166,8 +169,80 @@ out:
     return rc;
 }
 
+/* ---- texts ---- */
+
+/* Tokens that count in all the data's windows, over the number of windows: what a window's sum is
+ * divided by. */
+static double tokens_per_window(const struct pare_dataset *data)
+{
+    const uint32_t n = pare_dataset_size(data);
+    double tokens = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct pare_window w =
+            pare_windows_span(pare_dataset_windows(data), pare_dataset_number(data, i));
+        tokens += w.n > w.first ? w.n - w.first : 0;
+    }
+    return tokens / n;
+}
+
+static int evaluate_text(struct pare_evaluation *e, struct pare_outcomes *out,
+                         struct pare_error *err)
+{
+    const uint32_t n = e->samples ? e->n_samples : pare_dataset_size(e->data);
+    const double each = tokens_per_window(e->data);
+    uint32_t *which = pare_alloc(n, sizeof *which);
+    struct pare_perplexity p = {0};
+    struct pare_outcomes o = {.n = n};
+    int rc = PARE_OK;
+    o.target = pare_alloc(n, sizeof *o.target);
+    o.predicted = pare_alloc(n, sizeof *o.predicted);
+    o.nll = pare_calloc(n, sizeof *o.nll);
+    o.divergence = e->baseline ? pare_calloc(n, sizeof *o.divergence) : NULL;
+    o.agreement = e->baseline ? pare_calloc(n, sizeof *o.agreement) : NULL;
+    if (!which || !o.target || !o.predicted || !o.nll ||
+        (e->baseline && (!o.divergence || !o.agreement))) {
+        rc = pare_error_nomem(err, n * sizeof *o.nll);
+        goto out;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        which[i] = pare_dataset_number(e->data, sample_at(e, i));
+    const struct pare_perplexity_job job = {.graph = e->graph,
+                                            .baseline = e->baseline,
+                                            .windows = pare_dataset_windows(e->data),
+                                            .window = pare_dataset_window(e->data),
+                                            .which = which,
+                                            .n = n,
+                                            .threads = e->threads,
+                                            .progress = e->progress,
+                                            .user = e->user};
+    PARE_TRY(pare_perplexity_measure(&job, &p, err));
+    for (uint32_t i = 0, t = 0; i < n; i++) {
+        double nll = 0, far = 0, agreed = 0;
+        for (; t < p.ends[i]; t++) {
+            nll += (double)p.nll[t];
+            far += e->baseline ? (double)p.divergence[t] : 0;
+            agreed += e->baseline ? p.agrees[t] : 0;
+        }
+        o.target[i] = o.predicted[i] = UINT32_MAX;
+        o.nll[i] = (float)(nll / each);
+        if (e->baseline) {
+            o.divergence[i] = (float)(far / each);
+            o.agreement[i] = (float)(agreed / each);
+        }
+    }
+    *out = o;
+    o = (struct pare_outcomes){0};
+out:
+    free(which);
+    pare_perplexity_free(&p);
+    pare_outcomes_free(&o);
+    return rc;
+}
+
 int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out, struct pare_error *err)
 {
+    if (pare_dataset_windows(e->data))
+        return evaluate_text(e, out, err);
     const uint32_t n = e->samples ? e->n_samples : pare_dataset_size(e->data);
     const uint32_t classes = e->graph->values[e->graph->output].width;
     const uint32_t batch = PARE_MAX(1u, PARE_MIN(e->batch, n));

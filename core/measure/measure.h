@@ -12,7 +12,12 @@ struct pare_outcomes {
     uint32_t n;
     uint32_t *target;    /* UINT32_MAX: no label */
     uint32_t *predicted; /* the class with the highest logit; of equals the first */
-    float *nll;          /* negative log likelihood of the target, nats; NaN without labels */
+    float *nll;          /* negative log likelihood of the target, nats; NaN without labels. Of a
+                            window: the mean over its tokens, weighted so that the mean over all the
+                            data's windows is that over their tokens */
+    float *divergence;   /* windows beside a baseline: of their tokens' distributions from it, nats;
+                            and the share of tokens that both find likeliest. Else NULL */
+    float *agreement;    /* the weights are as those of nll */
     uint32_t correct;
     char first_logits[PARE_HASH_HEX]; /* hash of the logits of the data set's first sample, which
                                          a timed run must repeat; "": it was not among them */
@@ -36,6 +41,7 @@ struct pare_stored {
 struct pare_evaluation {
     const struct pare_graph *graph;
     struct pare_dataset *data;
+    const struct pare_graph *baseline; /* of texts: also how far from this one; or NULL */
     uint32_t batch, threads;
     const uint32_t *samples; /* which, ascending; NULL: all, and n_samples is not read */
     uint32_t n_samples;
@@ -84,7 +90,7 @@ struct pare_visit {
     double steal; /* share of the time that the hypervisor took, of all CPUs */
     double load1;
     double mhz;                       /* 0: not known */
-    char first_logits[PARE_HASH_HEX]; /* of the first input, batch 1's worth */
+    char first_logits[PARE_HASH_HEX]; /* of the first input, batch 1's worth; "" of a phase */
 };
 int pare_bench_visit(struct pare_bench *bench, struct pare_visit *out, struct pare_error *err);
 

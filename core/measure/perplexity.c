@@ -85,6 +85,7 @@ static void take_part(struct pare_perplexity *p, const struct reader *model,
         const float *theirs = baseline->logits + (t - 1 - at) * v;
         const float their_sum = pare_logits_sum(theirs, (uint32_t)v, &other);
         p->divergence[k] = pare_logits_divergence(theirs, their_sum, logits, sum, (uint32_t)v);
+        p->agrees[k] = top == other;
         agreed += top == other;
     }
     p->tokens += to > from ? to - from : 0;
@@ -119,57 +120,68 @@ void pare_perplexity_free(struct pare_perplexity *p)
     free(p->nll);
     free(p->predicted);
     free(p->divergence);
+    free(p->agrees);
     *p = (struct pare_perplexity){0};
 }
 
-static int make_room(const struct pare_windows *windows, uint32_t window, bool baseline,
-                     struct pare_perplexity *p, struct pare_error *err)
+static int make_room(const struct pare_perplexity_job *job, struct pare_perplexity *p,
+                     struct pare_error *err)
 {
-    const size_t n = pare_windows_count(windows), most = n * window;
+    const size_t n = p->windows, most = n * job->window;
     p->ends = pare_alloc(n, sizeof *p->ends);
     p->nll = pare_alloc(most, sizeof *p->nll);
     p->predicted = pare_alloc(most, sizeof *p->predicted);
-    p->divergence = baseline ? pare_alloc(most, sizeof *p->divergence) : NULL;
-    if (!p->ends || !p->nll || !p->predicted || (baseline && !p->divergence))
+    p->divergence = job->baseline ? pare_alloc(most, sizeof *p->divergence) : NULL;
+    p->agrees = job->baseline ? pare_alloc(most, 1) : NULL;
+    if (!p->ends || !p->nll || !p->predicted || (job->baseline && (!p->divergence || !p->agrees)))
         return pare_error_nomem(err, most * sizeof *p->nll);
     return PARE_OK;
 }
 
-int pare_perplexity_measure(const struct pare_graph *graph, const struct pare_graph *baseline,
-                            const struct pare_windows *windows, uint32_t window, uint32_t threads,
-                            int (*progress)(void *user, uint32_t done), void *user,
-                            struct pare_perplexity *out, struct pare_error *err)
+static int read_window(const struct pare_perplexity_job *job, struct reader *model,
+                       struct reader *baseline, struct pare_window w, const int32_t *ids,
+                       struct pare_perplexity *p, struct pare_error *err)
+{
+    const uint32_t part = model->graph->length;
+    int rc = PARE_OK;
+    pare_cache_cut(model->cache, 0, 0);
+    if (baseline)
+        pare_cache_cut(baseline->cache, 0, 0);
+    for (uint32_t at = 0; at + 1 < w.n; at += part) {
+        const uint32_t n = PARE_MIN(part, w.n - 1 - at); /* nothing follows the last token */
+        const bool counted = at + n >= w.first;
+        PARE_TRY(reader_read(model, ids + at, n, counted, err));
+        if (baseline)
+            PARE_TRY(reader_read(baseline, ids + at, n, counted, err));
+        take_part(p, model, baseline, ids, at, n, w, job->threads);
+    }
+out:
+    return rc;
+}
+
+int pare_perplexity_measure(const struct pare_perplexity_job *job, struct pare_perplexity *out,
+                            struct pare_error *err)
 {
     struct reader model = {0}, other = {0};
-    struct pare_perplexity p = {.windows = pare_windows_count(windows)};
-    int32_t *ids = pare_alloc(window, sizeof *ids);
-    int rc = ids ? PARE_OK : pare_error_nomem(err, window);
+    struct pare_perplexity p = {.windows = job->which ? job->n : pare_windows_count(job->windows)};
+    int32_t *ids = pare_alloc(job->window, sizeof *ids);
+    int rc = ids ? PARE_OK : pare_error_nomem(err, job->window);
     if (rc != PARE_OK)
         return rc;
-    PARE_TRY(make_room(windows, window, baseline != NULL, &p, err));
-    PARE_TRY(reader_open(graph, window, threads, &model, err));
-    if (baseline)
-        PARE_TRY(reader_open(baseline, window, threads, &other, err));
-    if (baseline && other.vocabulary != model.vocabulary) {
+    PARE_TRY(make_room(job, &p, err));
+    PARE_TRY(reader_open(job->graph, job->window, job->threads, &model, err));
+    if (job->baseline)
+        PARE_TRY(reader_open(job->baseline, job->window, job->threads, &other, err));
+    if (job->baseline && other.vocabulary != model.vocabulary) {
         rc = pare_error_set(err, PARE_INVALID, "the baseline has another vocabulary");
         goto out;
     }
     for (uint32_t i = 0; i < p.windows; i++) {
-        const struct pare_window w = pare_windows_read(windows, i, ids);
-        const uint32_t part = model.graph->length;
-        pare_cache_cut(model.cache, 0, 0);
-        if (baseline)
-            pare_cache_cut(other.cache, 0, 0);
-        for (uint32_t at = 0; at + 1 < w.n; at += part) {
-            const uint32_t n = PARE_MIN(part, w.n - 1 - at); /* nothing follows the last token */
-            const bool counted = at + n >= w.first;
-            PARE_TRY(reader_read(&model, ids + at, n, counted, err));
-            if (baseline)
-                PARE_TRY(reader_read(&other, ids + at, n, counted, err));
-            take_part(&p, &model, baseline ? &other : NULL, ids, at, n, w, threads);
-        }
+        const struct pare_window w =
+            pare_windows_read(job->windows, job->which ? job->which[i] : i, ids);
+        PARE_TRY(read_window(job, &model, job->baseline ? &other : NULL, w, ids, &p, err));
         p.ends[i] = p.tokens;
-        if (progress && progress(user, i + 1) != 0) {
+        if (job->progress && job->progress(job->user, i + 1) != 0) {
             rc = pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
             goto out;
         }

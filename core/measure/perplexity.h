@@ -18,17 +18,24 @@ struct pare_perplexity {
     struct pare_interval perplexity; /* e^mean */
     /* Beside a baseline; NULL and 0 without one. */
     float *divergence; /* [tokens]: Kullback-Leibler, of this one from the baseline, nats */
-    uint32_t agreed;   /* tokens of which both find the same one likeliest */
+    uint8_t *agrees;   /* [tokens]: whether both find the same one likeliest */
+    uint32_t agreed;   /* how many */
 };
 
-/* `baseline` (may be NULL) reads the same windows. `progress` (may be NULL) is called after every
- * window; nonzero stops with PARE_CANCELLED. Errors: those of plans, PARE_INVALID: a window longer
- * than the model's context, ids that its vocabulary lacks. Memory: the plans, and the logits of 128
- * tokens. */
-int pare_perplexity_measure(const struct pare_graph *graph, const struct pare_graph *baseline,
-                            const struct pare_windows *windows, uint32_t window, uint32_t threads,
-                            int (*progress)(void *user, uint32_t done), void *user,
-                            struct pare_perplexity *out, struct pare_error *err);
+struct pare_perplexity_job {
+    const struct pare_graph *graph, *baseline; /* baseline: reads the same; NULL: none */
+    const struct pare_windows *windows;
+    uint32_t window;       /* tokens of the longest */
+    const uint32_t *which; /* n numbers of windows; NULL: all, and n is not read */
+    uint32_t n, threads;
+    int (*progress)(void *user, uint32_t done); /* after every window; nonzero stops; NULL: none */
+    void *user;
+};
+
+/* Errors: those of plans; PARE_INVALID: a window longer than the model's context, ids that its
+ * vocabulary lacks; PARE_CANCELLED. Memory: the plans, and the logits of 128 tokens. */
+int pare_perplexity_measure(const struct pare_perplexity_job *job, struct pare_perplexity *out,
+                            struct pare_error *err);
 void pare_perplexity_free(struct pare_perplexity *p);
 
 #endif

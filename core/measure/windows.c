@@ -142,18 +142,22 @@ const char *pare_windows_hash(const struct pare_windows *windows)
     return windows->hash;
 }
 
-struct pare_window pare_windows_read(const struct pare_windows *w, uint32_t i, int32_t *ids)
+struct pare_window pare_windows_span(const struct pare_windows *w, uint32_t i)
 {
     const struct pare_window_spec *s = &w->spec;
-    const uint32_t number = w->first + i, at = number * s->stride;
-    const uint32_t n = PARE_MIN(s->window, w->n_ids - at);
-    memcpy(ids, w->ids + at, n * sizeof *ids);
-    if (w->begin >= 0)
-        ids[0] = w->begin;
+    const uint32_t number = w->first + i, again = s->window - s->stride;
+    const uint32_t n = PARE_MIN(s->window, w->n_ids - number * s->stride);
     if (s->method == PARE_WINDOWS_LLAMA_CPP)
         return (struct pare_window){n, s->window / 2 + 1};
-    /* All that the window before did not have. */
-    return (struct pare_window){n, number == 0             ? 1
-                                   : s->window - s->stride ? s->window - s->stride
-                                                           : 1};
+    /* All that the window before did not have; nothing comes before a first token. */
+    return (struct pare_window){n, number && again ? again : 1};
+}
+
+struct pare_window pare_windows_read(const struct pare_windows *w, uint32_t i, int32_t *ids)
+{
+    const struct pare_window span = pare_windows_span(w, i);
+    memcpy(ids, w->ids + (w->first + i) * w->spec.stride, span.n * sizeof *ids);
+    if (w->begin >= 0)
+        ids[0] = w->begin;
+    return span;
 }

@@ -50,5 +50,7 @@ struct pare_window {
     uint32_t n, first;
 };
 struct pare_window pare_windows_read(const struct pare_windows *windows, uint32_t i, int32_t *ids);
+/* The same without its ids. */
+struct pare_window pare_windows_span(const struct pare_windows *windows, uint32_t i);
 
 #endif

@@ -135,6 +135,28 @@ static int begin_samples(struct pare_choice *c, struct pare_front_metric *m, str
     return PARE_OK;
 }
 
+/* Perplexity: its samples are the windows' losses, in nats. Without them nothing is settled. */
+static int begin_losses(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
+{
+    const struct pare_trials *t = &c->trials;
+    struct pare_front_summary *s = pare_pool_alloc(&c->pool, t->n, sizeof *s);
+    const float **sample = pare_pool_alloc(&c->pool, t->n, sizeof *sample);
+    if (!s || !sample)
+        return pare_error_nomem(err, 0);
+    for (size_t i = 0; i < t->n; i++) {
+        const struct pare_trial_metric *x = figure_of(&t->items[i], m->name);
+        s[i] =
+            (struct pare_front_summary){x ? log(x->value) : (double)NAN, NAN, NAN, NAN, NAN, NAN};
+    }
+    m->kind = PARE_FIGURE_SAMPLES;
+    m->exponential = true;
+    m->log_scale = true;
+    m->n_samples = t->n_samples;
+    m->summary = s;
+    m->sample = sample;
+    return PARE_OK;
+}
+
 static double *in_ms(struct pare_pool *pool, const double *ns, size_t n)
 {
     double *ms = pare_pool_alloc(pool, n, sizeof *ms);
@@ -220,6 +242,8 @@ static int begin_metrics(struct pare_choice *c, struct pare_store *store, struct
         m->direction = c->known[k].higher ? 1 : -1;
         if (strcmp(name, "top1") == 0)
             PARE_TRY(begin_samples(c, m, err));
+        else if (strcmp(name, "perplexity") == 0)
+            PARE_TRY(begin_losses(c, m, err));
         else if (strcmp(name, "latency_ms") == 0)
             PARE_TRY(begin_rounds(c, m, &c->trials, err));
         else if (strncmp(name, "latency_ms.", 11) == 0)
@@ -248,6 +272,13 @@ static int fill_samples(struct pare_choice *c, struct pare_front_metric *m, stru
         sample[i] = x;
     }
     return PARE_OK;
+}
+
+static void fill_losses(struct pare_choice *c, struct pare_front_metric *m)
+{
+    const float **sample = (const float **)(uintptr_t)m->sample;
+    for (size_t i = 0; i < c->trials.n; i++)
+        sample[i] = c->trials.items[i].losses;
 }
 
 /* The rounds of one shape. `t` may be gone afterwards: everything is copied. */
@@ -325,6 +356,7 @@ static int fill_details(struct pare_choice *c, struct pare_store *store,
     if (shapes->n)
         pare_hash_end(&hash, c->data_hash);
     PARE_TRY(fill_samples(c, &metrics_of(c)[pare_choice_metric(c, "top1")], err));
+    fill_losses(c, &metrics_of(c)[pare_choice_metric(c, "perplexity")]);
     PARE_TRY(fill_rounds(c, &metrics_of(c)[pare_choice_metric(c, "latency_ms")], &c->trials, err));
     c->input.settled = rival;
 out:

@@ -49,7 +49,8 @@ void pare_choice_free(struct pare_choice *choice);
 
 /* The front in short, for the database and for people, as a new reference:
  *   variants, failed, impossible, stopped: counts
- *   data, samples: what accuracy is of; samples 0: of none
+ *   quality: top1 or perplexity
+ *   data, samples: what that is of; samples 0: of none
  *   host, shape, batch, threads, session, rounds: of the baseline's latency; without a host nothing
  *     was timed
  *   hidden: counts by status of what a table for people leaves out, with `folded`

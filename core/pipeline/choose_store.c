@@ -144,6 +144,17 @@ static bool put_labels(const struct pare_choice *c, json_t *out)
            put_text(out, "breaks", b == SIZE_MAX ? NULL : c->constraint_texts[b]);
 }
 
+/* The metric that says how good the variants are. */
+static const char *quality_of(const struct pare_choice *c)
+{
+    const struct pare_trial *baseline = &c->trials.items[c->trials.baseline];
+    for (size_t i = 0; i < baseline->n_metrics; i++) {
+        if (strcmp(baseline->metrics[i].name, "perplexity") == 0)
+            return "perplexity";
+    }
+    return "top1";
+}
+
 static int place_row(void *user, const struct pare_row *row, struct pare_error *err)
 {
     json_t *out = user;
@@ -174,7 +185,8 @@ int pare_choice_summary(struct pare_store *store, const struct pare_choice *choi
     int rc = PARE_OK;
     if (!summary || !put_counts(choice, summary) || !put_hidden(choice, summary) ||
         !put_limit(choice, summary) || !put_labels(choice, summary) ||
-        !put_text(summary, "host", t->host) || !put_text(summary, "shape", t->shape)) {
+        !put_text(summary, "quality", quality_of(choice)) || !put_text(summary, "host", t->host) ||
+        !put_text(summary, "shape", t->shape)) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }

@@ -122,6 +122,11 @@ static json_t *eval_job(struct phase *p, size_t variant, size_t seat)
     json_t *job = json_pack("{s:s, s:s, s:o, s:i, s:i}", "type", "eval", "model",
                             p->r->nodes[v->node].path, "data", pare_run_data_json(samples->data, 0),
                             "batch", (int)EVAL_BATCH, "threads", 1);
+    const struct pare_pipeline *pipeline = p->r->pipeline;
+    if (job && (pipeline->kl || pipeline->agreement)) {
+        json_object_set_new(job, "beside", json_true());
+        json_object_set_new(job, "baseline", json_string(pipeline->model));
+    }
     if (job && samples->order) {
         json_t *list = json_array();
         for (size_t i = first; i < end; i++)

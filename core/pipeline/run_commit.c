@@ -126,12 +126,75 @@ static size_t place_of(const struct pare_run_samples *samples, size_t i)
     return samples->order ? samples->order[i] : i;
 }
 
+/* ---- what was evaluated ---- */
+
+static struct pare_store_measurement share_right(const struct pare_run_variant *v)
+{
+    size_t correct = 0;
+    for (size_t i = 0; i < v->n_seen; i++)
+        correct += v->seen[i].predicted == v->seen[i].target;
+    const struct pare_interval ci = pare_stat_wilson(correct, v->n_seen, 0.95);
+    return (struct pare_store_measurement){.metric = "top1",
+                                           .unit = "1",
+                                           .how = "Wilson 95 %",
+                                           .value = v->n_seen ? (double)correct / (double)v->n_seen
+                                                              : (double)NAN,
+                                           .lo = ci.lo,
+                                           .hi = ci.hi,
+                                           .n = (int64_t)v->n_seen};
+}
+
+/* The mean over windows of one number, at `offset` in an outcome, by Student's t. */
+static struct pare_store_measurement mean_of(const struct pare_run_variant *v, const char *metric,
+                                             const char *unit, size_t offset)
+{
+    double sum = 0, squares = 0, n = (double)v->n_seen;
+    for (size_t i = 0; i < v->n_seen; i++) {
+        float x;
+        memcpy(&x, (const char *)&v->seen[i] + offset, sizeof x);
+        sum += (double)x;
+        squares += (double)x * (double)x;
+    }
+    const double mean = sum / n, variance = fmax(squares - n * mean * mean, 0) / (n - 1);
+    const double half =
+        n < 2 ? (double)NAN : pare_stat_t_quantile(0.975, n - 1) * sqrt(variance / n);
+    return (struct pare_store_measurement){.metric = metric,
+                                           .unit = unit,
+                                           .how = "t over windows, 95 %",
+                                           .value = mean,
+                                           .lo = mean - half,
+                                           .hi = mean + half,
+                                           .n = (int64_t)v->n_seen};
+}
+
+static int store_text(struct pare_runner *r, int64_t id, const struct pare_run_variant *v,
+                      int64_t data_id, double *perplexity, struct pare_error *err)
+{
+    const struct pare_pipeline *p = r->pipeline;
+    struct pare_store_measurement all[] = {
+        mean_of(v, "perplexity", "1", offsetof(struct pare_run_outcome, nll)),
+        mean_of(v, "kl", "nat", offsetof(struct pare_run_outcome, divergence)),
+        mean_of(v, "agreement", "1", offsetof(struct pare_run_outcome, agreement))};
+    const bool wanted[] = {true, p->kl, p->agreement};
+    int rc = PARE_OK;
+    all[0].value = *perplexity = exp(all[0].value);
+    all[0].lo = exp(all[0].lo);
+    all[0].hi = exp(all[0].hi);
+    for (size_t i = 0; i < PARE_COUNT(all) && rc == PARE_OK; i++) {
+        all[i].data_id = data_id;
+        if (wanted[i])
+            rc = pare_store_measure(r->store, id, v->attempt, &all[i], err);
+    }
+    return rc;
+}
+
 int pare_commit_evaluated(struct pare_runner *r, struct pare_run_samples *samples, size_t at,
                           const struct pare_store_end *end, struct pare_error *err)
 {
     struct pare_run_variant *v = &r->variants[at];
+    const bool text = r->pipeline->reads_text;
     int64_t id = r->nodes[v->node].id;
-    size_t n = v->n_seen, correct = 0;
+    size_t n = v->n_seen;
     int32_t *classes = pare_alloc(n, sizeof *classes), *targets = pare_alloc(n, sizeof *targets);
     float *losses = pare_alloc(n, sizeof *losses);
     int rc;
@@ -145,28 +208,24 @@ int pare_commit_evaluated(struct pare_runner *r, struct pare_run_samples *sample
         classes[k] = o->predicted;
         targets[k] = o->target;
         losses[k] = o->nll;
-        correct += o->predicted == o->target;
     }
-    struct pare_interval ci = pare_stat_wilson(correct, n, 0.95);
-    struct pare_store_measurement m = {.metric = "top1",
-                                       .unit = "1",
-                                       .how = "Wilson 95 %",
-                                       .value = n ? (double)correct / (double)n : (double)NAN,
-                                       .lo = ci.lo,
-                                       .hi = ci.hi,
-                                       .n = (int64_t)n};
-    v->top1 = m.value;
     rc = pare_store_begin(r->store, err);
     if (rc != PARE_OK)
         goto done;
     if (!samples->targets_known)
         PARE_TRY(pare_store_data(r->store, samples->data->hash,
                                  samples->data->split ? samples->data->split : "evaluate", n,
-                                 targets, &samples->id, err));
+                                 text ? NULL : targets, &samples->id, err));
     samples->targets_known = true;
-    m.data_id = samples->id;
-    PARE_TRY(pare_store_outcome(r->store, id, samples->id, n, classes, losses, err));
-    PARE_TRY(pare_store_measure(r->store, id, v->attempt, &m, err));
+    PARE_TRY(pare_store_outcome(r->store, id, samples->id, n, text ? NULL : classes, losses, err));
+    if (text) {
+        PARE_TRY(store_text(r, id, v, samples->id, &v->quality, err));
+    } else {
+        struct pare_store_measurement m = share_right(v);
+        m.data_id = samples->id;
+        v->quality = m.value;
+        PARE_TRY(pare_store_measure(r->store, id, v->attempt, &m, err));
+    }
     PARE_TRY(pare_store_attempt_finish(r->store, v->attempt, end, err));
 out:
     rc = pare_store_end(r->store, rc, err);

@@ -18,6 +18,9 @@ static struct pare_data_spec spec_of(const struct pare_data *data, uint64_t limi
                                    .labels = data->labels,
                                    .skip = data->skip,
                                    .samples = samples,
+                                   .window = data->window,
+                                   .stride = data->stride,
+                                   .method = data->method,
                                    .shuffle = data->shuffle >= 0,
                                    .seed = data->shuffle >= 0 ? (uint64_t)data->shuffle : 0};
 }

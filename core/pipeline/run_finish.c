@@ -152,12 +152,26 @@ static void finish_build(struct phase *p, struct seat *s, const json_t *answer)
     p->r->summary->built++;
 }
 
+static int32_t class_at(const json_t *list, size_t i)
+{
+    const json_t *j = json_array_get(list, i);
+    return json_is_integer(j) ? (int32_t)json_integer_value(j) : -1;
+}
+
+static float real_at(const json_t *list, size_t i)
+{
+    const json_t *j = json_array_get(list, i);
+    return json_is_number(j) ? (float)json_number_value(j) : NAN;
+}
+
 /* Add a look's outcomes to what is known of the variant. */
 static int take_outcomes(struct phase *p, struct pare_run_variant *v, const json_t *answer)
 {
     const json_t *predicted = json_object_get(answer, "predicted"),
                  *nll = json_object_get(answer, "nll");
-    const json_t *target = json_object_get(answer, "target");
+    const json_t *target = json_object_get(answer, "target"),
+                 *divergence = json_object_get(answer, "divergence"),
+                 *agreement = json_object_get(answer, "agreement");
     size_t n = p->samples->ends[p->look];
     struct pare_run_outcome *seen = pare_realloc(v->seen, n, sizeof *seen);
     if (!seen)
@@ -167,11 +181,11 @@ static int take_outcomes(struct phase *p, struct pare_run_variant *v, const json
         return pare_error_set(p->err, PARE_FAILED,
                               "a worker evaluated other samples than it was told");
     for (size_t i = 0; v->n_seen < n; i++) {
-        const json_t *class = json_array_get(target, i), *loss = json_array_get(nll, i);
-        v->seen[v->n_seen++] = (struct pare_run_outcome){
-            .predicted = (int32_t)json_integer_value(json_array_get(predicted, i)),
-            .target = json_is_integer(class) ? (int32_t)json_integer_value(class) : -1,
-            .nll = json_is_number(loss) ? (float)json_number_value(loss) : NAN};
+        v->seen[v->n_seen++] = (struct pare_run_outcome){.predicted = class_at(predicted, i),
+                                                         .target = class_at(target, i),
+                                                         .nll = real_at(nll, i),
+                                                         .divergence = real_at(divergence, i),
+                                                         .agreement = real_at(agreement, i)};
     }
     v->share = (double)n / (double)p->samples->ends[p->samples->n_looks - 1];
     v->cpu_seconds += pare_message_number(answer, "cpu_seconds");
@@ -193,15 +207,15 @@ static void tell_evaluated(struct phase *p, size_t variant)
 {
     struct pare_runner *r = p->r;
     const char *label = r->plan->variants[variant].label;
-    double top1 = r->variants[variant].top1;
+    double quality = r->variants[variant].quality;
     double left = (pare_clock_seconds() - r->began) / (double)r->build_done *
                   (double)(r->build_total - PARE_MIN(r->build_done, r->build_total));
     if (isatty(2))
         pare_view_status(r, "evaluated %zu/%zu  %s %.4f  about %.0f s left", r->build_done,
-                         r->build_total, label, top1, left);
+                         r->build_total, label, quality, left);
     else
-        pare_view_line(r, "evaluated %zu/%zu %s: top1 %.4f", r->build_done, r->build_total, label,
-                       top1);
+        pare_view_line(r, "evaluated %zu/%zu %s: %s %.4f", r->build_done, r->build_total, label,
+                       pare_pipeline_quality(r->pipeline), quality);
 }
 
 static void finish_evaluation(struct phase *p, struct seat *s, const json_t *answer)

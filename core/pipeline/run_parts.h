@@ -40,8 +40,9 @@ struct pare_run_point {
 };
 
 struct pare_run_outcome {
-    int32_t predicted, target; /* target -1: no label */
+    int32_t predicted, target; /* -1: none; no label */
     float nll;
+    float divergence, agreement; /* of a window beside the baseline; NaN: not asked for */
 };
 
 struct pare_run_variant {
@@ -55,7 +56,7 @@ struct pare_run_variant {
     double share;       /* of the samples that were run */
     double cpu_seconds; /* of the attempt so far */
     int64_t peak_rss;
-    double top1; /* NaN: not known in this run */
+    double quality; /* top1 or perplexity; NaN: not known in this run */
     char first_logits[PARE_HASH_HEX];
 };
 
@@ -100,6 +101,11 @@ int pare_run_stop(void);
 int pare_run_prepare(struct pare_runner *r, struct pare_error *err);
 void pare_run_release(struct pare_runner *r);
 /* Mark what has to be built so that this variant's model is on disk. */
+/* A shape as the store has it, and as a worker is told: {"batch": 1, "threads": 1, ...}. `out`
+ * holds PARE_SHAPE_TEXT bytes. */
+#define PARE_SHAPE_TEXT 128
+void pare_run_shape(const struct pare_shape *shape, char *out);
+
 void pare_run_need(struct pare_runner *r, size_t node);
 
 /* run_build.c: build what is needed, evaluate the variants marked (all: those not evaluated) on

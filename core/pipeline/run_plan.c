@@ -66,7 +66,7 @@ static int make_nodes(struct pare_runner *r, struct pare_error *err)
     for (size_t v = 0; v < plan->n_variants; v++) {
         const struct pare_variant *variant = &plan->variants[v];
         size_t parent = variant->is_baseline ? SIZE_MAX : 0;
-        r->variants[v] = (struct pare_run_variant){.node = SIZE_MAX, .top1 = (double)NAN};
+        r->variants[v] = (struct pare_run_variant){.node = SIZE_MAX, .quality = (double)NAN};
         if (variant->skip)
             continue;
         for (size_t k = 0; k <= variant->n_steps; k++) {
@@ -211,7 +211,7 @@ static int store_pipeline(struct pare_runner *r, struct pare_error *err)
     const struct pare_pipeline *p = r->pipeline;
     struct pare_store_objective *objectives = pare_calloc(p->n_objectives, sizeof *objectives);
     struct pare_store_shape *shapes = pare_calloc(p->n_shapes, sizeof *shapes);
-    char(*definitions)[64] = pare_calloc(p->n_shapes, sizeof *definitions);
+    char(*definitions)[PARE_SHAPE_TEXT] = pare_calloc(p->n_shapes, sizeof *definitions);
     char *source = NULL, *path = realpath(p->path, NULL); /* models are named relative to it */
     size_t size;
     int rc;
@@ -227,8 +227,7 @@ static int store_pipeline(struct pare_runner *r, struct pare_error *err)
                                           .tolerance = p->objectives[i].tolerance,
                                           .relative = p->objectives[i].relative};
     for (size_t i = 0; i < p->n_shapes; i++) {
-        snprintf(definitions[i], sizeof *definitions, "{\"batch\":%u,\"threads\":%u}",
-                 p->shapes[i].batch, p->shapes[i].threads);
+        pare_run_shape(&p->shapes[i], definitions[i]);
         shapes[i] =
             (struct pare_store_shape){.name = p->shapes[i].name, .definition = definitions[i]};
     }
@@ -320,7 +319,8 @@ static int locate(struct pare_runner *r, struct pare_error *err)
         struct pare_run_variant *variant = &r->variants[v];
         if (variant->node == SIZE_MAX)
             continue;
-        PARE_TRY(pare_store_measured(r->store, r->nodes[variant->node].id, "top1", r->evaluate.id,
+        PARE_TRY(pare_store_measured(r->store, r->nodes[variant->node].id,
+                                     pare_pipeline_quality(r->pipeline), r->evaluate.id,
                                      &variant->evaluated, err));
     }
 out:

@@ -128,9 +128,13 @@ static bool load(struct session *s, struct member *m)
         drop_member(s, m, err.what);
         return false;
     }
-    json_t *job = json_pack("{s:s, s:s, s:o, s:i, s:i}", "type", "bench", "model", node->path,
-                            "data", pare_run_data_json(&r->pipeline->evaluate, INPUTS), "batch",
-                            (int)s->shape->batch, "threads", (int)s->shape->threads);
+    const bool text = r->pipeline->reads_text; /* its inputs are random ids */
+    json_t *job =
+        json_pack("{s:s, s:s, s:o}", "type", "bench", "model", node->path, "data",
+                  text ? json_null() : pare_run_data_json(&r->pipeline->evaluate, INPUTS));
+    char definition[PARE_SHAPE_TEXT];
+    pare_run_shape(s->shape, definition);
+    json_object_update_new(job, json_loads(definition, 0, NULL));
     json_t *answer = ask(m, job, why, sizeof why);
     if (!answer)
         drop_member(s, m, why);
@@ -241,19 +245,29 @@ static bool run_round(struct session *s, struct pare_random *random, bool *distu
     return whole && s->rc == PARE_OK;
 }
 
+void pare_run_shape(const struct pare_shape *shape, char *out)
+{
+    size_t n = (size_t)snprintf(out, PARE_SHAPE_TEXT, "{\"batch\":%u,\"threads\":%u", shape->batch,
+                                shape->threads);
+    if (shape->prefill || shape->decode)
+        n += (size_t)snprintf(out + n, PARE_SHAPE_TEXT - n, ",\"%s\":%u,\"depth\":%u",
+                              shape->prefill ? "prefill" : "decode",
+                              shape->prefill ? shape->prefill : shape->decode, shape->depth);
+    snprintf(out + n, PARE_SHAPE_TEXT - n, "}");
+}
+
 /* ---- the session
  * --------------------------------------------------------------------------------- */
 
 static int begin(struct session *s, uint64_t *seed)
 {
     struct pare_runner *r = s->r;
-    char definition[64];
+    char definition[PARE_SHAPE_TEXT];
     json_t *facts = pare_host_facts();
     char *text = json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
     int rc = PARE_OK;
     *seed = r->pipeline->seed ^ pare_clock_ns();
-    snprintf(definition, sizeof definition, "{\"batch\":%u,\"threads\":%u}", s->shape->batch,
-             s->shape->threads);
+    pare_run_shape(s->shape, definition);
     struct pare_store_session row = {.pipeline_id = r->pipeline_id,
                                      .host_id = r->host_id,
                                      .seed = (int64_t)(*seed >> 1),

@@ -259,14 +259,33 @@ static void data_shuffle(struct pare_reader *r, const struct pare_yaml *node, vo
     ((struct pare_data *)into)->shuffle = (int64_t)seed;
 }
 
+static void data_window(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    pare_read_uint(r, node, "window", 2, 1 << 20, &((struct pare_data *)into)->window);
+}
+
+static void data_stride(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    pare_read_uint(r, node, "stride", 1, 1 << 20, &((struct pare_data *)into)->stride);
+}
+
+static void data_method(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    if (node->kind == PARE_YAML_TEXT &&
+        (strcmp(node->text, "hf") == 0 || strcmp(node->text, "llama.cpp") == 0))
+        pare_read_text(r, node, "method", &((struct pare_data *)into)->method);
+    else
+        pare_expected(&r->check, node, "method", "hf or llama.cpp");
+}
+
 static void read_samples(struct pare_reader *r, const struct pare_yaml *node, const char *where,
                          struct pare_data *data)
 {
-    static const struct pare_field fields[] = {{"from", data_from, NULL},
-                                               {"split", data_split, NULL},
-                                               {"samples", data_samples, NULL},
-                                               {"skip", data_skip, NULL},
-                                               {"shuffle", data_shuffle, NULL}};
+    static const struct pare_field fields[] = {
+        {"from", data_from, NULL},       {"split", data_split, NULL},
+        {"samples", data_samples, NULL}, {"skip", data_skip, NULL},
+        {"shuffle", data_shuffle, NULL}, {"window", data_window, NULL},
+        {"stride", data_stride, NULL},   {"method", data_method, NULL}};
     struct pare_error err = {0};
     size_t before = r->check.diags->n + r->check.diags->dropped;
     const struct pare_yaml *pair = pare_yaml_key(node, "inputs");
@@ -349,7 +368,7 @@ static void top_model(struct pare_reader *r, const struct pare_yaml *node, void 
     if (!p->model)
         return;
     int rc = r->check.env->model(r->check.env->user, p->model, &p->units, &p->n_units,
-                                 p->model_hash, &err);
+                                 p->model_hash, &p->reads_text, &err);
     if (rc == PARE_NOMEM) {
         r->check.diags->nomem = true;
     } else if (rc != PARE_OK) {
@@ -431,7 +450,7 @@ static void read_root(struct pare_reader *r, const struct pare_yaml *root)
 {
     /* read elsewhere: the version comes first; measure and select also have defaults */
     static const struct pare_field fields[] = {
-        {"pare", NULL, NULL},         {"name", top_name, NULL},     {"model", top_model, NULL},
+        {"pare", NULL, NULL},         {"name", top_name, NULL},     {"model", NULL, NULL},
         {"data", top_data, NULL},     {"stages", top_stages, NULL}, {"exclude", top_exclude, NULL},
         {"measure", NULL, NULL},      {"select", NULL, NULL},       {"search", top_search, NULL},
         {"limits", top_limits, NULL}, {"limit", top_limit, NULL},
@@ -440,13 +459,15 @@ static void read_root(struct pare_reader *r, const struct pare_yaml *root)
         return;
     require(r, root, "model");
     require(r, root, "stages");
+    if (pare_yaml_get(root, "model")) /* what can be measured hangs on it */
+        top_model(r, pare_yaml_get(root, "model"), NULL);
     pare_read_measure(r, pare_yaml_get(root, "measure"));
     pare_read_fields(r, root, "a pipeline", fields, PARE_COUNT(fields), NULL);
     pare_read_select(r, pare_yaml_get(root, "select"));
     const struct pare_yaml *data = pare_yaml_get(root, "data");
-    if (r->p->top1 && !r->measure_wrong && !pare_yaml_get(data, "evaluate"))
+    if ((r->p->top1 || r->p->perplexity) && !r->measure_wrong && !pare_yaml_get(data, "evaluate"))
         pare_diag_add(r->check.diags, data ? data->at : root->at, data ? data->end : root->at,
-                      "`data` lacks `evaluate`: top1 is measured on it");
+                      "`data` lacks `evaluate`: %s is measured on it", pare_pipeline_quality(r->p));
 }
 
 /* The file's name without its ending, as far as it makes a word. */

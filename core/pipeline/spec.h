@@ -14,14 +14,18 @@ struct pare_data {
     const char *split;           /* or NULL */
     uint64_t samples;            /* at most so many; 0: all */
     uint64_t skip;
-    int64_t shuffle;              /* seed of the order they are taken in; -1: as they come */
-    char hash[PARE_HASH_HEX];     /* of the samples read */
+    uint64_t window, stride;  /* tokens of a text's windows, and between them; 0: as they come */
+    const char *method;       /* how windows count: hf (NULL) or llama.cpp */
+    int64_t shuffle;          /* seed of the order they are taken in; -1: as they come */
+    char hash[PARE_HASH_HEX]; /* of the samples read */
     unsigned long long n_samples; /* as found; 0: the entry is absent */
 };
 
 struct pare_shape {
     const char *name;
     unsigned batch, threads;
+    unsigned prefill, decode; /* tokens that a language model reads at once, or one by one */
+    unsigned depth;           /* after so many others */
 };
 
 struct pare_objective {
@@ -91,7 +95,9 @@ struct pare_pipeline {
     size_t n_items;
     struct pare_exclude *excludes;
     size_t n_excludes;
-    bool top1;
+    bool reads_text;
+    bool top1, perplexity;
+    bool kl, agreement;        /* beside the baseline */
     struct pare_shape *shapes; /* the first is `latency_ms`, others latency_ms.NAME */
     size_t n_shapes;
     struct pare_metric *metrics; /* what this pipeline measures */
@@ -110,6 +116,12 @@ struct pare_pipeline {
     struct pare_yaml_tree tree;
     struct pare_pool pool;
 };
+
+/* The metric that says how good a variant is. */
+static inline const char *pare_pipeline_quality(const struct pare_pipeline *p)
+{
+    return p->reads_text ? "perplexity" : "top1";
+}
 
 /* Variants that need no `limit:`, and the largest that it can be. */
 #define PARE_VARIANTS_MOST 256

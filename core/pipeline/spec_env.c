@@ -24,7 +24,7 @@ static void close_model(struct pare_world *w)
 }
 
 static int open_model(void *user, const char *path, const struct pare_unit **units, size_t *n,
-                      char hash[PARE_HASH_HEX], struct pare_error *err)
+                      char hash[PARE_HASH_HEX], bool *reads_text, struct pare_error *err)
 {
     struct pare_world *w = user;
     const char *text;
@@ -39,6 +39,7 @@ static int open_model(void *user, const char *path, const struct pare_unit **uni
     }
     *units = w->units.items;
     *n = w->units.n;
+    *reads_text = pare_graph_reads_text(w->model->graph);
     PARE_TRY(pare_model_hash(w->model, &text, err));
     memcpy(hash, text, PARE_HASH_HEX);
 out:

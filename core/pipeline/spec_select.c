@@ -13,6 +13,75 @@ static void measure_top1(struct pare_reader *r, const struct pare_yaml *node, vo
     (void)into;
     pare_read_fields(r, node, "top1", NULL, 0, NULL); /* takes no keys */
     r->p->top1 = true;
+    if (r->p->reads_text) {
+        pare_yaml_error(r->check.diags, node, "top1 is of classifiers; this model predicts text");
+        pare_diag_hint(r->check.diags, "perplexity: {}");
+    }
+}
+
+/* Metrics of texts: they take no keys. */
+static void measure_text(struct pare_reader *r, const struct pare_yaml *node, const char *name,
+                         bool *wanted)
+{
+    pare_read_fields(r, node, name, NULL, 0, NULL);
+    *wanted = true;
+    if (r->p->model_hash[0] && !r->p->reads_text)
+        pare_yaml_error(r->check.diags, node, "%s is of language models; this one reads images",
+                        name);
+}
+
+static void measure_perplexity(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    measure_text(r, node, "perplexity", &r->p->perplexity);
+}
+
+static void measure_kl(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    measure_text(r, node, "kl", &r->p->kl);
+}
+
+static void measure_agreement(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    measure_text(r, node, "agreement", &r->p->agreement);
+}
+
+static void shape_prefill(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    uint64_t n = 0;
+    pare_read_uint(r, node, "prefill", 1, 1 << 20, &n);
+    ((struct pare_shape *)into)->prefill = (unsigned)n;
+}
+
+static void shape_decode(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    uint64_t n = 0;
+    pare_read_uint(r, node, "decode", 1, 1 << 20, &n);
+    ((struct pare_shape *)into)->decode = (unsigned)n;
+}
+
+static void shape_depth(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    uint64_t n = 0;
+    pare_read_uint(r, node, "depth", 0, 1 << 20, &n);
+    ((struct pare_shape *)into)->depth = (unsigned)n;
+}
+
+/* A language model reads a prompt or writes token by token; nothing else does either. */
+static void check_shape(struct pare_reader *r, const struct pare_yaml *node,
+                        struct pare_shape *shape)
+{
+    if (!r->p->model_hash[0])
+        return;
+    if (!r->p->reads_text && (shape->prefill || shape->decode || shape->depth))
+        pare_yaml_error(r->check.diags, node,
+                        "prefill, decode and depth are of language models; this one reads images");
+    else if (shape->prefill && shape->decode)
+        pare_yaml_error(r->check.diags, node, "a shape is either prefill or decode");
+    else if (r->p->reads_text && !shape->prefill && !shape->decode)
+        shape->decode = 32;
 }
 
 static void shape_batch(struct pare_reader *r, const struct pare_yaml *node, void *into)
@@ -32,7 +101,10 @@ static void shape_threads(struct pare_reader *r, const struct pare_yaml *node, v
 static void measure_latency(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
     static const struct pare_field fields[] = {{"batch", shape_batch, NULL},
-                                               {"threads", shape_threads, NULL}};
+                                               {"threads", shape_threads, NULL},
+                                               {"prefill", shape_prefill, NULL},
+                                               {"decode", shape_decode, NULL},
+                                               {"depth", shape_depth, NULL}};
     struct pare_pipeline *p = r->p;
     bool empty = node->kind == PARE_YAML_NULL || (node->kind == PARE_YAML_MAP && node->n == 0);
     (void)into;
@@ -44,15 +116,35 @@ static void measure_latency(struct pare_reader *r, const struct pare_yaml *node,
     if (!p->shapes)
         return;
     if (empty)
-        p->shapes[p->n_shapes++] = (struct pare_shape){"default", 1, 1};
+        p->shapes[p->n_shapes++] =
+            (struct pare_shape){"default", 1, 1, 0, p->reads_text ? 32 : 0, 0};
     for (size_t i = 0; !empty && i < node->n; i++) {
         struct pare_shape *shape = &p->shapes[p->n_shapes];
-        *shape = (struct pare_shape){NULL, 1, 1};
+        *shape = (struct pare_shape){NULL, 1, 1, 0, 0, 0};
         if (!pare_read_word(r, node->keys[i], "latency", &shape->name))
             continue;
         p->n_shapes++;
         pare_read_fields(r, node->items[i], "a shape", fields, PARE_COUNT(fields), shape);
+        check_shape(r, node->items[i], shape);
     }
+}
+
+/* Whether the pipeline measures it: what is not named here comes by itself. */
+static bool is_measured(const struct pare_pipeline *p, const char *name)
+{
+    const struct {
+        const char *name;
+        bool yes;
+    } asked[] = {{"top1", p->top1},
+                 {"perplexity", p->perplexity},
+                 {"kl", p->kl},
+                 {"agreement", p->agreement},
+                 {"latency_ms", p->n_shapes > 0}};
+    for (size_t i = 0; i < PARE_COUNT(asked); i++) {
+        if (strcmp(asked[i].name, name) == 0)
+            return asked[i].yes;
+    }
+    return true;
 }
 
 static void list_metrics(struct pare_reader *r)
@@ -63,7 +155,7 @@ static void list_metrics(struct pare_reader *r)
     p->metrics = pare_read_alloc(r, n + p->n_shapes, sizeof *p->metrics);
     for (size_t i = 0; p->metrics && i < n; i++) {
         bool timed = !strcmp(all[i].name, "latency_ms");
-        if ((timed && p->n_shapes == 0) || (!strcmp(all[i].name, "top1") && !p->top1))
+        if (!is_measured(p, all[i].name))
             continue;
         p->metrics[p->n_metrics++] = all[i];
         for (size_t k = 0; timed && k < p->n_shapes; k++) {
@@ -75,15 +167,15 @@ static void list_metrics(struct pare_reader *r)
     }
 }
 
-/* Left out: accuracy, and latency at batch 1 on one thread. */
+/* Left out: top1 or perplexity, and latency at batch 1 on one thread. */
 void pare_read_measure(struct pare_reader *r, const struct pare_yaml *node)
 {
     static const struct pare_field fields[] = {
         {"top1", measure_top1, NULL},
         {"latency", measure_latency, NULL},
-        {"perplexity", NULL, "language models"},
-        {"kl", NULL, "language models"},
-        {"agreement", NULL, "language models"},
+        {"perplexity", measure_perplexity, NULL},
+        {"kl", measure_kl, NULL},
+        {"agreement", measure_agreement, NULL},
     };
     static const struct pare_yaml nothing = {.kind = PARE_YAML_NULL};
     if (node) {
@@ -92,7 +184,8 @@ void pare_read_measure(struct pare_reader *r, const struct pare_yaml *node)
         r->measure_wrong = r->check.diags->n + r->check.diags->dropped != before;
     }
     if (!node || r->measure_wrong) { /* one mistake does not make the metrics named later wrong */
-        r->p->top1 = true;
+        r->p->top1 = !r->p->reads_text;
+        r->p->perplexity = r->p->reads_text;
         if (r->p->n_shapes == 0)
             measure_latency(r, &nothing, NULL);
     }
@@ -216,10 +309,10 @@ static void select_constraints(struct pare_reader *r, const struct pare_yaml *no
         read_constraint(r, node->items[i]);
 }
 
-/* Left out: everything of top1, latency_ms and size_bytes that is measured. */
+/* Left out: everything of top1, perplexity, latency_ms and size_bytes that is measured. */
 static void default_objectives(struct pare_reader *r)
 {
-    static const char *const names[] = {"top1", "latency_ms", "size_bytes"};
+    static const char *const names[] = {"top1", "perplexity", "latency_ms", "size_bytes"};
     struct pare_pipeline *p = r->p;
     p->objectives = pare_read_alloc(r, PARE_COUNT(names), sizeof *p->objectives);
     for (size_t i = 0; p->objectives && i < PARE_COUNT(names); i++) {
@@ -269,6 +362,10 @@ static void search_racing(struct pare_reader *r, const struct pare_yaml *node, v
         r->p->racing = node->boolean;
     else
         pare_expected(&r->check, node, "racing", "true or false");
+    if (r->p->racing && r->p->reads_text)
+        pare_yaml_error(r->check.diags, node,
+                        "racing compares right and wrong answers, which "
+                        "perplexity does not have");
 }
 
 void pare_read_search(struct pare_reader *r, const struct pare_yaml *node)

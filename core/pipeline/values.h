@@ -19,10 +19,10 @@ struct pare_spec_env {
     int (*find)(void *user, const char *name, const char *folder,
                 const struct pare_plugin_file **out, struct pare_error *err);
 
-    /* All units of the model at `path` and the hash of its content; both stay valid as `user` does.
-     */
+    /* All units of the model at `path`, the hash of its content, and whether it reads text; both
+     * stay valid as `user` does. */
     int (*model)(void *user, const char *path, const struct pare_unit **units, size_t *n,
-                 char hash[PARE_HASH_HEX], struct pare_error *err);
+                 char hash[PARE_HASH_HEX], bool *text, struct pare_error *err);
 
     /* The samples that a `data` entry reads: their hash and number. See struct pare_data in spec.h.
      */

@@ -193,6 +193,8 @@ static json_t *list_points(const struct pare_graph *graph)
     struct pare_point *points;
     struct pare_error ignored;
     size_t n;
+    if (pare_graph_reads_text(graph)) /* windows are read through a cache, from their beginning */
+        return json_array();
     if (pare_graph_points(graph, &points, &n, &ignored) != PARE_OK)
         return NULL;
     json_t *list = json_array();
@@ -216,7 +218,8 @@ struct samples {
 static int read_samples(struct worker *w, struct samples *s, struct pare_error *err)
 {
     const struct pare_graph *g = w->model->graph;
-    size_t pixels = pare_graph_inputs(g);
+    size_t pixels = w->data && pare_dataset_windows(w->data) ? pare_dataset_window(w->data)
+                                                             : pare_graph_inputs(g);
     int rc = PARE_OK;
     *s = (struct samples){.n = w->data ? pare_dataset_size(w->data) : 0};
     if (s->n == 0)
@@ -240,12 +243,18 @@ static int find_plugin(void *user, const char *name, const char *folder,
     return pare_catalog_find(user, name, folder, out, err);
 }
 
+static int open_baseline(struct worker *w, const json_t *job, struct pare_error *err)
+{
+    return w->baseline ? PARE_OK
+                       : pare_model_open(pare_message_text(job, "baseline"), &w->baseline, err);
+}
+
 static int job_build(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
 {
     struct pare_spec_env find = {.user = w->catalog, .find = find_plugin};
     const char *out_path = pare_message_text(job, "out");
     struct pare_steps steps = {0};
-    struct pare_graph *graph = NULL;
+    struct pare_graph *graph = NULL, *baseline = NULL;
     struct pare_model *built = NULL;
     struct samples s = {0};
     struct pare_map map = {0};
@@ -255,9 +264,15 @@ static int job_build(struct worker *w, const json_t *job, json_t **answer, struc
     PARE_TRY(open_data(w, job, err));
     PARE_TRY(read_samples(w, &s, err));
     PARE_TRY(pare_steps_from_json(json_object_get(job, "steps"), &find, &steps, err));
-    if (!w->baseline)
-        PARE_TRY(pare_model_open(pare_message_text(job, "baseline"), &w->baseline, err));
-    struct pare_stage_env env = {.baseline = w->baseline->graph,
+    PARE_TRY(open_baseline(w, job, err));
+    PARE_TRY(pare_graph_copy(w->model->graph, &graph, err));
+    const uint32_t length = graph->length;
+    if (w->data && pare_dataset_windows(w->data)) { /* calibration sees whole windows */
+        PARE_TRY(pare_graph_copy(w->baseline->graph, &baseline, err));
+        PARE_TRY(pare_graph_set_length(baseline, pare_dataset_window(w->data), err));
+        PARE_TRY(pare_graph_set_length(graph, pare_dataset_window(w->data), err));
+    }
+    struct pare_stage_env env = {.baseline = baseline ? baseline : w->baseline->graph,
                                  .catalog = w->catalog,
                                  .images = s.images,
                                  .labels = s.labels,
@@ -269,12 +284,13 @@ static int job_build(struct worker *w, const json_t *job, json_t **answer, struc
                                  .progress = stage_progress,
                                  .record = stage_record,
                                  .user = w};
-    PARE_TRY(pare_graph_copy(w->model->graph, &graph, err));
     for (size_t i = 0; i < steps.n; i++) {
         tell(w, json_pack("{s:s, s:s, s:s}", "type", "stage", "stage", steps.items[i].stage,
                           "plugin", steps.items[i].plugin->desc.id));
         PARE_TRY(pare_stage_apply(&env, graph, &steps.items[i], err));
     }
+    if (baseline)
+        PARE_TRY(pare_graph_set_length(graph, length, err));
     rc = pare_model_with_graph(w->model, graph, &built, err);
     graph = NULL;
     if (rc != PARE_OK)
@@ -294,6 +310,7 @@ out:
     pare_map_close(&map);
     pare_steps_free(&steps);
     pare_graph_free(graph);
+    pare_graph_free(baseline);
     pare_model_free(built);
     free(s.images);
     free(s.labels);
@@ -410,6 +427,10 @@ static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct
                                 .progress = eval_progress,
                                 .user = w};
     PARE_TRY(take_part(w, job, &part, &e, err));
+    if (json_is_true(json_object_get(job, "beside"))) {
+        PARE_TRY(open_baseline(w, job, err));
+        e.baseline = w->baseline->graph;
+    }
     PARE_TRY(pare_evaluate_part(&e, &o, err));
     kept = json_array();
     for (size_t i = 0; i < e.n_keep; i++) {
@@ -421,6 +442,10 @@ static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct
                         list_u32(o.target, o.n), "predicted", list_u32(o.predicted, o.n), "nll",
                         list_f32(o.nll, o.n), "first_logits", o.first_logits, "spared",
                         (json_int_t)(e.started ? e.from->point->macs : 0), "kept", kept);
+    if (*answer && o.divergence) {
+        json_object_set_new(*answer, "divergence", list_f32(o.divergence, o.n));
+        json_object_set_new(*answer, "agreement", list_f32(o.agreement, o.n));
+    }
 out:
     json_decref(kept);
     pare_outcomes_free(&o);
@@ -438,7 +463,14 @@ static int job_bench(struct worker *w, const json_t *job, json_t **answer, struc
     PARE_TRY(open_data(w, job, err));
     pare_bench_free(w->bench);
     w->bench = NULL;
-    const struct pare_bench_shape shape = {.batch = batch_of(job), .threads = threads_of(job)};
+    struct pare_bench_shape shape = {.batch = batch_of(job), .threads = threads_of(job)};
+    const json_t *prefill = json_object_get(job, "prefill"),
+                 *decode = json_object_get(job, "decode");
+    if (prefill || decode) {
+        shape.phase = prefill ? PARE_BENCH_PREFILL : PARE_BENCH_DECODE;
+        shape.tokens = (uint32_t)json_integer_value(prefill ? prefill : decode);
+        shape.depth = (uint32_t)json_integer_value(json_object_get(job, "depth"));
+    }
     PARE_TRY(pare_bench_new(w->model->graph, w->data, &shape, &w->bench, err));
     *answer = json_pack("{s:s}", "type", "ready");
 out:

@@ -9,9 +9,11 @@
 #include "base/str.h"
 
 static const struct pare_metric builtin[] = {
-    {"top1", PARE_METRIC_FRACTION, true},     {"latency_ms", PARE_METRIC_MS, false},
-    {"size_bytes", PARE_METRIC_BYTES, false}, {"macs", PARE_METRIC_COUNT, false},
-    {"parameters", PARE_METRIC_COUNT, false}, {"peak_rss_bytes", PARE_METRIC_BYTES, false},
+    {"top1", PARE_METRIC_FRACTION, true},      {"latency_ms", PARE_METRIC_MS, false},
+    {"size_bytes", PARE_METRIC_BYTES, false},  {"macs", PARE_METRIC_COUNT, false},
+    {"parameters", PARE_METRIC_COUNT, false},  {"peak_rss_bytes", PARE_METRIC_BYTES, false},
+    {"perplexity", PARE_METRIC_NUMBER, false}, {"kl", PARE_METRIC_NUMBER, false},
+    {"agreement", PARE_METRIC_FRACTION, true},
 };
 
 /* Which unit may be written after a number, and what it is worth in the metric's own unit. */
@@ -26,10 +28,9 @@ static const struct {
 };
 
 static const char *const own_unit[] = {
-    [PARE_METRIC_FRACTION] = "a fraction (or %, pp)",
-    [PARE_METRIC_MS] = "ms or s",
-    [PARE_METRIC_BYTES] = "bytes, kB, MB or GB",
-    [PARE_METRIC_COUNT] = "a plain number",
+    [PARE_METRIC_FRACTION] = "a fraction (or %, pp)", [PARE_METRIC_MS] = "ms or s",
+    [PARE_METRIC_BYTES] = "bytes, kB, MB or GB",      [PARE_METRIC_COUNT] = "a plain number",
+    [PARE_METRIC_NUMBER] = "a plain number",
 };
 
 const struct pare_metric *pare_metrics(size_t *n)

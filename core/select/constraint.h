@@ -12,7 +12,8 @@ enum pare_metric_unit {
     PARE_METRIC_FRACTION, /* 0 to 1 */
     PARE_METRIC_MS,
     PARE_METRIC_BYTES,
-    PARE_METRIC_COUNT
+    PARE_METRIC_COUNT,
+    PARE_METRIC_NUMBER /* any number, with digits after the point */
 };
 
 /* A measured quantity that can be chosen by. */

@@ -32,7 +32,7 @@ offers "other" "a pipeline" front o
 offers "nuc" "a host" front --host ""
 offers "edge" "a shape" pick --shape ""
 offers "latency_ms" "metrics, the lower the better" pick --min lat
-offers "top1" "metrics, the higher the better" pick --max ""
+offers "top1 agreement" "metrics, the higher the better" pick --max ""
 offers "@failed" "a query" query @f
 is "queries: nothing but queries" "$("$pare" query --list --format json | grep -c '"name"')" \
     "$("$pare" complete -- query @ | grep -c '^@[a-z-]*	[A-Z].*$')"

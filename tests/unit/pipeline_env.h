@@ -224,11 +224,12 @@ static void make_units(void)
 static const char *test_model_hash = "model-content";
 
 static int test_model(void *user, const char *path, const struct pare_unit **units, size_t *n,
-                      char hash[PARE_HASH_HEX], struct pare_error *err)
+                      char hash[PARE_HASH_HEX], bool *text, struct pare_error *err)
 {
     (void)user;
     make_units();
-    if (!strstr(path, "vit"))
+    *text = strstr(path, "gguf") != NULL;
+    if (!strstr(path, "vit") && !*text)
         return pare_error_set(err, PARE_NOT_FOUND, "no such file or folder");
     *units = test_units;
     *n = n_test_units;

@@ -188,8 +188,9 @@ START_TEST(as_whole_windows_say)
     int32_t ids[300];
     write_text(700);
     w = cut(specs[_i]);
-    ck_assert_ok(pare_perplexity_measure(g, other, w, specs[_i].window, 2, NULL, NULL, &p, &err),
-                 err);
+    struct pare_perplexity_job job = {
+        .graph = g, .baseline = other, .windows = w, .window = specs[_i].window, .threads = 2};
+    ck_assert_ok(pare_perplexity_measure(&job, &p, &err), err);
     double *mine = pare_alloc(300 * 8, sizeof *mine), *theirs = pare_alloc(300 * 8, sizeof *theirs);
     double total = 0;
     uint32_t k = 0, right = 0, agreed = 0;
@@ -223,9 +224,20 @@ START_TEST(as_whole_windows_say)
     ck_assert(p.mean.lo < p.mean.value && p.mean.value < p.mean.hi);
     free(mine);
     free(theirs);
+    /* One window alone, without the baseline. */
+    const uint32_t last = pare_windows_count(w) - 1, from = last ? p.ends[last - 1] : 0;
+    struct pare_perplexity one;
+    job.baseline = NULL;
+    job.which = &last;
+    job.n = 1;
+    ck_assert_ok(pare_perplexity_measure(&job, &one, &err), err);
+    ck_assert_uint_eq(one.tokens, p.tokens - from);
+    ck_assert(memcmp(one.nll, p.nll + from, one.tokens * sizeof *one.nll) == 0);
+    ck_assert_ptr_null(one.divergence);
+    pare_perplexity_free(&one);
     pare_perplexity_free(&p);
-    ck_assert_int_eq(pare_perplexity_measure(g, NULL, w, 301, 1, NULL, NULL, &p, &err),
-                     PARE_INVALID); /* beyond the context */
+    job.window = 301; /* beyond the context */
+    ck_assert_int_eq(pare_perplexity_measure(&job, &p, &err), PARE_INVALID);
     pare_windows_free(w);
     pare_graph_free(g);
     pare_graph_free(other);

@@ -321,7 +321,8 @@ static const char *const views[][2] = {
      "pipeline|label|variant|recipe|model|is_baseline|state|reason|params|top1|top1_lo|top1_hi|"
      "d_top1|d_top1_lo|d_top1_hi|perplexity|perplexity_ratio|host|session|shape|latency_ms|"
      "latency_ms_lo|latency_ms_hi|direct|speedup|speedup_lo|speedup_hi|noisy|size_bytes|size_ratio|"
-     "macs|macs_ratio|parameters|peak_rss_bytes|status|p_front|p_feasible|finished_at\n"},
+     "macs|macs_ratio|parameters|peak_rss_bytes|status|p_front|p_feasible|finished_at|"
+     "perplexity_lo|perplexity_hi|d_nll|d_nll_lo|d_nll_hi|kl|agreement\n"},
     {"stage_effects",
      "pipeline|label|variant|stage|plugin|params|without|d_top1|d_top1_lo|d_top1_hi|speedup|"
      "speedup_lo|speedup_hi|size_ratio|macs_ratio|verdict\n"},
@@ -663,7 +664,7 @@ START_TEST(queries_only_read)
                      PARE_INVALID);
     ck_assert(strstr(err.detail, ":label"));
     pare_str_free(&a.text);
-    expect(s, "select count(*) from pragma_table_info('variants');  -- fine\n", "38\n");
+    expect(s, "select count(*) from pragma_table_info('variants');  -- fine\n", "45\n");
     expect(s, "select key from variants, json_each(params, '$.quant') where label='q8'",
            "bits\nsymmetric\n");
     ck_assert_ok(pare_store_tag(s, f.variant[Q8], "best", &err), err); /* writing still works */
@@ -993,30 +994,55 @@ START_TEST(whose_file_it_is)
 }
 END_TEST
 
+/* Windows of a text have a loss and no class; they are compared with what both have. */
+START_TEST(losses)
+{
+    struct pare_store *s = fill();
+    static const float base[] = {3.0f, 2.0f, 4.0f, 1.0f}, q8[] = {3.1f, 2.3f, 4.0f, 1.2f};
+    int64_t text;
+    ck_assert_ok(pare_store_data(s, "text", "test", 4, NULL, &text, &err), err);
+    ck_assert_ok(pare_store_outcome(s, f.variant[BASE], text, 4, NULL, base, &err), err);
+    ck_assert_ok(pare_store_outcome(s, f.variant[Q8], text, 4, NULL, q8, &err), err);
+    /* differences 0.1, 0.3, 0, 0.2: mean 0.15, deviation 0.1291, t(3) 3.1824 */
+    expect(s,
+           "select n, round(d, 4), round(lo, 4), round(hi, 4) from loss_pair where variant_id = "
+           "(select variant_id from variant where label = 'q8')",
+           "4|0.1500|-0.0554|0.3554\n");
+    /* The baseline again: the pair is that of the new one. */
+    ck_assert_ok(pare_store_outcome(s, f.variant[BASE], text, 4, NULL, q8, &err), err);
+    expect(s, "select n, round(d, 4) from loss_pair", "4|0.0000\n");
+    expect(s,
+           "select count(*) from accuracy_pair where data_id = (select data_id from data where "
+           "key = 'text')",
+           "0\n");
+    pare_store_close(s);
+}
+END_TEST
+
 START_TEST(migrations)
 {
     static const struct pare_migration steps[] = {
-        {2, ""}, {3, "CREATE TABLE two(x) STRICT"}, {4, "ALTER TABLE two ADD y TEXT"}};
+        {3, ""}, {4, "CREATE TABLE two(x) STRICT"}, {5, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration good[] = {
-        {2, ""}, {3, "CREATE TABLE two(x INTEGER) STRICT"}, {4, "ALTER TABLE two ADD y TEXT"}};
+        {3, ""}, {4, "CREATE TABLE two(x INTEGER) STRICT"}, {5, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration dangling[] = {
-        {5, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
+        {6, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
     struct pare_store *s = fill(), *old;
     char copy[4300];
     int64_t version;
     /* A step that fails leaves the version before it. */
     ck_assert_int_ne(pare__store_migrate(s, steps, 3, &err), PARE_OK);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 2);
+    ck_assert_int_eq(version, 3);
     ck_assert_ok(pare__store_migrate(s, good, 3, &err), err);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 4);
+    ck_assert_int_eq(version, 5);
     ck_assert_ok(pare__store_run(s, &err, "INSERT INTO two VALUES(1, 'a')", ""), err);
     /* One that would break references is taken back. */
     ck_assert_int_eq(pare__store_migrate(s, dangling, 1, &err), PARE_FAILED);
     expect(s, "select count(*) from variants", "8\n");
     pare_store_close(s);
-    snprintf(copy, sizeof copy, "%s.bak-v2", path);
+    snprintf(copy, sizeof copy, "%s.bak-v3", path);
     ck_assert_ok(pare_store_open(copy, PARE_STORE_WRITE, &old, &err), err);
     expect(old, "select count(*) from variants", "8\n");
     pare_store_close(old);
@@ -1042,7 +1068,7 @@ START_TEST(an_older_file)
     ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
     ck_assert_ok(pare_store_open(path, PARE_STORE_WRITE, &s, &err), err);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 2);
+    ck_assert_int_eq(version, 3);
     expect(s, "select pipeline, current, summary from fronts", "p|0|{}\n");
     pare_store_close(s);
 }
@@ -1307,6 +1333,7 @@ int main(void)
     tc = pare_test_case(suite, "file");
     tcase_add_checked_fixture(tc, make_folder, remove_folder);
     tcase_add_test(tc, whose_file_it_is);
+    tcase_add_test(tc, losses);
     tcase_add_test(tc, migrations);
     tcase_add_test(tc, an_older_file);
     tcase_add_test(tc, one_run_at_a_time);
