@@ -413,7 +413,7 @@ static int put_layer(const struct pare_writing *w, const struct pare_naming *nam
         const struct pare_node *node = pare_writing_node(w, block, parts[i].path);
         if (!node)
             return pare_text_missing(w, &parts[i], block);
-        if (node->weight)
+        if (i != ATTN_NORM && i != FFN_NORM)
             PARE_TRY(pare_text_fits(w, node, i == UP ? d->ffn : d->hidden,
                                     i == DOWN ? d->ffn : d->hidden));
         PARE_TRY(pare_text_put(w, naming, &parts[i], block, number, NULL));

@@ -297,19 +297,23 @@ static int put_layer(const struct pare_writing *w, const struct pare_text_dims *
     int rc = PARE_OK;
     for (int i = 0; i < TOKEN; i++) {
         const struct pare_node *node = pare_writing_node(w, block, parts[i].path);
-        if ((i == QUERY_NORM || i == KEY_NORM) && strcmp(type, "qwen3") != 0)
+        if ((i == QUERY_NORM || i == KEY_NORM) && (!type || strcmp(type, "qwen3") != 0))
             continue;
         if (!node) {
             rc = pare_text_missing(w, &parts[i], block);
             goto out;
         }
-        if (node->weight)
+        if (sizes[i][0])
             PARE_TRY(pare_text_fits(w, node, sizes[i][0], sizes[i][1]));
         if (i == QUERY || i == KEY) {
             const struct pare_node *rope =
                 pare_writing_node(w, block, i == QUERY ? "attn.query_rope" : "attn.key_rope");
             free(order);
             order = NULL;
+            if (!rope || !rope->a || rope->a->size / sizeof(float) > d->head / 2) {
+                rc = pare_writing_refuse(w, "%s is not rotated", node->path);
+                goto out;
+            }
             if (rope->adjacent != adjacent &&
                 !(order = rotated_order(sizes[i][0] / d->head, d->head,
                                         (uint32_t)(rope->a->size / sizeof(float)), adjacent))) {

@@ -185,8 +185,8 @@ int pare_text_attention(struct pare_text_build *b, int32_t layer, uint32_t q, ui
 static bool known(const struct pare_node *node, const struct pare_part *parts, size_t n)
 {
     const char *path = node->path;
-    if (node->block >= 0)
-        path = strchr(path + strlen("layer."), '.') + 1;
+    if (node->block >= 0 && strncmp(path, "layer.", 6) == 0 && strchr(path + 6, '.'))
+        path = strchr(path + 6, '.') + 1;
     for (size_t i = 0; i < n; i++) {
         if (parts[i].end == (node->block < 0) && strcmp(parts[i].path, path) == 0)
             return true;
@@ -199,7 +199,7 @@ void pare_text_uniform(const struct pare_writing *w, struct pare_text_dims *d)
     for (uint32_t b = 0; b < w->model->graph->blocks; b++) {
         const struct pare_node *up = pare_writing_node(w, (int32_t)b, "ffn.up");
         const struct pare_node *mix = pare_writing_node(w, (int32_t)b, "attn.mix");
-        if (!up || !mix)
+        if (!up || !up->weight || !mix || mix->heads == 0)
             continue;
         d->ffn = up->weight->rows;
         d->heads = mix->heads;
@@ -233,6 +233,8 @@ int pare_text_missing(const struct pare_writing *w, const struct pare_part *part
 int pare_text_fits(const struct pare_writing *w, const struct pare_node *node, uint32_t rows,
                    uint32_t cols)
 {
+    if (!node->weight)
+        return pare_writing_refuse(w, "%s has no weight", node->path);
     if (node->weight->rows == rows && node->weight->cols == cols)
         return PARE_OK;
     return pare_writing_refuse(w, "%s is %u x %u, not %u x %u as in other layers", node->path,

@@ -352,7 +352,7 @@ static int put_layer(const struct pare_writing *w, int32_t block, uint32_t numbe
             return pare_writing_refuse(w, "layer.%d lacks one of its branches", block);
         uint32_t rows = parts[i].wide_out ? d->ffn : d->hidden;
         uint32_t cols = parts[i].wide_in ? d->ffn : d->hidden;
-        if (node->weight->rows != rows || node->weight->cols != cols)
+        if (!node->weight || node->weight->rows != rows || node->weight->cols != cols)
             return pare_writing_refuse(w, "%s has a width of its own", node->path);
         snprintf(name, sizeof name, "%sencoder.layer.%u.%s", prefix, number, parts[i].name);
         PARE_TRY(put_matrix(w, node, name, 2, (uint64_t[]){rows, cols}));
@@ -368,9 +368,12 @@ static int put_ends(const struct pare_writing *w, const char *prefix, const stru
                                            {"pooler", "pooler.dense"}};
     const struct pare_node *patch = pare_writing_node(w, -1, "embed.patch");
     const struct pare_node *tokens = pare_writing_node(w, -1, "embed.tokens");
+    const struct pare_node *norm = pare_writing_node(w, -1, "norm");
     struct pare_blob *part = NULL;
     char name[192];
     int rc;
+    if (!patch || !patch->weight || !tokens || !tokens->a || !norm)
+        return pare_writing_refuse(w, "its beginning or its last norm is missing");
     snprintf(name, sizeof name, "%sembeddings.patch_embeddings.projection", prefix);
     PARE_TRY(
         put_matrix(w, patch, name, 4, (uint64_t[]){d->hidden, d->channels, d->patch, d->patch}));
@@ -388,11 +391,11 @@ static int put_ends(const struct pare_writing *w, const char *prefix, const stru
     PARE_TRY(pare_tensors_add(w->out, name, PARE_F32, 3, (uint64_t[]){1, d->tokens, d->hidden},
                               tokens->b, w->err));
     snprintf(name, sizeof name, "%slayernorm", prefix);
-    PARE_TRY(pare_writing_norm(w, pare_writing_node(w, -1, "norm"), name));
+    PARE_TRY(pare_writing_norm(w, norm, name));
     bool teacher = pare_writing_node(w, -1, "classifier.distillation");
     for (size_t i = 0; i < PARE_COUNT(heads); i++) {
         const struct pare_node *node = pare_writing_node(w, -1, heads[i][0]);
-        if (!node)
+        if (!node || !node->weight)
             continue;
         snprintf(name, sizeof name, "%s%s", i == 2 ? prefix : (i == 0 && teacher ? "cls_" : ""),
                  heads[i][1]);
