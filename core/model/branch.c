@@ -33,21 +33,31 @@ bool pare_branch_has(const struct pare_graph *g, const struct pare_branch *b, ui
     return at >= b->first && at < b->add && leads_to(g, at, b->out, b->add - 1);
 }
 
-/* The hidden channels: rows of the linear before the element-wise operations that feed the
- * consumer. */
-static int32_t find_producer(const struct pare_graph *g, const struct pare_branch *b)
+/* The hidden channels: rows of the linears before the element-wise operations that feed the
+ * consumer. False: something else is on the way. */
+static bool find_producers(const struct pare_graph *g, struct pare_branch *b, uint32_t value)
 {
-    int32_t at = b->consumer;
-    while (at >= 0) {
-        at = pare_graph_writer(g, g->nodes[at].inputs[0]);
-        if (at < (int32_t)b->first)
-            return -1;
-        if (g->nodes[at].op == PARE_OP_LINEAR)
-            return at;
-        if (g->nodes[at].op != PARE_OP_ACTIVATION)
-            return -1;
+    int32_t at = pare_graph_writer(g, value);
+    bool known = false;
+    if (at < (int32_t)b->first)
+        return false;
+    switch (g->nodes[at].op) {
+    case PARE_OP_LINEAR:
+        for (uint32_t i = 0; i < b->n_producers; i++)
+            known = known || b->producers[i] == at;
+        if (!known && b->n_producers == PARE_PRODUCERS)
+            return false;
+        if (!known)
+            b->producers[b->n_producers++] = at;
+        return true;
+    case PARE_OP_ACTIVATION:
+        return find_producers(g, b, g->nodes[at].inputs[0]);
+    case PARE_OP_MUL:
+        return find_producers(g, b, g->nodes[at].inputs[0]) &&
+               find_producers(g, b, g->nodes[at].inputs[1]);
+    default:
+        return false;
     }
-    return -1;
 }
 
 static bool describe(const struct pare_graph *g, uint32_t at, uint32_t stream, uint32_t out,
@@ -63,7 +73,6 @@ static bool describe(const struct pare_graph *g, uint32_t at, uint32_t stream, u
                               .first = (uint32_t)(from + 1),
                               .attention = -1,
                               .consumer = -1,
-                              .producer = -1,
                               .block = add->block};
     bool starts = false;
     for (uint32_t i = b->first; i < at; i++) {
@@ -79,8 +88,9 @@ static bool describe(const struct pare_graph *g, uint32_t at, uint32_t stream, u
         b->first++;
     if (g->nodes[to].op == PARE_OP_LINEAR)
         b->consumer = to;
-    if (b->attention < 0)
-        b->producer = find_producer(g, b);
+    if (b->attention < 0 && b->consumer >= 0 &&
+        !find_producers(g, b, g->nodes[b->consumer].inputs[0]))
+        b->n_producers = 0;
     size_t n = strlen(add->path);
     snprintf(b->path, sizeof b->path, "%s", add->path);
     if (n > 4 && strcmp(add->path + n - 4, ".add") == 0)
@@ -104,4 +114,81 @@ bool pare_branch_find(const struct pare_graph *g, const char *path, struct pare_
             return true;
     }
     return false;
+}
+
+bool pare_graph_causal(const struct pare_graph *g)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (g->nodes[i].op == PARE_OP_ATTENTION && g->nodes[i].causal)
+            return true;
+    }
+    return false;
+}
+
+/* ---- heads and channels
+ * -------------------------------------------------------------------------- */
+
+bool pare_branch_source(const struct pare_graph *g, const struct pare_branch *b, uint32_t input,
+                        struct pare_source *out)
+{
+    int32_t at = pare_graph_writer(g, g->nodes[b->attention].inputs[input]);
+    *out = (struct pare_source){0};
+    for (; at >= (int32_t)b->first; at = pare_graph_writer(g, g->nodes[at].inputs[0])) {
+        const struct pare_node *node = &g->nodes[at];
+        out->linear = (uint32_t)at;
+        if (node->op == PARE_OP_LINEAR)
+            return true;
+        if ((node->op != PARE_OP_RMS_NORM && node->op != PARE_OP_ROPE &&
+             node->op != PARE_OP_ADD_VECTOR) ||
+            out->n == PARE_BETWEEN)
+            return false;
+        out->between[out->n++] = (uint32_t)at;
+    }
+    return false;
+}
+
+/* Heads of keys and values: what is removed at a time. */
+static uint32_t groups_of(const struct pare_node *attention)
+{
+    return attention->kv_heads ? attention->kv_heads : attention->heads;
+}
+
+static uint32_t head_units(const struct pare_graph *g, const struct pare_branch *b)
+{
+    struct pare_source source;
+    if (b->attention < 0)
+        return 0;
+    const struct pare_node *mix = &g->nodes[b->attention];
+    const uint32_t groups = groups_of(mix);
+    if (g->nodes[b->consumer].inputs[0] != mix->outputs[0])
+        return 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (!pare_branch_source(g, b, i, &source) || g->nodes[source.linear].weight->rows % groups)
+            return 0;
+        for (uint32_t k = 0; k < source.n; k++) {
+            const struct pare_node *node = &g->nodes[source.between[k]];
+            if (node->op != PARE_OP_ADD_VECTOR && node->heads % groups)
+                return 0; /* a norm over several groups would change */
+        }
+    }
+    return groups;
+}
+
+uint32_t pare_branch_units(const struct pare_graph *g, const struct pare_branch *b, unsigned kind)
+{
+    if (b->consumer < 0)
+        return 0;
+    if (kind == PARE_UNIT_HEAD)
+        return head_units(g, b);
+    return b->n_producers ? g->nodes[b->producers[0]].weight->rows : 0;
+}
+
+uint32_t pare_branch_unit_id(const struct pare_graph *g, const struct pare_branch *b, unsigned kind,
+                             uint32_t i)
+{
+    const struct pare_node *owner =
+        &g->nodes[kind == PARE_UNIT_HEAD ? b->attention : b->producers[0]];
+    const uint32_t share = kind == PARE_UNIT_HEAD ? owner->heads / groups_of(owner) : 1;
+    const uint32_t *ids = owner->ids ? owner->ids->data : NULL;
+    return ids ? ids[i * share] / share : i;
 }

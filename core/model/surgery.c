@@ -124,73 +124,149 @@ static uint8_t *widen(const uint8_t *keep, uint32_t n, uint32_t width)
     return mask;
 }
 
-static int select_rows(struct pare_node *node, const uint8_t *mask, struct pare_error *err)
+/* What a node gets once all of its kin are ready: nothing is touched before. */
+struct change {
+    uint32_t at;
+    uint32_t heads, kv_heads;         /* 0: as they are */
+    struct pare_weight *weight;       /* NULL: as it is */
+    struct pare_blob *bias, *a, *ids; /* NULL: as it is */
+};
+
+/* The consumer; for heads the attention, up to three linears with what is between, and token merges
+ * that read the keys; for channels the producers. */
+#define CHANGES_MAX (2 + 3 * (1 + PARE_BETWEEN))
+
+struct changes {
+    struct change items[CHANGES_MAX];
+    uint32_t n;
+};
+
+static struct change *change_of(struct changes *c, uint32_t at)
 {
-    struct pare_weight *w = NULL;
-    struct pare_blob *bias = NULL;
-    uint32_t rows = node->weight->rows;
-    int rc;
-    PARE_TRY(pare_weight_select(node->weight, mask, NULL, &w, err));
-    if (node->bias) {
-        PARE_TRY(pare_blob_new(w->rows, sizeof(float), &bias, err));
-        float *to = bias->data;
-        for (uint32_t r = 0; r < rows; r++) {
-            if (mask[r])
-                *to++ = pare_blob_f32(node->bias)[r];
-        }
-        pare_blob_unref(node->bias);
-        node->bias = bias;
-        bias = NULL;
-    }
-    pare_weight_unref(node->weight);
-    node->weight = w;
-    w = NULL;
-out:
-    pare_weight_unref(w);
-    pare_blob_unref(bias);
-    return rc;
+    struct change *x = &c->items[c->n++];
+    *x = (struct change){.at = at};
+    return x;
 }
 
-static int select_cols(struct pare_node *node, const uint8_t *mask, uint32_t kept,
-                       const float *values, struct pare_error *err)
+static void put_blob(struct pare_blob **to, struct pare_blob **from)
 {
-    struct pare_weight *w = NULL;
-    int rc =
-        pare_weight_select(node->weight, NULL, mask, &w, err); /* also refuses what is encoded */
-    if (rc == PARE_OK && values) {
-        uint32_t rows = w->rows;
-        pare_weight_unref(w);
-        rc = pare_weight_new(rows, kept, values, &w, err);
+    if (!*from)
+        return;
+    pare_blob_unref(*to);
+    *to = *from;
+    *from = NULL;
+}
+
+static void commit(struct pare_graph *g, struct changes *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct change *x = &c->items[i];
+        struct pare_node *node = &g->nodes[x->at];
+        if (x->weight) {
+            pare_weight_unref(node->weight);
+            node->weight = x->weight;
+            x->weight = NULL;
+        }
+        put_blob(&node->bias, &x->bias);
+        put_blob(&node->a, &x->a);
+        put_blob(&node->ids, &x->ids);
+        node->heads = x->heads ? x->heads : node->heads;
+        node->kv_heads = x->kv_heads ? x->kv_heads : node->kv_heads;
     }
-    if (rc != PARE_OK)
-        return rc;
-    pare_weight_unref(node->weight);
-    node->weight = w;
+}
+
+static void release(struct changes *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct change *x = &c->items[i];
+        pare_weight_unref(x->weight);
+        pare_blob_unref(x->bias);
+        pare_blob_unref(x->a);
+        pare_blob_unref(x->ids);
+    }
+}
+
+/* A weight that another node holds too cannot shrink for one of them. */
+static int check_own(const struct pare_graph *g, uint32_t at, struct pare_error *err)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (i != at && g->nodes[i].weight == g->nodes[at].weight)
+            return pare_error_set(err, PARE_UNSUPPORTED,
+                                  "%s shares its weight with %s: nothing of it can be removed",
+                                  g->nodes[at].path, g->nodes[i].path);
+    }
     return PARE_OK;
 }
 
-static int select_ids(struct pare_node *node, const uint8_t *keep, uint32_t n,
-                      struct pare_error *err)
+/* The elements of a vector whose mask is nonzero; `*out` stays NULL when there is no vector. */
+static int select_floats(const struct pare_blob *old, const uint8_t *mask, uint32_t n,
+                         struct pare_blob **out, struct pare_error *err)
 {
-    struct pare_blob *ids = NULL;
-    const uint32_t *old = node->ids ? node->ids->data : NULL;
-    int rc = pare_blob_new(count(keep, n), sizeof(uint32_t), &ids, err);
+    if (!old)
+        return PARE_OK;
+    int rc = pare_blob_new(count(mask, n), sizeof(float), out, err);
     if (rc != PARE_OK)
         return rc;
-    uint32_t *to = ids->data;
-    for (uint32_t i = 0; i < n; i++) {
-        if (keep[i])
+    float *to = (*out)->data;
+    for (uint32_t r = 0; r < n; r++) {
+        if (mask[r])
+            *to++ = pare_blob_f32(old)[r];
+    }
+    return PARE_OK;
+}
+
+static int select_rows(const struct pare_graph *g, struct change *x, const uint8_t *mask,
+                       struct pare_error *err)
+{
+    const struct pare_node *node = &g->nodes[x->at];
+    int rc;
+    PARE_TRY(check_own(g, x->at, err));
+    PARE_TRY(pare_weight_select(node->weight, mask, NULL, &x->weight, err));
+    PARE_TRY(select_floats(node->bias, mask, node->weight->rows, &x->bias, err));
+out:
+    return rc;
+}
+
+/* The columns of the consumer that stay, or what was fitted to take their place. */
+static int select_cols(const struct pare_graph *g, struct change *x, const uint8_t *keep,
+                       uint32_t n, const float *values, struct pare_error *err)
+{
+    const struct pare_weight *old = g->nodes[x->at].weight;
+    const uint32_t width = old->cols / n;
+    uint8_t *mask = NULL;
+    int rc;
+    PARE_TRY(check_own(g, x->at, err));
+    if (values) {
+        rc = pare_weight_new(old->rows, count(keep, n) * width, values, &x->weight, err);
+        goto out;
+    }
+    mask = widen(keep, n, width);
+    rc = mask ? pare_weight_select(old, NULL, mask, &x->weight, err) : pare_error_nomem(err, n);
+out:
+    free(mask);
+    return rc;
+}
+
+/* Original numbers of what stays; every unit is `share` entries. */
+static int select_ids(const struct pare_node *node, struct change *x, const uint8_t *keep,
+                      uint32_t n, uint32_t share, struct pare_error *err)
+{
+    const uint32_t *old = node->ids ? node->ids->data : NULL;
+    int rc = pare_blob_new((size_t)count(keep, n) * share, sizeof(uint32_t), &x->ids, err);
+    if (rc != PARE_OK)
+        return rc;
+    uint32_t *to = x->ids->data;
+    for (uint32_t i = 0; i < n * share; i++) {
+        if (keep[i / share])
             *to++ = old ? old[i] : i;
     }
-    pare_blob_unref(node->ids);
-    node->ids = ids;
     return PARE_OK;
 }
 
 static int check_keep(const struct pare_branch *b, const char *what, uint32_t have,
                       const uint8_t *keep, uint32_t n, struct pare_error *err)
 {
-    if (have == 0 || b->consumer < 0)
+    if (have == 0)
         return pare_error_set(err, PARE_UNSUPPORTED, "%s has no %s that could be removed", b->path,
                               what);
     if (n != have)
@@ -204,35 +280,54 @@ static int check_keep(const struct pare_branch *b, const char *what, uint32_t ha
     return PARE_OK;
 }
 
+/* The linear behind one input of attention, and what works on its heads on the way. */
+static int keep_source(const struct pare_graph *g, const struct pare_source *s, const uint8_t *keep,
+                       uint32_t n, struct changes *c, struct pare_error *err)
+{
+    const uint32_t rows = g->nodes[s->linear].weight->rows, kept = count(keep, n);
+    uint8_t *mask = widen(keep, n, rows / n);
+    int rc = mask ? PARE_OK : pare_error_nomem(err, rows);
+    if (rc == PARE_OK)
+        rc = select_rows(g, change_of(c, s->linear), mask, err);
+    for (uint32_t i = 0; i < s->n && rc == PARE_OK; i++) {
+        const struct pare_node *node = &g->nodes[s->between[i]];
+        struct change *x = change_of(c, s->between[i]);
+        if (node->op == PARE_OP_ADD_VECTOR)
+            rc = select_floats(node->a, mask, rows, &x->a, err);
+        else
+            x->heads = node->heads / n * kept;
+    }
+    free(mask);
+    return rc;
+}
+
 int pare_graph_keep_heads(struct pare_graph *g, const char *branch, const uint8_t *keep, uint32_t n,
                           const float *consumer, struct pare_error *err)
 {
     struct pare_branch b;
-    uint8_t *mask = NULL;
+    struct pare_source source;
+    struct changes c = {0};
     int rc;
     PARE_TRY(find_branch(g, branch, &b, err));
-    uint32_t heads = b.attention < 0 ? 0 : g->nodes[b.attention].heads;
-    PARE_TRY(check_keep(&b, "heads", heads, keep, n, err));
-    struct pare_node *mix = &g->nodes[b.attention];
-    uint32_t out_width = 0;
-    for (uint32_t i = 0; i < 3; i++) {
-        int32_t at = pare_graph_writer(g, mix->inputs[i]);
-        if (at < 0 || g->nodes[at].op != PARE_OP_LINEAR) {
-            rc = pare_error_set(err, PARE_UNSUPPORTED, "the heads of %s do not come from linears",
-                                branch);
-            goto out;
-        }
-        out_width = g->nodes[at].weight->rows / heads;
-        free(mask);
-        mask = widen(keep, n, out_width);
-        PARE_TRY(mask ? select_rows(&g->nodes[at], mask, err) : pare_error_nomem(err, n));
+    PARE_TRY(check_keep(&b, "heads", pare_branch_units(g, &b, PARE_UNIT_HEAD), keep, n, err));
+    const struct pare_node *mix = &g->nodes[b.attention];
+    const uint32_t share = mix->heads / n, kept = count(keep, n);
+    PARE_TRY(select_cols(g, change_of(&c, (uint32_t)b.consumer), keep, n, consumer, err));
+    for (uint32_t i = 0; i < 3 && pare_branch_source(g, &b, i, &source); i++)
+        PARE_TRY(keep_source(g, &source, keep, n, &c, err));
+    struct change *x = change_of(&c, (uint32_t)b.attention);
+    PARE_TRY(select_ids(mix, x, keep, n, share, err));
+    x->heads = share * kept;
+    x->kv_heads = mix->kv_heads ? kept : 0;
+    const uint32_t keys = mix->inputs[1];
+    commit(g, &c);
+    for (uint32_t i = 0; i < g->n_nodes; i++) { /* merges compare the keys that are left */
+        if (g->nodes[i].op == PARE_OP_TOKEN_MERGE && g->nodes[i].inputs[1] == keys)
+            g->nodes[i].heads = kept;
     }
-    PARE_TRY(select_cols(&g->nodes[b.consumer], mask, count(keep, n) * out_width, consumer, err));
-    PARE_TRY(select_ids(mix, keep, n, err));
-    mix->heads = count(keep, n);
     PARE_TRY(pare_graph_infer(g, err));
 out:
-    free(mask);
+    release(&c);
     return rc;
 }
 
@@ -240,15 +335,20 @@ int pare_graph_keep_channels(struct pare_graph *g, const char *branch, const uin
                              uint32_t n, const float *consumer, struct pare_error *err)
 {
     struct pare_branch b;
+    struct changes c = {0};
     int rc;
     PARE_TRY(find_branch(g, branch, &b, err));
-    uint32_t channels = b.producer < 0 ? 0 : g->nodes[b.producer].weight->rows;
-    PARE_TRY(check_keep(&b, "channels", channels, keep, n, err));
-    PARE_TRY(select_rows(&g->nodes[b.producer], keep, err));
-    PARE_TRY(select_cols(&g->nodes[b.consumer], keep, count(keep, n), consumer, err));
-    PARE_TRY(select_ids(&g->nodes[b.producer], keep, n, err));
+    PARE_TRY(check_keep(&b, "channels", pare_branch_units(g, &b, PARE_UNIT_CHANNEL), keep, n, err));
+    PARE_TRY(select_cols(g, change_of(&c, (uint32_t)b.consumer), keep, n, consumer, err));
+    for (uint32_t i = 0; i < b.n_producers; i++) {
+        struct change *x = change_of(&c, (uint32_t)b.producers[i]);
+        PARE_TRY(select_rows(g, x, keep, err));
+        PARE_TRY(select_ids(&g->nodes[x->at], x, keep, n, 1, err));
+    }
+    commit(g, &c);
     PARE_TRY(pare_graph_infer(g, err));
 out:
+    release(&c);
     return rc;
 }
 
@@ -257,21 +357,25 @@ int32_t pare_graph_consumer(const struct pare_graph *g, const char *branch, unsi
     struct pare_branch b;
     if (!pare_branch_find(g, branch, &b))
         return -1;
-    bool has = kind == PARE_UNIT_HEAD ? b.attention >= 0 : b.producer >= 0;
-    return has ? b.consumer : -1;
+    return pare_branch_units(g, &b, kind) ? b.consumer : -1;
 }
 
 /* ---- merging tokens
  * ------------------------------------------------------------------------------ */
 
-/* Tokens that never merge away: those that the embedding put in front. */
+/* Tokens that never merge away: those that the embedding put in front, and up to one that the head
+ * takes. */
 static uint32_t protected_tokens(const struct pare_graph *g)
 {
+    uint32_t n = 0;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
-        if (g->nodes[i].op == PARE_OP_TOKENS)
-            return g->nodes[i].prefix;
+        const struct pare_node *node = &g->nodes[i];
+        if (node->op == PARE_OP_TOKENS)
+            n = PARE_MAX(n, node->prefix);
+        if (node->op == PARE_OP_POOL && node->token != PARE_POOL_MEAN)
+            n = PARE_MAX(n, node->token + 1);
     }
-    return 0;
+    return n;
 }
 
 static int find_stream(const struct pare_graph *g, const char *path, struct pare_branch *b,
@@ -318,7 +422,16 @@ int pare_graph_merge_tokens(struct pare_graph *g, const char *stream, uint32_t r
                             struct pare_error *err)
 {
     struct pare_branch b;
-    int rc;
+    int rc = PARE_OK;
+    if (pare_graph_causal(g)) {
+        pare_error_set(err, PARE_UNSUPPORTED,
+                       "tokens cannot be merged at %s: the model's attention is causal", stream);
+        rc = PARE_UNSUPPORTED;
+        pare_error_detail(err, "later tokens would mix into earlier ones, and a cache holds tokens "
+                               "by position");
+        pare_error_hint(err, "merge tokens in encoders, of images or of texts");
+        goto out;
+    }
     PARE_TRY(find_stream(g, stream, &b, err));
     uint32_t before = g->nodes[b.add].outputs[0];
     const struct pare_node *mix = &g->nodes[b.attention];
@@ -338,6 +451,29 @@ int pare_graph_merge_tokens(struct pare_graph *g, const char *stream, uint32_t r
     PARE_TRY(pare_graph_insert(g, b.add + 1, &node, err));
     pass_on(g, b.add + 1, before);
     PARE_TRY(pare_graph_infer(g, err));
+out:
+    return rc;
+}
+
+/* ---- keys and values
+ * ----------------------------------------------------------------------------- */
+
+int pare_graph_cache_bits(struct pare_graph *g, const char *branch, uint32_t bits,
+                          struct pare_error *err)
+{
+    struct pare_branch b;
+    int rc;
+    PARE_TRY(find_branch(g, branch, &b, err));
+    if (b.attention < 0 || !g->nodes[b.attention].causal) {
+        pare_error_set(err, PARE_UNSUPPORTED, "%s keeps no keys and values: %s", branch,
+                       b.attention < 0 ? "it has no attention" : "its attention is not causal");
+        pare_error_hint(err, "only models that read a text token by token have such a cache");
+        return PARE_UNSUPPORTED;
+    }
+    if (bits != 4 && bits != 8 && bits != 16 && bits != 32)
+        return pare_error_set(err, PARE_INVALID,
+                              "keys and values of %u bits: only 4, 8, 16 and 32 exist", bits);
+    g->nodes[b.attention].cache_bits = bits;
 out:
     return rc;
 }

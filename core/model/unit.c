@@ -82,7 +82,7 @@ static void collect_linears(struct collect *c)
     const struct pare_graph *g = c->graph;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const struct pare_node *node = &g->nodes[i];
-        if (!node->weight)
+        if (node->op != PARE_OP_LINEAR && node->op != PARE_OP_CONV2D)
             continue;
         char within[PARE_PATH_MAX];
         snprintf(within, sizeof within, "%s", node->path);
@@ -119,44 +119,48 @@ static bool add_slice(struct collect *c, const struct pare_branch *b, unsigned k
     return true;
 }
 
-static void collect_heads(struct collect *c, const struct pare_branch *b)
+/* Heads or channels: each has an equal share of the linears that write it, and of the one that
+ * reads it. */
+static void collect_slices(struct collect *c, const struct pare_branch *b, unsigned kind,
+                           const char *word, const uint32_t *writers, uint32_t n_writers,
+                           uint64_t macs)
 {
     const struct pare_graph *g = c->graph;
-    if (b->attention < 0 || b->consumer < 0)
-        return;
-    const struct pare_node *mix = &g->nodes[b->attention];
-    uint64_t parameters = pare_weight_stored(g->nodes[b->consumer].weight);
-    uint64_t macs = pare_node_macs(g, mix) + pare_node_macs(g, &g->nodes[b->consumer]);
-    for (uint32_t i = 0; i < 3; i++) {
-        int32_t at = pare_graph_writer(g, mix->inputs[i]);
-        if (at < 0 || g->nodes[at].op != PARE_OP_LINEAR)
-            return;
-        parameters += numbers_in(&g->nodes[at]);
-        macs += pare_node_macs(g, &g->nodes[at]);
+    const struct pare_node *reader = &g->nodes[b->consumer];
+    const uint32_t n = pare_branch_units(g, b, kind);
+    uint64_t parameters = pare_weight_stored(reader->weight);
+    macs += pare_node_macs(g, reader);
+    for (uint32_t i = 0; i < n_writers; i++) {
+        parameters += numbers_in(&g->nodes[writers[i]]);
+        macs += pare_node_macs(g, &g->nodes[writers[i]]);
     }
-    const uint32_t *ids = mix->ids ? mix->ids->data : NULL;
-    uint32_t width = g->values[mix->outputs[0]].width / mix->heads;
-    for (uint32_t h = 0; h < mix->heads; h++) {
-        if (!add_slice(c, b, PARE_UNIT_HEAD, "head", ids ? ids[h] : h, width,
-                       parameters / mix->heads, macs / mix->heads))
+    for (uint32_t i = 0; i < n; i++) {
+        if (!add_slice(c, b, kind, word, pare_branch_unit_id(g, b, kind, i),
+                       reader->weight->cols / n, parameters / n, macs / n))
             return;
     }
 }
 
+static void collect_heads(struct collect *c, const struct pare_branch *b)
+{
+    struct pare_source source;
+    uint32_t writers[3];
+    if (pare_branch_units(c->graph, b, PARE_UNIT_HEAD) == 0)
+        return;
+    for (uint32_t i = 0; i < 3 && pare_branch_source(c->graph, b, i, &source); i++)
+        writers[i] = source.linear;
+    collect_slices(c, b, PARE_UNIT_HEAD, "head", writers, 3,
+                   pare_node_macs(c->graph, &c->graph->nodes[b->attention]));
+}
+
 static void collect_channels(struct collect *c, const struct pare_branch *b)
 {
-    const struct pare_graph *g = c->graph;
-    if (b->producer < 0 || b->consumer < 0)
+    uint32_t writers[PARE_PRODUCERS];
+    if (pare_branch_units(c->graph, b, PARE_UNIT_CHANNEL) == 0)
         return;
-    const struct pare_node *up = &g->nodes[b->producer], *down = &g->nodes[b->consumer];
-    const uint32_t *ids = up->ids ? up->ids->data : NULL;
-    uint32_t n = up->weight->rows;
-    uint64_t parameters = (numbers_in(up) + pare_weight_stored(down->weight)) / n;
-    uint64_t macs = (pare_node_macs(g, up) + pare_node_macs(g, down)) / n;
-    for (uint32_t i = 0; i < n; i++) {
-        if (!add_slice(c, b, PARE_UNIT_CHANNEL, "channel", ids ? ids[i] : i, 1, parameters, macs))
-            return;
-    }
+    for (uint32_t i = 0; i < b->n_producers; i++)
+        writers[i] = (uint32_t)b->producers[i];
+    collect_slices(c, b, PARE_UNIT_CHANNEL, "channel", writers, b->n_producers, 0);
 }
 
 static void branch_cost(const struct pare_graph *g, const struct pare_branch *b,
@@ -172,7 +176,7 @@ static void branch_cost(const struct pare_graph *g, const struct pare_branch *b,
 
 static const char *branch_role(const struct pare_branch *b)
 {
-    return b->attention >= 0 ? "attention" : b->producer >= 0 ? "feed_forward" : "linear_map";
+    return b->attention >= 0 ? "attention" : b->n_producers ? "feed_forward" : "linear_map";
 }
 
 static void collect_branch(struct collect *c, const struct pare_branch *b)
@@ -211,7 +215,7 @@ static void collect_stream(struct collect *c, const struct pare_branch *b)
 {
     const struct pare_graph *g = c->graph;
     uint32_t value = g->nodes[b->add].outputs[0];
-    if (b->attention < 0 || b->block < 0 || merged_already(g, value))
+    if (b->attention < 0 || b->block < 0 || merged_already(g, value) || pare_graph_causal(g))
         return;
     struct pare_unit *u = add_unit(c, PARE_UNIT_STREAM, b->block,
                                    pare_pool_printf(&c->out->pool, "layer.%d.stream", b->block),

@@ -16,7 +16,7 @@ struct pare_value_stats {
     uint32_t value, width;
     double weight;                                   /* tokens seen, each counted by its size */
     double *mean, *mean_abs, *mean_square, *max_abs; /* width each */
-    double *token;                                   /* the one being added, as f64 */
+    double *tokens;                                  /* those being added to gram, as f64 */
     double *gram;                                    /* width * width, or NULL */
 };
 
@@ -26,6 +26,9 @@ struct pare_statistics {
     struct pare_value_stats *values;
     size_t n;
 };
+
+/* What a reference says of every calibration sample; plugin/distance.c. */
+struct pare_reference_run;
 
 /* Activations stored at points of the graph where only the stream (and sizes) lives;
  * plugin/restart.c. */
@@ -52,8 +55,7 @@ struct pare_stage {
     uint64_t now_stats_at;
     struct pare_restart *restart; /* stored activations */
     struct pare_graph *winner;    /* of the last comparison of assignments; or NULL */
-    float *stage_reference,
-        *baseline_reference; /* logits then last hidden of every sample; by probes */
+    struct pare_reference_run *stage_reference, *baseline_reference; /* by probes; or NULL */
     struct pare_assignment *assignments;
     size_t n_assignments;
     struct pare_decision *decisions; /* what the transform settled by itself */
@@ -138,10 +140,11 @@ bool pare_assignment_find(const struct pare_stage *stage, const char *param,
 int pare_setting_number(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
                         double *out);
 
-/* pass.c: a plan for the calibration samples that keeps every value (PARE_INVALID when there are
- * none); whether to go on (PARE_CANCELLED: no); and one run of all samples, `*first` being the
- * first of the batch that taps see. */
-#define PARE_PASS_BATCH 8
+/* pass.c: samples of a batch, fewer where outputs are large (of texts: length times vocabulary); a
+ * plan for the calibration samples that keeps every value (PARE_INVALID when there are none);
+ * whether to go on (PARE_CANCELLED: no); and one run of all samples, `*first` being the first of
+ * the batch that taps see. */
+uint32_t pare_pass_batch(const struct pare_graph *graph);
 int pare_pass_new(const struct pare_stage_env *env, const struct pare_graph *graph,
                   struct pare_plan **out, struct pare_error *err);
 int pare_pass_go_on(const struct pare_stage_env *env, struct pare_error *err);
@@ -157,20 +160,34 @@ int pare_statistics_collect(struct pare_stage *stage, const struct pare_graph *g
                             struct pare_statistics *out, struct pare_error *err);
 void pare_statistics_free(struct pare_statistics *stats);
 
+/* Some samples of a run: their numbers (NULL: those from `first` on), outputs and last hidden
+ * states (pare_hidden_size() each), one sample after the other. */
+struct pare_batch {
+    const uint32_t *samples;
+    uint32_t first, n;
+    const float *outputs, *hidden;
+};
+typedef int (*pare_batch_fn)(void *user, const struct pare_batch *batch, struct pare_error *err);
+static inline uint32_t pare_batch_sample(const struct pare_batch *batch, uint32_t i)
+{
+    return batch->samples ? batch->samples[batch->first + i] : batch->first + i;
+}
+
 /* restart.c: run `n` calibration samples (their numbers, or NULL: the first n) through an altered
- * copy of the entry graph, from the last stored point before what differs. `out` and `hidden` (may
- * be NULL) receive their logits and last hidden states, at the places that all samples would have.
- * `spared`: further samples that these stand for, in the account of work. */
+ * copy of the entry graph, from the last stored point before what differs; `fn` gets them batch by
+ * batch, in that order. `spared`: further samples that these stand for, in the account of work. */
 int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered,
-                     const uint32_t *samples, uint32_t n, uint32_t spared, float *out,
-                     float *hidden, struct pare_error *err);
+                     const uint32_t *samples, uint32_t n, uint32_t spared, pare_batch_fn fn,
+                     void *user, struct pare_error *err);
 /* Store activations of another graph than the entry graph: what is tried next differs less from it.
  * What both share is not computed again. */
 int pare_restart_rebase(struct pare_stage *stage, const struct pare_graph *base,
                         struct pare_error *err);
 void pare_restart_free(struct pare_restart *restart);
-size_t
-pare_hidden_size(const struct pare_graph *graph); /* floats per sample of the last hidden state */
+/* The last hidden state, what the head reads: the pooled token, else the tokens whose output is
+ * asked for, else the output itself; and its floats per sample. */
+uint32_t pare_hidden_value(const struct pare_graph *graph);
+size_t pare_hidden_size(const struct pare_graph *graph);
 
 /* The services, a file each. */
 extern const struct pare_ext_model pare_service_model;
@@ -185,16 +202,12 @@ extern const struct pare_ext_scored pare_service_scored;
 extern const struct pare_ext_table pare_service_table;
 extern const struct pare_ext_allocation pare_service_allocation;
 
-/* distance.c: of the reference's logits and hidden states to the altered ones, for `n` samples
- * (their numbers, or NULL: the first n) of arrays that hold all; `per_sample` (may be NULL)
- * receives theirs at their places. */
-int pare_distance(const struct pare_stage *stage, unsigned distance, const uint32_t *samples,
-                  uint32_t n, const float *reference, const float *logits, const float *hidden,
+/* distance.c: mean distance of an altered graph from a reference (enum pare_reference) over `n`
+ * samples, as in pare_restart_run(); `per_sample` (may be NULL) receives each at its number. */
+int pare_distance(struct pare_stage *stage, const struct pare_graph *altered, unsigned distance,
+                  unsigned reference, const uint32_t *samples, uint32_t n, uint32_t spared,
                   double *per_sample, double *mean, struct pare_error *err);
-/* The reference of a stage: logits and hidden states of all samples, one after the other per
- * sample. */
-int pare_reference(struct pare_stage *stage, unsigned which, const float **out,
-                   struct pare_error *err);
+void pare_reference_free(struct pare_reference_run *reference);
 
 /* lapack.c: the same as the service, for the host's own use. */
 int pare_linalg_solve(uint32_t n, const double *a, double damp, uint32_t m, double *b,

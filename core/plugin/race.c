@@ -28,22 +28,8 @@ bool pare_race_beaten(const double *candidate, const double *leader, const uint3
 static int run_samples(struct pare_ctx *ctx, const struct pare_graph *g, const uint32_t *samples,
                        uint32_t n, uint32_t spared, double *distances, double *mean)
 {
-    struct pare_stage *stage = ctx->stage;
-    size_t all = stage->env->n, classes = stage->entry->values[stage->entry->output].width;
-    float *out = pare_alloc(all * classes, sizeof *out);
-    const float *ref;
-    int rc;
-    if (!out) {
-        rc = pare_error_nomem(ctx->err, 0);
-        goto out;
-    }
-    PARE_TRY(pare_reference(stage, PARE_REFERENCE_STAGE, &ref, ctx->err));
-    PARE_TRY(pare_restart_run(stage, g, samples, n, spared, out, NULL, ctx->err));
-    PARE_TRY(pare_distance(stage, PARE_DISTANCE_KL, samples, n, ref, out, NULL, distances, mean,
-                           ctx->err));
-out:
-    free(out);
-    return pare_ctx_pass(ctx, rc);
+    return pare_ctx_pass(ctx, pare_distance(ctx->stage, g, PARE_DISTANCE_KL, PARE_REFERENCE_STAGE,
+                                            samples, n, spared, distances, mean, ctx->err));
 }
 
 int pare_measure_one(struct pare_ctx *ctx, const double *values, double *distortion)

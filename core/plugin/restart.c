@@ -42,24 +42,23 @@ void pare_restart_free(struct pare_restart *r)
     free(r);
 }
 
-/* The pooled token that the head reads: the last hidden state. */
-static uint32_t hidden_value(const struct pare_graph *g)
+uint32_t pare_hidden_value(const struct pare_graph *g)
 {
     for (uint32_t i = g->n_nodes; i-- > 0;) {
-        if (g->nodes[i].op == PARE_OP_POOL)
+        if (g->nodes[i].op == PARE_OP_POOL || g->nodes[i].op == PARE_OP_ROWS)
             return g->nodes[i].outputs[0];
     }
     return g->output;
 }
 
-size_t pare_hidden_size(const struct pare_graph *g)
-{
-    return g->values[hidden_value(g)].width;
-}
-
 static size_t value_floats(const struct pare_graph *g, uint32_t value)
 {
     return (size_t)g->values[value].tokens * g->values[value].width;
+}
+
+size_t pare_hidden_size(const struct pare_graph *g)
+{
+    return value_floats(g, pare_hidden_value(g));
 }
 
 static size_t point_floats(const struct pare_graph *g, const struct point *p)
@@ -89,15 +88,29 @@ static int store_tap(void *user, uint32_t value, const float *data, const float 
     return PARE_OK;
 }
 
-/* Choose points after those that are there, as many as fit. */
+/* Whether the base can be run from node `at` on, and what has to be stored for it. */
+static bool point_at(const struct pare_graph *g, uint32_t at, uint32_t *live, struct point *p)
+{
+    uint32_t n = pare_graph_live(g, at, live);
+    *p = (struct point){.at = at, .n = n};
+    for (uint32_t k = 0; k < n && k < 2; k++) {
+        if (live[k] == 0)
+            return false; /* the input lives */
+        p->values[k] = live[k];
+    }
+    return n == 1 || (n == 2 && (g->values[live[0]].width == 1 || g->values[live[1]].width == 1));
+}
+
+/* Choose points after those that are there, all or, evenly spaced, as many as fit. */
 static int choose_points(const struct pare_stage *stage, struct pare_restart *r,
                          struct pare_error *err)
 {
     const struct pare_graph *g = r->base;
+    const size_t samples = stage->env->n * sizeof(float), known = r->n;
     const uint32_t from = r->n ? r->points[r->n - 1].at + 1 : 1;
     uint32_t *live = pare_alloc(g->n_values, sizeof *live);
-    int32_t last = pare_graph_writer(g, hidden_value(g)); /* every run has to compute it */
-    size_t total = 0;
+    int32_t last = pare_graph_writer(g, pare_hidden_value(g)); /* every run has to compute it */
+    size_t total = 0, wanted = 0, room;
     int rc = PARE_OK;
     struct point *points = pare_realloc(r->points, g->n_nodes, sizeof *r->points);
     r->points = points ? points : r->points;
@@ -105,29 +118,25 @@ static int choose_points(const struct pare_stage *stage, struct pare_restart *r,
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    for (size_t p = 0; p < r->n; p++)
-        total += point_floats(g, &r->points[p]) * stage->env->n * sizeof(float);
+    for (size_t p = 0; p < known; p++)
+        total += point_floats(g, &points[p]) * samples;
+    size_t n = known;
     for (uint32_t i = from; (int32_t)i <= last; i++) {
-        uint32_t n = pare_graph_live(g, i, live);
-        bool image = false;
-        size_t floats = 0;
-        for (uint32_t k = 0; k < n && k < 2; k++) {
-            image = image || live[k] == 0;
-            floats += value_floats(g, live[k]);
-        }
-        if (n == 0 || n > 2 || image ||
-            (n == 2 && g->values[live[0]].width != 1 && g->values[live[1]].width != 1))
-            continue;
-        size_t bytes = floats * stage->env->n * sizeof(float);
-        if (total + bytes > STORE_MAX)
+        if (point_at(g, i, live, &points[n]))
+            wanted += point_floats(g, &points[n++]) * samples;
+    }
+    room = STORE_MAX - PARE_MIN(total, STORE_MAX);
+    const size_t every = wanted > room ? wanted / PARE_MAX(room, (size_t)1) + 1 : 1;
+    for (size_t i = known; i < n; i++) {
+        struct point p = points[i];
+        size_t bytes = point_floats(g, &p) * samples;
+        if ((i - known + 1) % every || total + bytes > STORE_MAX)
             continue;
         total += bytes;
-        struct point *p = &r->points[r->n++];
-        *p = (struct point){.at = i, .n = n};
-        for (uint32_t k = 0; k < n; k++) {
-            p->values[k] = live[k];
-            p->data[k] = pare_alloc(value_floats(g, live[k]) * stage->env->n, sizeof(float));
-            if (!p->data[k]) {
+        points[r->n++] = p;
+        for (uint32_t k = 0; k < p.n; k++) {
+            points[r->n - 1].data[k] = pare_alloc(value_floats(g, p.values[k]), samples);
+            if (!points[r->n - 1].data[k]) {
                 rc = pare_error_nomem(err, bytes);
                 goto out;
             }
@@ -149,7 +158,7 @@ static bool same_weight(const struct pare_weight *a, const struct pare_weight *b
     return a == b ||
            (a && b && a->rows == b->rows && a->cols == b->cols && a->structure == b->structure &&
             a->n == b->n && a->m == b->m && a->values == b->values && a->bits == b->bits &&
-            a->zero_kind == b->zero_kind && a->group == b->group &&
+            a->zero_kind == b->zero_kind && a->group == b->group && a->ggml == b->ggml &&
             same_blob(a->scales, b->scales) && same_blob(a->zeros, b->zeros) &&
             same_blob(a->index, b->index) && same_blob(a->stored, b->stored));
 }
@@ -161,9 +170,12 @@ static bool same_node(const struct pare_node *a, const struct pare_node *b)
            a->outputs[0] == b->outputs[0] && (a->n_outputs < 2 || a->outputs[1] == b->outputs[1]) &&
            same_weight(a->weight, b->weight) && same_blob(a->bias, b->bias) &&
            same_blob(a->a, b->a) && same_blob(a->b, b->b) &&
-           a->activation_bits == b->activation_bits && a->kernel == b->kernel &&
-           a->prefix == b->prefix && a->heads == b->heads && a->activation == b->activation &&
-           a->token == b->token && a->merge == b->merge && a->eps == b->eps && a->scale == b->scale;
+           a->activation_bits == b->activation_bits && a->activation_group == b->activation_group &&
+           a->kernel == b->kernel && a->prefix == b->prefix && a->heads == b->heads &&
+           a->kv_heads == b->kv_heads && a->causal == b->causal && a->window == b->window &&
+           a->cache_bits == b->cache_bits && a->adjacent == b->adjacent && a->embed == b->embed &&
+           a->activation == b->activation && a->token == b->token && a->merge == b->merge &&
+           a->eps == b->eps && a->scale == b->scale;
 }
 
 /* The first node at which the two graphs differ. */
@@ -185,44 +197,22 @@ static const struct point *best_point(const struct pare_restart *r, uint32_t at)
     return best;
 }
 
-/* The samples of one batch: `n` of them, given by their numbers or (NULL) from `first` on. */
-struct batch {
-    const uint32_t *samples;
-    uint32_t first, n;
-};
-
-static uint32_t sample_of(const struct batch *b, uint32_t i)
-{
-    return b->samples ? b->samples[b->first + i] : b->first + i;
-}
-
 /* Where a batch's inputs lie together, `per` floats a sample: in place, or gathered into `room`. */
-static const float *gather(const struct batch *b, const float *all, size_t per, float *room)
+static const float *gather(const struct pare_batch *b, const float *all, size_t per, float *room)
 {
     if (!b->samples)
         return all + b->first * per;
     for (uint32_t i = 0; i < b->n; i++)
-        memcpy(room + i * per, all + sample_of(b, i) * per, per * sizeof *room);
+        memcpy(room + i * per, all + pare_batch_sample(b, i) * per, per * sizeof *room);
     return room;
 }
 
-static void scatter(const struct batch *b, const float *from, size_t per, float *all)
-{
-    for (uint32_t i = 0; i < b->n; i++)
-        memcpy(all + sample_of(b, i) * per, from + i * per, per * sizeof *all);
-}
-
-struct hidden_tap {
-    float *out;
-    const struct batch *batch;
-};
-
+/* `user` is the room for the hidden states of a batch. */
 static int hidden_tap(void *user, uint32_t value, const float *data, const float *sizes, uint32_t n,
                       uint32_t tokens, uint32_t width)
 {
-    struct hidden_tap *t = user;
-    (void)value, (void)sizes, (void)n, (void)tokens;
-    scatter(t->batch, data, width, t->out);
+    (void)value, (void)sizes;
+    memcpy(user, data, (size_t)n * tokens * width * sizeof *data);
     return PARE_OK;
 }
 
@@ -246,17 +236,15 @@ static uint64_t macs_from(const struct pare_graph *g, uint32_t first)
     return total;
 }
 
-/* One batch from the point (NULL: from the images) to the end. `room` holds what is gathered for a
- * batch, first of the point's values, and the logits behind. */
+/* One batch from the point (NULL: from the inputs) to the end. `room` holds the outputs, and behind
+ * them what is gathered for a batch. */
 static int run_batch(const struct pare_stage *stage, struct pare_plan *plan, const struct point *p,
-                     const struct batch *b, float *room, float *out, struct pare_error *err)
+                     const struct pare_batch *b, float *room, struct pare_error *err)
 {
     const struct pare_stage_env *env = stage->env;
     const struct pare_graph *g = stage->restart->base;
-    size_t pixels = pare_graph_inputs(g);
-    size_t classes = g->values[g->output].width;
     struct pare_given given[2];
-    float *logits = room, *at = room + b->n * classes;
+    float *at = room + b->n * pare_graph_outputs(g);
     int rc;
     PARE_TRY(pare_pass_go_on(env, err));
     for (uint32_t i = 0; p && i < p->n; i++) {
@@ -265,19 +253,19 @@ static int run_batch(const struct pare_stage *stage, struct pare_plan *plan, con
         at += b->n * per;
     }
     if (p)
-        PARE_TRY(pare_plan_run_from(plan, p->at, given, p->n, b->n, logits, err));
+        PARE_TRY(pare_plan_run_from(plan, p->at, given, p->n, b->n, room, err));
     else
-        PARE_TRY(pare_plan_run(plan, gather(b, env->images, pixels, at), b->n, logits, err));
-    scatter(b, logits, classes, out);
+        PARE_TRY(
+            pare_plan_run(plan, gather(b, env->images, pare_graph_inputs(g), at), b->n, room, err));
 out:
     return rc;
 }
 
-/* Room for what run_batch() gathers; NULL: no memory. */
-static float *batch_room(const struct pare_graph *g, const struct point *p)
+/* Room for what run_batch() writes and gathers; NULL: no memory. */
+static float *batch_room(const struct pare_graph *g, const struct point *p, uint32_t batch)
 {
     size_t per = p ? point_floats(g, p) : pare_graph_inputs(g);
-    return pare_alloc(PARE_PASS_BATCH, (per + g->values[g->output].width) * sizeof(float));
+    return pare_alloc(batch, (per + pare_graph_outputs(g)) * sizeof(float));
 }
 
 static int tap_points(struct pare_plan *plan, struct store_tap *t, struct pare_error *err)
@@ -318,16 +306,16 @@ static int store_rest(struct pare_stage *stage, struct pare_error *err)
     struct pare_stage_env *env = stage->env;
     struct pare_plan *plan = NULL;
     struct store_tap t = {.restart = r, .known = r->n};
-    struct batch b = {0};
-    float *room = NULL,
-          *out = pare_alloc(env->n, r->base->values[r->base->output].width * sizeof *out);
+    struct pare_batch b = {0};
+    const uint32_t batch = pare_pass_batch(r->base);
+    float *room = NULL;
     int rc;
     PARE_TRY(pare_pass_new(env, r->base, &plan, err));
     PARE_TRY(choose_points(stage, r, err));
     PARE_TRY(tap_points(plan, &t, err));
     const struct point *p = t.known ? &r->points[t.known - 1] : NULL;
-    room = batch_room(r->base, p);
-    if (!out || !room) {
+    room = batch_room(r->base, p, batch);
+    if (!room) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
@@ -335,9 +323,9 @@ static int store_rest(struct pare_stage *stage, struct pare_error *err)
     env->macs_stored += macs;
     env->macs_run += macs;
     for (; b.first < env->n; b.first += b.n) {
-        b.n = PARE_MIN(env->n - b.first, (uint32_t)PARE_PASS_BATCH);
+        b.n = PARE_MIN(env->n - b.first, batch);
         t.first = b.first;
-        PARE_TRY(run_batch(stage, plan, p, &b, room, out, err));
+        PARE_TRY(run_batch(stage, plan, p, &b, room, err));
     }
     for (size_t i = t.known; p && i < r->n; i++)
         copy_given(stage, p, &r->points[i]);
@@ -345,7 +333,6 @@ out:
     if (rc != PARE_OK)
         cut(r, t.known);
     free(room);
-    free(out);
     pare_plan_free(plan);
     return rc;
 }
@@ -382,30 +369,35 @@ out:
 }
 
 int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered,
-                     const uint32_t *samples, uint32_t n, uint32_t spared, float *out,
-                     float *hidden, struct pare_error *err)
+                     const uint32_t *samples, uint32_t n, uint32_t spared, pare_batch_fn fn,
+                     void *user, struct pare_error *err)
 {
     struct pare_stage_env *env = stage->env;
+    const uint32_t batch = pare_pass_batch(altered);
     struct pare_plan *plan = NULL;
     uint32_t *live = pare_alloc(altered->n_values, sizeof *live);
-    float *room = NULL;
-    struct batch b = {.samples = samples};
-    struct hidden_tap t = {.out = hidden, .batch = &b};
+    float *room = NULL, *hidden = pare_alloc(batch, pare_hidden_size(altered) * sizeof *hidden);
+    struct pare_batch b = {.samples = samples};
     int rc = PARE_OK;
-    if (!live) {
+    if (!live || !hidden) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }
     if (!stage->restart)
         PARE_TRY(pare_restart_rebase(stage, stage->entry, err));
-    PARE_TRY(pare_pass_new(env, altered, &plan, err));
     const struct pare_graph *base = stage->restart->base;
+    if (pare_graph_outputs(altered) != pare_graph_outputs(base)) {
+        rc = pare_error_set(err, PARE_UNSUPPORTED,
+                            "the altered model has outputs of another shape: they cannot be "
+                            "compared");
+        goto out;
+    }
+    PARE_TRY(pare_pass_new(env, altered, &plan, err));
     const struct point *p = best_point(stage->restart, first_difference(base, altered));
     if (p && !point_serves(altered, p, live))
         p = NULL;
-    if (hidden)
-        PARE_TRY(pare_plan_tap(plan, hidden_value(altered), hidden_tap, &t, err));
-    room = batch_room(base, p);
+    PARE_TRY(pare_plan_tap(plan, pare_hidden_value(altered), hidden_tap, hidden, err));
+    room = batch_room(base, p, batch);
     if (!room) {
         rc = pare_error_nomem(err, 0);
         goto out;
@@ -415,12 +407,16 @@ int pare_restart_run(struct pare_stage *stage, const struct pare_graph *altered,
     env->macs_stored += rest * ((uint64_t)n + spared);
     env->macs_run += rest * n;
     for (; b.first < n; b.first += b.n) {
-        b.n = PARE_MIN(n - b.first, (uint32_t)PARE_PASS_BATCH);
-        PARE_TRY(run_batch(stage, plan, p, &b, room, out, err));
+        b.n = PARE_MIN(n - b.first, batch);
+        PARE_TRY(run_batch(stage, plan, p, &b, room, err));
+        b.outputs = room;
+        b.hidden = hidden;
+        PARE_TRY(fn(user, &b, err));
     }
 out:
     free(live);
     free(room);
+    free(hidden);
     pare_plan_free(plan);
     return rc;
 }

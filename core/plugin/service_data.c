@@ -71,19 +71,17 @@ static int columns_of(struct pare_ctx *ctx, const struct pare_graph *g,
 {
     struct pare_branch b;
     bool head = unit && unit->kind == PARE_UNIT_HEAD;
+    uint32_t count = 0;
     if (!unit)
         return pare_ctx_fail(ctx, PARE_INVALID, "the activity of no unit is asked for");
     if (!unit->within || (!head && unit->kind != PARE_UNIT_CHANNEL) ||
-        !pare_branch_find(g, unit->within, &b) || (head ? b.attention : b.producer) < 0 ||
-        b.consumer < 0)
+        !pare_branch_find(g, unit->within, &b) ||
+        (count = pare_branch_units(g, &b, unit->kind)) == 0)
         return pare_ctx_fail(ctx, PARE_NOT_FOUND, "%s is no head or channel of the model",
                              unit->path);
-    const struct pare_node *owner = &g->nodes[head ? b.attention : b.producer];
     const char *dot = strrchr(unit->path, '.');
     uint32_t id = (uint32_t)strtoul(dot ? dot + 1 : "", NULL, 10), at = id;
-    uint32_t count = head ? owner->heads : owner->weight->rows;
-    const uint32_t *ids = owner->ids ? owner->ids->data : NULL;
-    for (at = 0; at < count && (ids ? ids[at] : at) != id;)
+    for (at = 0; at < count && pare_branch_unit_id(g, &b, unit->kind, at) != id;)
         at++;
     if (at == count)
         return pare_ctx_fail(ctx, PARE_NOT_FOUND, "%s is no head or channel of the model",
@@ -195,7 +193,7 @@ static int alter_linear(struct pare_ctx *ctx, struct pare_graph *g, const struct
     const struct pare_value_stats *s = NULL;
     int32_t at = pare_graph_find(g, a->unit->path);
     int rc;
-    if (at < 0 || !g->nodes[at].weight)
+    if (at < 0 || (g->nodes[at].op != PARE_OP_LINEAR && g->nodes[at].op != PARE_OP_CONV2D))
         return pare_ctx_fail(ctx, PARE_NOT_FOUND, "%s is no linear of the model", a->unit->path);
     if (a->what == PARE_ALTER_MEAN)
         PARE_TRY(pare_statistics_get(ctx, a->unit, false, &s));
@@ -265,9 +263,6 @@ static int probe_run(struct pare_ctx *ctx, const struct pare_alter *alters, uint
     struct pare_stage *stage = ctx->stage;
     const struct pare_graph *entry = stage->entry;
     struct pare_graph *g = NULL;
-    size_t samples = stage->env->n, classes = entry->values[entry->output].width;
-    const float *ref;
-    float *out = NULL;
     int rc;
     PARE_TRY(needs(ctx, PARE_NEEDS_DATA, "probes"));
     if (reference > PARE_REFERENCE_BASELINE || !mean || (n && !alters))
@@ -278,19 +273,9 @@ static int probe_run(struct pare_ctx *ctx, const struct pare_alter *alters, uint
         PARE_TRY(alter(ctx, g, (const struct pare_alter *)(const void *)at));
     }
     PARE_TRY(pare_ctx_pass(ctx, pare_graph_infer(g, ctx->err)));
-    PARE_TRY(pare_ctx_pass(ctx, pare_reference(stage, reference, &ref, ctx->err)));
-    out = pare_alloc(samples * (classes + pare_hidden_size(entry)), sizeof *out);
-    if (!out) {
-        rc = pare_ctx_fail(ctx, PARE_NOMEM, "out of memory");
-        goto out;
-    }
-    PARE_TRY(pare_ctx_pass(ctx, pare_restart_run(stage, g, NULL, stage->env->n, 0, out,
-                                                 out + samples * classes, ctx->err)));
-    PARE_TRY(
-        pare_ctx_pass(ctx, pare_distance(stage, distance, NULL, stage->env->n, ref, out,
-                                         out + samples * classes, per_sample, mean, ctx->err)));
+    PARE_TRY(pare_ctx_pass(ctx, pare_distance(stage, g, distance, reference, NULL, stage->env->n, 0,
+                                              per_sample, mean, ctx->err)));
 out:
-    free(out);
     pare_graph_free(g);
     return rc;
 }

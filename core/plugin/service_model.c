@@ -76,7 +76,7 @@ static int node_of(struct pare_ctx *ctx, const struct pare_unit *unit, struct pa
 {
     struct pare_graph *g = ctx->stage->graph;
     int32_t at = unit && unit->kind == PARE_UNIT_LINEAR ? pare_graph_find(g, unit->path) : -1;
-    if (at < 0 || !g->nodes[at].weight)
+    if (at < 0 || (g->nodes[at].op != PARE_OP_LINEAR && g->nodes[at].op != PARE_OP_CONV2D))
         return pare_ctx_fail(ctx, PARE_INVALID, "%s is no linear of the model as it is now",
                              unit ? unit->path : "(none)");
     *out = &g->nodes[at];
@@ -115,17 +115,26 @@ out:
     return rc;
 }
 
-/* Put a new weight in place of a node's; `rc` is what making it gave. */
+/* Put a new weight in place of a node's, and of all that share it; `rc` is what making it gave. */
 static int replace(struct pare_ctx *ctx, struct pare_node *node, int rc, struct pare_weight *w)
 {
+    struct pare_graph *g = ctx->stage->graph;
+    struct pare_weight *old = node->weight;
     if (rc != PARE_OK) {
         if (ctx->err && rc == PARE_INVALID)
             pare_error_detail(ctx->err, "set by plugin '%s' on %s", ctx->plugin->desc.id,
                               node->path);
         return pare_ctx_pass(ctx, rc);
     }
-    pare_weight_unref(node->weight);
-    node->weight = w;
+    pare_weight_ref(old); /* to compare with until all are done */
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (g->nodes[i].weight != old)
+            continue;
+        pare_weight_unref(old);
+        g->nodes[i].weight = pare_weight_ref(w);
+    }
+    pare_weight_unref(old);
+    pare_weight_unref(w);
     ctx->stage->changes++;
     return PARE_OK;
 }
@@ -231,6 +240,25 @@ static int weight_set_activations(struct pare_ctx *ctx, const struct pare_unit *
         return pare_ctx_fail(ctx, PARE_UNSUPPORTED,
                              "activations of %u bits: only 0 (f32) and 8 exist", bits);
     node->activation_bits = bits;
+    node->activation_group = 0;
+    ctx->stage->changes++;
+    return PARE_OK;
+}
+
+static int weight_set_activation_group(struct pare_ctx *ctx, const struct pare_unit *unit,
+                                       uint32_t columns)
+{
+    struct pare_node *node = NULL;
+    int rc = node_to_change(ctx, unit, &node);
+    if (rc != PARE_OK)
+        return rc;
+    if (columns != 0 && (columns != PARE_ACTIVATION_GROUP || node->op != PARE_OP_LINEAR))
+        return pare_ctx_fail(
+            ctx, PARE_UNSUPPORTED,
+            "activations of %s with a scale per %u columns: only %u, and 0 (one per "
+            "token), exist, of linears",
+            node->path, columns, PARE_ACTIVATION_GROUP);
+    node->activation_group = columns;
     ctx->stage->changes++;
     return PARE_OK;
 }
@@ -246,6 +274,7 @@ const struct pare_ext_weight pare_service_weight = {
     .set_bias = weight_set_bias,
     .round_f16 = weight_round_f16,
     .set_activations = weight_set_activations,
+    .set_activation_group = weight_set_activation_group,
 };
 
 /* ---- surgery
@@ -327,9 +356,24 @@ static int surgery_merge(struct pare_ctx *ctx, const struct pare_unit *stream, u
                          pare_graph_merge_tokens(ctx->stage->graph, stream->path, r, ctx->err));
 }
 
+static int surgery_cache_bits(struct pare_ctx *ctx, const struct pare_unit *branch, uint32_t bits)
+{
+    int rc = may_change(ctx);
+    if (rc != PARE_OK)
+        return rc;
+    if (!branch)
+        return not_given(ctx, "branch");
+    if (branch->kind != PARE_UNIT_BRANCH)
+        return pare_ctx_fail(ctx, PARE_INVALID, "%s is no branch", branch->path);
+    ctx->stage->changes++;
+    return pare_ctx_pass(ctx,
+                         pare_graph_cache_bits(ctx->stage->graph, branch->path, bits, ctx->err));
+}
+
 const struct pare_ext_surgery pare_service_surgery = {
     .struct_size = sizeof pare_service_surgery,
     .drop = surgery_drop,
     .keep = surgery_keep,
     .merge_tokens = surgery_merge,
+    .set_cache_bits = surgery_cache_bits,
 };

@@ -112,8 +112,8 @@ static void stage_end(struct pare_stage *stage)
     }
     free(stage->assignments);
     free(stage->decisions);
-    free(stage->stage_reference);
-    free(stage->baseline_reference);
+    pare_reference_free(stage->stage_reference);
+    pare_reference_free(stage->baseline_reference);
     pare_restart_free(stage->restart);
     pare_graph_free(stage->winner);
     pare_statistics_free(&stage->entry_stats);
@@ -301,17 +301,32 @@ out:
 /* ---- what came out
  * ------------------------------------------------------------------------------- */
 
+static bool is_inside(const struct pare_node *node, const struct pare_unit *u)
+{
+    size_t n = strlen(u->path);
+    return strncmp(node->path, u->path, n) == 0 && (node->path[n] == '\0' || node->path[n] == '.');
+}
+
+/* Whether a node before this one, of those that units can be, holds the same weight: it is counted
+ * once. */
+static bool counted_before(const struct pare_graph *g, uint32_t at)
+{
+    for (uint32_t i = 0; i < at; i++) {
+        if (g->nodes[i].weight == g->nodes[at].weight && g->nodes[i].op != PARE_OP_EMBED)
+            return true;
+    }
+    return false;
+}
+
 static void unit_cost(const struct pare_graph *g, const struct pare_unit *u, uint64_t *bytes,
                       uint64_t *macs)
 {
-    size_t n = strlen(u->path);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const struct pare_node *node = &g->nodes[i];
-        bool inside =
-            strncmp(node->path, u->path, n) == 0 && (node->path[n] == '\0' || node->path[n] == '.');
-        if (!inside)
+        if (!is_inside(node, u))
             continue;
-        *bytes += node->weight ? pare_weight_bytes(node->weight) : 0;
+        if (node->weight && !counted_before(g, i))
+            *bytes += pare_weight_bytes(node->weight);
         *macs += pare_node_macs(g, node);
     }
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TOKENS_AT_ONCE 16u /* of a Gram matrix: while a row is at hand */
+
 void pare_statistics_free(struct pare_statistics *s)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -20,27 +22,38 @@ static int prepare(struct pare_value_stats *v, uint32_t value, uint32_t width, b
                    struct pare_error *err)
 {
     *v = (struct pare_value_stats){.value = value, .width = width};
-    v->mean = pare_calloc((size_t)width * 5, sizeof *v->mean);
+    v->mean = pare_calloc((size_t)width * (4 + (gram ? TOKENS_AT_ONCE : 0)), sizeof *v->mean);
     v->gram = gram ? pare_calloc((size_t)width * width, sizeof *v->gram) : NULL;
     if (!v->mean || (gram && !v->gram))
         return pare_error_nomem(err, (size_t)width * width * sizeof *v->gram);
     v->mean_abs = v->mean + width;
     v->mean_square = v->mean_abs + width;
     v->max_abs = v->mean_square + width;
-    v->token = v->max_abs + width;
+    v->tokens = v->max_abs + width;
     return PARE_OK;
 }
 
-/* The lower triangle of size * x x'. */
-static void add_outer(struct pare_value_stats *v, const float *x, double size)
+/* The lower triangle of the sum of size * x x'. Every element adds up token by token, whichever
+ * thread does it. */
+static void add_outers(struct pare_value_stats *v, const float *data, const float *sizes,
+                       size_t tokens, int threads)
 {
-    for (uint32_t i = 0; i < v->width; i++)
-        v->token[i] = (double)x[i];
-    for (uint32_t i = 0; i < v->width; i++) {
-        double a = size * v->token[i], *row = v->gram + (size_t)i * v->width;
+    const size_t width = v->width;
+    for (size_t from = 0; from < tokens; from += TOKENS_AT_ONCE) {
+        const size_t n = PARE_MIN(tokens - from, (size_t)TOKENS_AT_ONCE);
+        for (size_t i = 0; i < n * width; i++)
+            v->tokens[i] = (double)data[from * width + i];
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 16) if (threads > 1)
+        for (size_t i = 0; i < width; i++) {
+            double *row = v->gram + i * width;
+            for (size_t t = 0; t < n; t++) {
+                const double *x = v->tokens + t * width;
+                const double a = (sizes ? (double)sizes[from + t] : 1.0) * x[i];
 #pragma omp simd
-        for (uint32_t j = 0; j <= i; j++)
-            row[j] += a * v->token[j];
+                for (size_t j = 0; j <= i; j++)
+                    row[j] += a * x[j];
+            }
+        }
     }
 }
 
@@ -56,19 +69,26 @@ static void add_token(struct pare_value_stats *v, const float *x, double size)
         v->max_abs[i] = fmax(v->max_abs[i], fabs(a));
     }
     v->weight += size;
-    if (v->gram)
-        add_outer(v, x, size);
 }
+
+struct collector {
+    struct pare_statistics *stats;
+    int threads;
+};
 
 static int tap(void *user, uint32_t value, const float *data, const float *sizes, uint32_t n,
                uint32_t tokens, uint32_t width)
 {
-    struct pare_statistics *s = user;
-    for (size_t i = 0; i < s->n; i++) {
-        if (s->values[i].value != value)
+    const struct collector *c = user;
+    const size_t all = (size_t)n * tokens;
+    for (size_t i = 0; i < c->stats->n; i++) {
+        struct pare_value_stats *v = &c->stats->values[i];
+        if (v->value != value)
             continue;
-        for (size_t t = 0; t < (size_t)n * tokens; t++)
-            add_token(&s->values[i], data + t * width, sizes ? (double)sizes[t] : 1.0);
+        for (size_t t = 0; t < all; t++)
+            add_token(v, data + t * width, sizes ? (double)sizes[t] : 1.0);
+        if (v->gram)
+            add_outers(v, data, sizes, all, c->threads);
     }
     return PARE_OK;
 }
@@ -92,6 +112,7 @@ int pare_statistics_collect(struct pare_stage *stage, const struct pare_graph *g
 {
     struct pare_plan *plan = NULL;
     struct pare_statistics s = {0};
+    struct collector c = {.stats = &s, .threads = (int)PARE_MAX(1u, stage->env->threads)};
     uint32_t first;
     int rc;
     PARE_TRY(pare_pass_new(stage->env, graph, &plan, err));
@@ -102,7 +123,7 @@ int pare_statistics_collect(struct pare_stage *stage, const struct pare_graph *g
     }
     for (; s.n < n; s.n++) {
         PARE_TRY(prepare(&s.values[s.n], values[s.n], graph->values[values[s.n]].width, gram, err));
-        PARE_TRY(pare_plan_tap(plan, values[s.n], tap, &s, err));
+        PARE_TRY(pare_plan_tap(plan, values[s.n], tap, &c, err));
     }
     PARE_TRY(pare_pass_run(stage->env, graph, plan, &first, err));
     for (size_t i = 0; i < s.n; i++)

@@ -44,12 +44,15 @@ enum pare_kind {
 
 /* Kinds of units; also used as a mask of what a parameter can vary over. */
 enum pare_unit_kind {
-    PARE_UNIT_LINEAR = 1, /* one weight matrix with its bias */
-    PARE_UNIT_HEAD = 2,   /* one attention head: rows of q, k, v and columns of the output linear */
-    PARE_UNIT_CHANNEL = 4, /* one hidden channel of a feed-forward branch */
+    PARE_UNIT_LINEAR = 1,  /* one weight matrix with its bias */
+    PARE_UNIT_HEAD = 2,    /* one attention head: rows of q, k, v and columns of the output linear;
+                              where several query heads share one of keys and values, all of them */
+    PARE_UNIT_CHANNEL = 4, /* one hidden channel of a feed-forward branch: a row of the up linear
+                              (of gate and up), a column of the down linear */
     PARE_UNIT_BRANCH = 8,  /* one residual branch */
     PARE_UNIT_BLOCK = 16,  /* the branches of one layer */
-    PARE_UNIT_STREAM = 32  /* a point of the residual stream where tokens can be merged */
+    PARE_UNIT_STREAM = 32  /* a point of the residual stream where tokens can be merged; models with
+                              causal attention have none */
 };
 
 /* A view on a part of the model; the host's, valid until the entry point returns. `path` is for
@@ -61,8 +64,8 @@ struct pare_unit {
     int32_t block;  /* index of the layer it is in, -1 when in none */
     const char *path;
     const char *role;    /* "attention.query", "feed_forward.up", "classifier", ... */
-    uint32_t rows, cols; /* linear: outputs and inputs; head: width per head; channel: 1; stream:
-                            tokens, width */
+    uint32_t rows, cols; /* linear: outputs and inputs; head: its columns of the output linear;
+                            channel: 1; stream: tokens, width */
     uint64_t parameters; /* numbers stored for it, biases included */
     uint64_t macs;       /* multiply-accumulates per sample */
     const char *within;  /* head, channel: path of the branch; linear: of the branch; branch: of the
@@ -168,7 +171,10 @@ struct pare_ext_model {
     uint32_t (*blocks)(struct pare_ctx *ctx);
 };
 
-/* Weights of linear units. Rows are outputs. */
+/* Weights of linear units. Rows are outputs. A weight that other parts of the model share (a
+ * classifier tied to the embedding) stays shared: all of them get what is set. How a linear's
+ * products take their inputs is not changed by setting its weight: a model can come with int8
+ * activations, and keeps them until set_activations() is called. */
 enum pare_zero_kind {
     PARE_ZERO_NONE = 0, /* w = scale * code, code in [-2^(b-1), 2^(b-1)-1] */
     PARE_ZERO_INT = 1,  /* w = scale * (code - zero), code and zero in [0, 2^b - 1] */
@@ -211,6 +217,11 @@ struct pare_ext_weight {
     /* How products with this weight take their inputs: 0 as f32, 8 as int8 with one scale per
      * token. */
     int (*set_activations)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t bits);
+    /* After set_activations(): columns per scale of int8 inputs, 0 (one per token) or 32. Pays
+     * where the weight's own groups are multiples of 16 columns. Ask with PARE_HAS(weight,
+     * set_activation_group): young. */
+    int (*set_activation_group)(struct pare_ctx *ctx, const struct pare_unit *unit,
+                                uint32_t columns);
 };
 
 /* Changes of the graph. Units gone before are gone for good; paths of the others stay. */
@@ -224,11 +235,18 @@ struct pare_ext_surgery {
     int (*drop)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t replace);
     /* Remove the heads or channels of one branch whose keep[i] is 0; i counts the branch's units as
      * they are now. With refit != 0 the consumer (output or down linear) is refitted by least
-     * squares on the calibration data, W' = (W H)_S H_SS^-1. Weights must be dense f32. */
+     * squares on the calibration data, W' = (W H)_S H_SS^-1, as f32. Rows that go must be of a
+     * dense weight that is f32, f16, bf16 or in ggml's blocks; so must columns without a refit, of
+     * blocks whole ones. PARE_UNSUPPORTED otherwise, and the model is as before. */
     int (*keep)(struct pare_ctx *ctx, uint32_t unit_kind, const char *branch, const uint8_t *keep,
                 uint32_t n, uint32_t refit);
-    /* Merge `r` pairs of tokens at a stream point (ToMe); the operation stays in the model. */
+    /* Merge `r` pairs of tokens at a stream point (ToMe); the operation stays in the model.
+     * PARE_UNSUPPORTED where attention is causal. */
     int (*merge_tokens)(struct pare_ctx *ctx, const struct pare_unit *stream, uint32_t r);
+    /* Keep the keys and values of an attention branch as 16 bits (f16), or as integers of 8 or 4
+     * bits with a scale per head and token. PARE_UNSUPPORTED where attention is not causal. Ask
+     * with PARE_HAS(surgery, set_cache_bits): young. */
+    int (*set_cache_bits)(struct pare_ctx *ctx, const struct pare_unit *branch, uint32_t bits);
 };
 
 /* Statistics over the calibration samples of what the stage's plugins declared in `needs`; tokens
@@ -251,13 +269,16 @@ struct pare_ext_calibration {
 };
 
 /* Probes: run the calibration data with some units altered, and tell how far the result moves. The
- * model is as before when the call returns. */
+ * model is as before when the call returns. A sample is an image, or a text of a fixed length;
+ * where a model has an output or a hidden state per token, a sample's distance is the mean over its
+ * tokens. */
 enum pare_alteration { PARE_ALTER_DROP = 1, PARE_ALTER_MEAN = 2, PARE_ALTER_SCALE = 3 };
 enum pare_distance {
     PARE_DISTANCE_KL = 1,     /* KL(reference || altered) of the output distributions */
     PARE_DISTANCE_L2 = 2,     /* |altered - reference| / |reference| of the last hidden state */
     PARE_DISTANCE_COSINE = 3, /* 1 - cos of the last hidden state */
-    PARE_DISTANCE_LOSS = 4    /* cross entropy with the labels, minus the reference's */
+    PARE_DISTANCE_LOSS = 4 /* cross entropy with the labels, minus the reference's; of models with
+                              an output per token: with the text's own next tokens */
 };
 enum pare_reference { PARE_REFERENCE_STAGE = 0, PARE_REFERENCE_BASELINE = 1 };
 
