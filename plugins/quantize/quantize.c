@@ -9,6 +9,8 @@
 enum { STEPS = 80 };       /* of the clip search: shrink by 1 % each */
 #define CLIP_NORM 2.4f     /* exponent of its error */
 #define SCALE_MIN 0x1p-24f /* smallest number of half precision */
+/* Columns per scale of inputs, and what groups of weights have to be multiples of for it to pay. */
+enum { INPUT_GROUP = 32, INPUT_SPAN = 16 };
 
 struct setting {
     int64_t bits, group;
@@ -150,7 +152,13 @@ static int apply_unit(struct pare_ctx *ctx, const struct pare_host *host,
     };
     if ((rc = weight->set_integers(ctx, unit, &integers)) != PARE_OK)
         return rc;
-    return weight->set_activations(ctx, unit, activations[0] == 'i' ? 8 : 0);
+    const int int8 = activations[0] == 'i';
+    if ((rc = weight->set_activations(ctx, unit, int8 ? 8 : 0)) != PARE_OK)
+        return rc;
+    const int spans = int8 && job.s.group > 0 && job.s.group % INPUT_SPAN == 0;
+    return spans && PARE_HAS(weight, set_activation_group)
+               ? weight->set_activation_group(ctx, unit, INPUT_GROUP)
+               : PARE_OK;
 }
 
 static const struct pare_param params[] = {
@@ -191,13 +199,14 @@ static const struct pare_param params[] = {
      .max = 0,
      .dflt = "none",
      .choices = "none|int8",
-     .help = "inputs of the products: f32, or int8 with one scale per token, taken while running"},
+     .help = "inputs of the products: f32, or int8 with one scale per token (with groups of a "
+             "multiple of 16: per 32 columns), taken while running"},
 };
 
 static const struct pare_plugin plugin = {
     PARE_PLUGIN_HEAD,
     .id = "quantize",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .summary = "round weights to 2 to 8 bits, and optionally activations to int8",
     .author = "the Pare authors",
     .license = "Apache-2.0",
