@@ -8,7 +8,8 @@ plugin_cppflags = -D_GNU_SOURCE -I$(top_srcdir)/core/include
 plugin_LTLIBRARIES =
 plugin_tests =
 dist_doc_DATA = README.md docs/pipelines.md docs/plugin-authors.md
-EXTRA_DIST += tests/unit/allocator_test.h tests/unit/plugin_test.h
+EXTRA_DIST += tests/unit/allocator_test.h tests/unit/plugin_test.h tests/unit/random_bert.h \
+	tests/unit/text_world.h
 
 plugin_LTLIBRARIES += plugins/cosine/cosine.la
 plugin_tests += plugins/cosine/test_cosine
@@ -31,6 +32,17 @@ plugins_greedy_greedy_la_LDFLAGS = $(plugin_flags)
 plugins_greedy_greedy_la_LIBADD = -lm
 plugins_greedy_test_greedy_SOURCES = plugins/greedy/test_greedy.c
 plugins_greedy_test_greedy_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
+
+plugin_LTLIBRARIES += plugins/kv-quant/kv-quant.la
+plugin_tests += plugins/kv-quant/test_kv-quant
+dist_doc_DATA += plugins/kv-quant/kv-quant.md
+plugins_kv_quant_kv_quant_la_SOURCES = plugins/kv-quant/kv-quant.c
+plugins_kv_quant_kv_quant_la_CPPFLAGS = $(plugin_cppflags)
+plugins_kv_quant_kv_quant_la_CFLAGS = $(plugin_cflags)
+plugins_kv_quant_kv_quant_la_LDFLAGS = $(plugin_flags)
+plugins_kv_quant_kv_quant_la_LIBADD = -lm
+plugins_kv_quant_test_kv_quant_SOURCES = plugins/kv-quant/test_kv-quant.c
+plugins_kv_quant_test_kv_quant_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 
 plugin_LTLIBRARIES += plugins/layer-drop/layer-drop.la
 plugin_tests += plugins/layer-drop/test_layer-drop
@@ -132,8 +144,10 @@ plugins_zd_test_zd_SOURCES = plugins/zd/test_zd.c
 plugins_zd_test_zd_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 
 if HAVE_CHECK
-check_PROGRAMS += $(plugin_tests)
-TESTS += $(plugin_tests)
+check_PROGRAMS += $(plugin_tests) tests/unit/test_text_plugins
+TESTS += $(plugin_tests) tests/unit/test_text_plugins
+tests_unit_test_text_plugins_SOURCES = tests/unit/test_text_plugins.c
+tests_unit_test_text_plugins_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 endif
 
 # What `pare plugin new` copies.

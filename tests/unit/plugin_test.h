@@ -247,12 +247,11 @@ static inline void world_run(struct world *w, const struct pare_graph *g, float 
 {
     const struct pare_plan_options o = {.batch = 16, .threads = w->env.threads, .isa = -1};
     struct pare_plan *plan = NULL;
-    size_t pixels = pare_graph_inputs(g),
-           classes = g->values[g->output].width;
+    const size_t inputs = pare_graph_inputs(g), outputs = pare_graph_outputs(g);
     ck_assert_ok(pare_plan_new(g, &o, &plan, &w->err), w->err);
     for (uint32_t at = 0; at < w->n; at += 16)
-        ck_assert_ok(pare_plan_run(plan, w->images + at * pixels, PARE_MIN(16u, w->n - at),
-                                   logits + at * classes, &w->err),
+        ck_assert_ok(pare_plan_run(plan, w->images + at * inputs, PARE_MIN(16u, w->n - at),
+                                   logits + at * outputs, &w->err),
                      w->err);
     pare_plan_free(plan);
 }
@@ -273,16 +272,16 @@ static inline double world_accuracy(struct world *w, const struct pare_graph *g)
     return (double)right / w->n;
 }
 
-/* Mean KL(a || b) of the outputs, straight from the definition. */
+/* Mean KL(a || b) of the outputs (of a text: of its tokens), straight from the definition. */
 static inline double world_kl(struct world *w, const struct pare_graph *a,
                               const struct pare_graph *b)
 {
-    size_t classes = a->values[a->output].width;
-    float *p = pare_alloc(w->n * classes, sizeof *p), *q = pare_alloc(w->n * classes, sizeof *q);
+    const size_t classes = a->values[a->output].width, rows = w->n * a->values[a->output].tokens;
+    float *p = pare_alloc(rows * classes, sizeof *p), *q = pare_alloc(rows * classes, sizeof *q);
     double total = 0;
     world_run(w, a, p);
     world_run(w, b, q);
-    for (uint32_t i = 0; i < w->n; i++) {
+    for (size_t i = 0; i < rows; i++) {
         double sp = 0, sq = 0;
         for (size_t c = 0; c < classes; c++) {
             sp += exp((double)p[i * classes + c]);
@@ -296,7 +295,7 @@ static inline double world_kl(struct world *w, const struct pare_graph *a,
     }
     free(p);
     free(q);
-    return total / w->n;
+    return total / (double)rows;
 }
 
 struct world_tap {
@@ -322,20 +321,19 @@ static inline float *world_value(struct world *w, const struct pare_graph *g, ui
     const struct pare_plan_options o = {
         .batch = 16, .threads = w->env.threads, .isa = -1, .no_fusion = true};
     struct pare_plan *plan = NULL;
-    size_t pixels = pare_graph_inputs(g),
-           classes = g->values[g->output].width;
+    const size_t inputs = pare_graph_inputs(g), outputs = pare_graph_outputs(g);
     size_t per = (size_t)g->values[value].tokens * g->values[value].width;
     struct world_tap t = {.data = pare_alloc(w->n * per, sizeof *t.data)};
-    float *own = pare_alloc(w->n * classes, sizeof *own);
+    float *own = pare_alloc(w->n * outputs, sizeof *own);
     ck_assert(t.data && own);
     ck_assert_ok(pare_plan_new(g, &o, &plan, &w->err), w->err);
     ck_assert_ok(pare_plan_tap(plan, value, world_tap_fn, &t, &w->err), w->err);
     for (uint32_t at = 0; at < w->n; at += 16)
-        ck_assert_ok(pare_plan_run(plan, w->images + at * pixels, PARE_MIN(16u, w->n - at),
-                                   own + at * classes, &w->err),
+        ck_assert_ok(pare_plan_run(plan, w->images + at * inputs, PARE_MIN(16u, w->n - at),
+                                   own + at * outputs, &w->err),
                      w->err);
     if (logits)
-        memcpy(logits, own, w->n * classes * sizeof *own);
+        memcpy(logits, own, w->n * outputs * sizeof *own);
     pare_plan_free(plan);
     free(own);
     return t.data;
