@@ -107,7 +107,15 @@ static int print_layers(struct job *j, const struct pare_graph *graph, struct pa
     struct pare_profile *const one[] = {&profile};
     const struct pare_graph *const graphs[] = {graph};
     int rc;
-    PARE_TRY(pare_profile_run(graphs, 1, j->shape.batch, j->shape.threads, PROFILE_RUNS, one, err));
+    /* One token after another is a text of one. */
+    const struct pare_profile_shape shape = {.batch = j->shape.batch,
+                                             .tokens = j->shape.phase == PARE_BENCH_WHOLE ? 0
+                                                       : j->shape.phase == PARE_BENCH_DECODE
+                                                           ? 1
+                                                           : j->shape.tokens,
+                                             .threads = j->shape.threads,
+                                             .runs = PROFILE_RUNS};
+    PARE_TRY(pare_profile_run(graphs, 1, &shape, one, err));
     if (!pare_profile_print(&profile, j->cli->format, stdout))
         rc = pare_error_set(err, PARE_IO, "cannot write");
 out:

@@ -86,27 +86,6 @@ static int open_variant(struct job *j, size_t i, struct pare_model **out, struct
     return rc;
 }
 
-/* Batch and threads of the shape that the choice is about; 1 and 1 while nothing is timed. */
-static int shape_of(struct job *j, uint32_t *batch, uint32_t *threads, struct pare_error *err)
-{
-    struct pare_rows rows = {0};
-    const struct pare_argument args[] = {{"pipeline", j->choice.trials.pipeline},
-                                         {"shape", j->choice.trials.shape}};
-    *batch = *threads = 1;
-    int rc = pare_rows_load(j->store,
-                            "SELECT json_extract(s.definition, '$.batch') AS batch, "
-                            "json_extract(s.definition, '$.threads') AS threads FROM shape s JOIN "
-                            "pipeline p ON p.pipeline_id = s.pipeline_id WHERE p.name = :pipeline "
-                            "AND (:shape IS NULL OR s.name = :shape) ORDER BY s.position LIMIT 1",
-                            args, 2, &rows, err);
-    if (rc == PARE_OK && rows.n) {
-        *batch = (uint32_t)fmin(fmax(pare_rows_number(&rows, 0, "batch"), 1), 65536);
-        *threads = (uint32_t)fmin(fmax(pare_rows_number(&rows, 0, "threads"), 1), 1024);
-    }
-    pare_rows_free(&rows);
-    return rc;
-}
-
 /* As many inferences of both as fit the time. */
 static uint32_t runs_for(const struct job *j)
 {
@@ -117,18 +96,42 @@ static uint32_t runs_for(const struct job *j)
     return (uint32_t)fmin(fmax(PROFILE_S * 1e3 / ms, RUNS_MIN), RUNS_MAX);
 }
 
+/* Batch and threads of the shape that the choice is about; 1 and 1 while nothing is timed. */
+static int shape_of(const struct job *j, struct pare_profile_shape *shape, struct pare_error *err)
+{
+    struct pare_rows rows = {0};
+    const struct pare_argument args[] = {{"pipeline", j->choice.trials.pipeline},
+                                         {"shape", j->choice.trials.shape}};
+    *shape = (struct pare_profile_shape){.batch = 1, .threads = 1, .runs = runs_for(j)};
+    int rc = pare_rows_load(j->store,
+                            "SELECT json_extract(s.definition, '$.batch') AS batch, "
+                            "json_extract(s.definition, '$.threads') AS threads, "
+                            "coalesce(json_extract(s.definition, '$.prefill'), "
+                            "s.definition ->> '$.decode' IS NOT NULL) AS tokens FROM shape s JOIN "
+                            "pipeline p ON p.pipeline_id = s.pipeline_id WHERE p.name = :pipeline "
+                            "AND (:shape IS NULL OR s.name = :shape) ORDER BY s.position LIMIT 1",
+                            args, 2, &rows, err);
+    if (rc == PARE_OK && rows.n) {
+        shape->batch = (uint32_t)fmin(fmax(pare_rows_number(&rows, 0, "batch"), 1), 65536);
+        shape->threads = (uint32_t)fmin(fmax(pare_rows_number(&rows, 0, "threads"), 1), 1024);
+        shape->tokens = (uint32_t)fmin(fmax(pare_rows_number(&rows, 0, "tokens"), 0), 65536);
+    }
+    pare_rows_free(&rows);
+    return rc;
+}
+
 static int profile(struct job *j, struct pare_error *err)
 {
     struct pare_model *base = NULL, *own = NULL;
-    uint32_t batch, threads;
+    struct pare_profile_shape shape;
     int rc;
-    PARE_TRY(shape_of(j, &batch, &threads, err));
+    PARE_TRY(shape_of(j, &shape, err));
     PARE_TRY(open_variant(j, j->choice.trials.baseline, &base, err));
     PARE_TRY(open_variant(j, j->at, &own, err));
     const struct pare_graph *const graphs[] = {base->graph, own->graph};
     struct pare_profile *const profiles[] = {&j->base, &j->own};
     pare_flush_denormals();
-    PARE_TRY(pare_profile_run(graphs, 2, batch, threads, runs_for(j), profiles, err));
+    PARE_TRY(pare_profile_run(graphs, 2, &shape, profiles, err));
     PARE_TRY(pare_costs_of(&j->base, &j->own, false, &j->layers, err));
     PARE_TRY(pare_costs_of(&j->base, &j->own, true, &j->operations, err));
     j->reasons = pare_costs_reasons(&j->operations);

@@ -13,7 +13,7 @@ enum { WARM_UP = 10 };
 
 /* One model being profiled. */
 struct subject {
-    const struct pare_graph *graph;
+    struct pare_graph *graph; /* an own copy */
     struct pare_plan *plan;
     struct pare_profile *profile;
     float *images, *logits;
@@ -30,25 +30,30 @@ static uint64_t stored_bytes(const struct pare_node *node)
     return bytes;
 }
 
-static int begin(struct subject *s, uint32_t batch, uint32_t threads, uint32_t runs,
-                 struct pare_error *err)
+static int begin(struct subject *s, const struct pare_graph *graph,
+                 const struct pare_profile_shape *shape, struct pare_error *err)
 {
-    const struct pare_plan_options options = {.batch = batch, .threads = threads, .isa = -1};
+    const uint32_t batch = shape->batch, runs = shape->runs;
+    const struct pare_plan_options options = {.batch = batch, .threads = shape->threads, .isa = -1};
     const struct pare_node_report *reports;
-    const struct pare_graph *g = s->graph;
     struct pare_profile *p = s->profile;
     struct pare_random random;
-    size_t image = batch * pare_graph_inputs(g);
-    int rc = pare_plan_new(g, &options, &s->plan, err);
+    int rc = pare_graph_copy(graph, &s->graph, err);
+    const struct pare_graph *g = s->graph;
+    if (rc == PARE_OK && shape->tokens && pare_graph_reads_text(g))
+        rc = pare_graph_set_length(s->graph, shape->tokens, err);
+    if (rc == PARE_OK)
+        rc = pare_plan_new(g, &options, &s->plan, err);
     if (rc != PARE_OK)
         return rc;
+    const size_t image = batch * pare_graph_inputs(g);
     p->n = pare_plan_reports(s->plan, &reports);
     p->ns = pare_pool_alloc(&p->pool, p->n, sizeof *p->ns);
     p->reports = pare_pool_alloc(&p->pool, p->n, sizeof *p->reports);
     p->op = pare_pool_alloc(&p->pool, p->n, 1);
     p->bytes = pare_pool_alloc(&p->pool, p->n, sizeof *p->bytes);
     s->images = pare_alloc_aligned(image, sizeof *s->images);
-    s->logits = pare_alloc_aligned((size_t)batch * g->values[g->output].width, sizeof *s->logits);
+    s->logits = pare_alloc_aligned(batch * pare_graph_outputs(g), sizeof *s->logits);
     s->samples = pare_alloc((size_t)(p->n + 1) * runs, sizeof *s->samples);
     s->before = pare_calloc(p->n, sizeof *s->before);
     if (!p->ns || !p->reports || !p->op || !p->bytes || !s->images || !s->logits || !s->samples ||
@@ -65,7 +70,8 @@ static int begin(struct subject *s, uint32_t batch, uint32_t threads, uint32_t r
     }
     pare_random_seed(&random, 1);
     for (size_t i = 0; i < image; i++)
-        s->images[i] = (float)pare_random_normal(&random);
+        s->images[i] = pare_graph_reads_text(g) ? (float)pare_random_below(&random, g->vocabulary)
+                                                : (float)pare_random_normal(&random);
     pare_plan_profile(s->plan, true);
     return PARE_OK;
 }
@@ -95,18 +101,18 @@ static void finish(struct subject *s, uint32_t batch, uint32_t runs)
     p->total_ns = pare_stat_median(&s->samples[(size_t)p->n * runs], runs) / batch;
 }
 
-int pare_profile_run(const struct pare_graph *const *graphs, size_t n, uint32_t batch,
-                     uint32_t threads, uint32_t runs, struct pare_profile *const *out,
+int pare_profile_run(const struct pare_graph *const *graphs, size_t n,
+                     const struct pare_profile_shape *shape, struct pare_profile *const *out,
                      struct pare_error *err)
 {
+    const uint32_t batch = shape->batch, runs = shape->runs;
     struct subject *subjects = pare_calloc(n, sizeof *subjects);
     int rc = PARE_OK;
     if (!subjects)
         return pare_error_nomem(err, 0);
     for (size_t i = 0; i < n; i++) {
-        subjects[i].graph = graphs[i];
         subjects[i].profile = out[i];
-        PARE_TRY(begin(&subjects[i], batch, threads, runs, err));
+        PARE_TRY(begin(&subjects[i], graphs[i], shape, err));
     }
     for (uint32_t run = 0; run < runs + WARM_UP; run++) {
         for (size_t i = 0; i < n; i++)
@@ -117,6 +123,7 @@ int pare_profile_run(const struct pare_graph *const *graphs, size_t n, uint32_t 
 out:
     for (size_t i = 0; i < n; i++) {
         pare_plan_free(subjects[i].plan);
+        pare_graph_free(subjects[i].graph);
         free(subjects[i].images);
         free(subjects[i].logits);
         free(subjects[i].samples);

@@ -16,11 +16,17 @@ struct pare_profile {
     struct pare_pool pool;
 };
 
+/* What is profiled: how many samples at once, and of a text how many tokens (0: the graph's
+ * length), on how many threads, how often. */
+struct pare_profile_shape {
+    uint32_t batch, tokens, threads, runs;
+};
+
 /* Profile some models together, one inference of each in turn, so that disturbances meet all alike;
  * inputs are random. `out` has one per graph, each released with pare_profile_free(). Call
  * pare_flush_denormals() before. */
-int pare_profile_run(const struct pare_graph *const *graphs, size_t n, uint32_t batch,
-                     uint32_t threads, uint32_t runs, struct pare_profile *const *out,
+int pare_profile_run(const struct pare_graph *const *graphs, size_t n,
+                     const struct pare_profile_shape *shape, struct pare_profile *const *out,
                      struct pare_error *err);
 void pare_profile_free(struct pare_profile *profile);
 
