@@ -6,6 +6,9 @@ dist_vit_DATA = share/models/fashion-vit/config.json \
 	share/models/fashion-vit/README.md \
 	share/models/fashion-vit/preprocessor_config.json \
 	share/models/fashion-vit/train.py
+storiesdir = $(pkgdatadir)/share/models/stories260K
+dist_stories_DATA = share/models/stories260K/LICENSE share/models/stories260K/README.md \
+	share/models/stories260K/stories260K.gguf
 alicedir = $(pkgdatadir)/share/data/alice
 dist_alice_DATA = share/data/alice/README.md share/data/alice/calibration.txt \
 	share/data/alice/test.txt

@@ -45,4 +45,24 @@ ok "show tells what the probes cost" sh -c "'$pare' show greedy+q4 --db '$db' | 
     grep -Eq '^drop +0\.[345][0-9]* +0\.[0-5]'"
 is "bits by hand are as written" 8 \
     "$(sql "$db" "select value from unit_values where label = 'q-hand' and name = 'bits' and unit = 'layer.7.ffn.up'")"
+
+db=$tmp/stories.db
+ok "stories.yaml runs" "$pare" run "$pipelines/stories.yaml" --db "$db" --set data.evaluate.samples=12 \
+    --set data.calibrate.samples=4 --rounds 6 --session-time 60
+is "it has 18 variants with a perplexity" 18 \
+    "$(sql "$db" "select count(*) from variants where shape = 'decode' and perplexity > 1 and latency_ms > 0")"
+is "fewer bits cost perplexity" 1 "$(sql "$db" "select a.perplexity < b.perplexity from variants a, variants b
+    where a.label = 'q8' and b.label = 'q4' and a.shape = 'decode' and b.shape = 'decode'")"
+is "the baseline is itself" "0,1" \
+    "$(sql "$db" "select round(kl, 6) + 0, agreement + 0 from variants where is_baseline and shape = 'decode'" | tr -d '"' | sed 's/0\.0/0/; s/1\.0/1/')"
+is "both shapes are timed" 2 "$(sql "$db" "select count(distinct shape) from latencies")"
+"$pare" front --db "$db" --all >"$tmp/front"
+ok "front: by perplexity" grep -q 'perplexity  vs baseline' "$tmp/front"
+ok "why, of a language model" sh -c "'$pare' why q4 --db '$db' | grep -q 'what each stage costs'"
+
+if [ -f "$pipelines/SmolLM2-135M-Instruct.Q4_1.gguf" ]; then
+    ok "smollm2.yaml plans" "$pare" plan "$pipelines/smollm2.yaml" --db "$tmp/none.db"
+else
+    skip "smollm2.yaml plans" "its model is not beside it"
+fi
 done_testing

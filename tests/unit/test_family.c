@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Families that read text: what transformers computes, into others' files and back, bad input. The
- * models are tests/fixtures/families (made by make.py there) and tests/fixtures/stories260K. */
+ * models are tests/fixtures/families (made by make.py there) and share/models/stories260K. */
 #include "tests/unit/test.h"
 
 #include "base/file.h"
@@ -118,7 +118,7 @@ static const struct {
     {"families/bert", "bert", 20, NULL},
     {"families/distilbert", "bert", 20, "pooler.act is relu"},
     {"families/minilm", "bert", 20, NULL},
-    {"stories260K/stories260K.gguf", "llama", 512, NULL},
+    {"../../share/models/stories260K/stories260K.gguf", "llama", 512, NULL},
 };
 
 static struct pare_model *open_fixture(int i)
