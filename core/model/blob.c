@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static struct pare_blob *blob_of(void *data, size_t size)
 {
@@ -87,4 +89,20 @@ void pare_blob_unref(struct pare_blob *blob)
         free(blob);
         blob = parent;
     }
+}
+
+#define FORGET_LEAST ((size_t)64 << 10)
+
+void pare_blob_forget(const struct pare_blob *blob)
+{
+    const struct pare_blob *root = blob;
+    while (root && root->parent)
+        root = root->parent;
+    if (!root || !root->mapped || blob->size < FORGET_LEAST)
+        return;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = ((uintptr_t)blob->data + page - 1) / page * page;
+    const uintptr_t to = ((uintptr_t)blob->data + blob->size) / page * page;
+    if (from < to) /* the mapping is of a file and never written: nothing is lost */
+        madvise((void *)from, to - from, MADV_DONTNEED);
 }

@@ -31,6 +31,10 @@ int pare_blob_part(struct pare_blob *parent, size_t offset, size_t size, struct 
 struct pare_blob *pare_blob_ref(struct pare_blob *blob); /* NULL gives NULL */
 void pare_blob_unref(struct pare_blob *blob);            /* NULL is fine */
 
+/* Let the system take back the memory of a large part of a mapped file: it is read again when it is
+ * looked at. Nothing happens to other bytes. */
+void pare_blob_forget(const struct pare_blob *blob); /* NULL is fine */
+
 static inline float *pare_blob_f32(const struct pare_blob *blob)
 {
     return blob ? (float *)blob->data : (float *)0;
