@@ -445,23 +445,6 @@ uint64_t pare_graph_macs(const struct pare_graph *g)
     return total;
 }
 
-uint64_t pare_graph_parameters(const struct pare_graph *g)
-{
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const struct pare_node *node = &g->nodes[i];
-        if (node->weight)
-            total += pare_weight_stored(node->weight);
-        total += blob_floats(node->bias) + blob_floats(node->a) + blob_floats(node->b);
-    }
-    return total;
-}
-
-static uint64_t blob_bytes(const struct pare_blob *blob)
-{
-    return blob ? pare_round_up(blob->size, PARE_ALIGN) : 0;
-}
-
 /* Whether an earlier node holds the same weight. */
 static bool seen_before(const struct pare_graph *g, uint32_t at)
 {
@@ -470,6 +453,25 @@ static bool seen_before(const struct pare_graph *g, uint32_t at)
             return true;
     }
     return false;
+}
+
+uint64_t pare_graph_parameters(const struct pare_graph *g)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct pare_node *node = &g->nodes[i];
+        if (node->weight && !seen_before(g, i))
+            total += pare_weight_stored(node->weight);
+        total += blob_floats(node->bias) + blob_floats(node->b);
+        if (node->op != PARE_OP_ROPE) /* its frequencies are computed */
+            total += blob_floats(node->a);
+    }
+    return total;
+}
+
+static uint64_t blob_bytes(const struct pare_blob *blob)
+{
+    return blob ? pare_round_up(blob->size, PARE_ALIGN) : 0;
 }
 
 uint64_t pare_graph_bytes(const struct pare_graph *g)

@@ -155,7 +155,7 @@ int32_t pare_graph_writer(const struct pare_graph *graph, uint32_t value);
 uint64_t pare_node_macs(const struct pare_graph *graph,
                         const struct pare_node *node); /* per sample */
 uint64_t pare_graph_macs(const struct pare_graph *graph);
-uint64_t pare_graph_parameters(const struct pare_graph *graph);
+uint64_t pare_graph_parameters(const struct pare_graph *graph); /* stored, tied ones once */
 uint64_t pare_graph_bytes(const struct pare_graph *graph); /* aligned payloads, each counted once */
 
 void pare_node_release(struct pare_node *node); /* drop the references */

@@ -203,6 +203,19 @@ START_TEST(refused)
 }
 END_TEST
 
+/* The embeddings are the head as well: one matrix. Frequencies of rotary positions are none. */
+START_TEST(tied_weights_count_once)
+{
+    struct pare_graph *g = graph_of(0);
+    const struct llama_shape *s = &shapes[0];
+    const uint64_t attention = 2 * (s->heads + s->kv_heads) * s->head_width * s->width,
+                   layer = attention + 3 * s->hidden * s->width + 2 * s->width;
+    ck_assert_uint_eq(pare_graph_parameters(g),
+                      s->vocabulary * s->width + s->layers * layer + s->width);
+    pare_graph_free(g);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("text");
@@ -213,5 +226,6 @@ int main(void)
     tcase_add_loop_test(tc, in_parts, 0, n);
     tcase_add_loop_test(tc, whole_texts_together, 0, n);
     tcase_add_test(tc, refused);
+    tcase_add_test(tc, tied_weights_count_once);
     return pare_test_main(&suite, 1);
 }
