@@ -170,6 +170,22 @@ static void offer_kinds(const struct job *j)
 static void offer_families(const struct job *j)
 {
     offer(j, "vit", "vision transformer");
+    offer(j, "llama", "decoder of text: rotary positions, gated feed-forwards");
+    offer(j, "gpt2", "decoder of text: learned positions");
+    offer(j, "bert", "encoder of text");
+}
+
+static void offer_phases(const struct job *j)
+{
+    offer(j, "prefill", "tokens that are read at once");
+    offer(j, "decode", "tokens that are generated one by one");
+    offer(j, "whole", "all of the model's input");
+}
+
+static void offer_methods(const struct job *j)
+{
+    offer(j, "hf", "every token that no earlier window had");
+    offer(j, "llama.cpp", "the second half of every window");
 }
 
 static void offer_splits(const struct job *j)
@@ -233,7 +249,8 @@ static const struct {
     {"COMMAND", NULL, offer_commands},  {"KEY=VALUE", NULL, offer_settings},
     {"@NAME", NULL, offer_queries},     {"NAME", "host", offer_hosts},
     {"NAME", "shape", offer_shapes},    {"NAME", "split", offer_splits},
-    {"NAME", "family", offer_families}, {"METRIC", "min", offer_low},
+    {"NAME", "family", offer_families}, {"NAME", "phase", offer_phases},
+    {"NAME", "method", offer_methods},  {"METRIC", "min", offer_low},
     {"METRIC", "max", offer_high},      {"COLUMN", NULL, offer_falling_columns},
     {"A,B,...", NULL, offer_columns},   {"KIND,...", NULL, offer_kinds},
     {"FORMAT", NULL, offer_formats},

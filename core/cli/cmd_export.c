@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hand over a built variant: a folder with one self-describing file, or a Hugging Face folder. */
+/* Hand over a built variant: a folder with one self-describing file, of Pare or GGUF, or a Hugging
+ * Face folder. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/commands.h"
@@ -15,7 +16,7 @@
 struct job {
     struct pare_cli *cli;
     struct pare_store *store;
-    bool hf, decode, force;
+    bool hf, gguf, decode, force;
 };
 
 /* ---- what is known of the variant, for the file's own metadata ---- */
@@ -92,14 +93,17 @@ static int fill(struct job *j, const struct pare_store_ref *ref, const char *fol
     PARE_TRY(pare_model_open(from, &model, err));
     if (j->hf) {
         rc = pare_model_write_hf(model, folder, j->decode, err);
-        if (rc == PARE_UNSUPPORTED && !err->hint[0])
-            pare_error_hint(err, "without --hf Pare's own format holds everything");
         goto out;
     }
     PARE_TRY(describe(j, model, ref, &about, err));
-    to = pare_path_join(folder, "model.safetensors");
-    rc = to ? pare_model_write(model, to, about, err) : pare_error_nomem(err, 0);
+    to = pare_path_join(folder, j->gguf ? "model.gguf" : "model.safetensors");
+    PARE_TRY(to ? PARE_OK : pare_error_nomem(err, 0));
+    rc = j->gguf ? pare_model_write_gguf(model, to, j->decode, about, err)
+                 : pare_model_write(model, to, about, err);
 out:
+    if (rc == PARE_UNSUPPORTED && (j->hf || j->gguf) && !err->hint[0])
+        pare_error_hint(err, "without --%s Pare's own format holds everything",
+                        j->hf ? "hf" : "gguf");
     json_decref(about);
     pare_model_free(model);
     free(from);
@@ -201,6 +205,7 @@ static int run(struct pare_cli *cli)
 {
     struct job j = {.cli = cli,
                     .hf = pare_cli_option(cli, "hf") != NULL,
+                    .gguf = pare_cli_option(cli, "gguf") != NULL,
                     .decode = pare_cli_option(cli, "decode") != NULL,
                     .force = pare_cli_option(cli, "force") != NULL};
     struct pare_error err = {0};
@@ -212,8 +217,11 @@ static int run(struct pare_cli *cli)
         return pare_cli_usage(cli, "-o FOLDER is missing");
     if (front == (cli->n_args == 1))
         return pare_cli_usage(cli, "give a variant, or --front");
-    if (j.decode && !j.hf)
-        return pare_cli_usage(cli, "--decode goes with --hf; Pare's own format keeps encodings");
+    if (j.hf && j.gguf)
+        return pare_cli_usage(cli, "give --hf or --gguf, not both");
+    if (j.decode && !j.hf && !j.gguf)
+        return pare_cli_usage(cli, "--decode goes with --hf or --gguf; Pare's own format keeps "
+                                   "encodings");
     j.store = pare_cli_store(cli, PARE_STORE_READ, &exit);
     if (!j.store)
         return exit;
@@ -234,7 +242,8 @@ static const struct pare_option options[] = {
     {"output", 'o', "FOLDER", "where to write it; made with the folders above it"},
     {"front", 0, NULL, "every member of the front, a folder each below FOLDER"},
     {"hf", 0, NULL, "as a Hugging Face folder, where that can hold the model"},
-    {"decode", 0, NULL, "with --hf: write encoded weights as f32"},
+    {"gguf", 0, NULL, "as FOLDER/model.gguf, where that can hold the model"},
+    {"decode", 0, NULL, "with --hf or --gguf: widen what their formats lack, to f32 at most"},
     {"force", 'f', NULL, "replace what is there"},
 };
 
@@ -242,15 +251,19 @@ const struct pare_command pare_command_export = {
     .name = "export",
     .summary = "Write a built variant into a folder",
     .arguments = "VARIANT|--front -o FOLDER",
-    .about = "FOLDER/model.safetensors describes itself: the recipe, hashes and measured figures "
-             "are in\nit. It runs through <pare/runtime.h> and in every command that takes a "
-             "MODEL. A folder\nthat is there already is not touched without --force; it is whole "
-             "or not there.\n\n"
-             "examples:\n"
-             "  pare export drop1+q8 -o edge/\n"
-             "  pare export \"$(pare pick -q)\" -o edge/\n"
-             "  pare export --front -o candidates/\n"
-             "  pare export q8 --hf --decode -o q8-hf/",
+    .about =
+        "FOLDER/model.safetensors describes itself: the recipe, hashes and measured figures "
+        "are in\nit. It runs through <pare/runtime.h> and in every command that takes a "
+        "MODEL. A folder\nthat is there already is not touched without --force; it is whole "
+        "or not there.\n"
+        "FOLDER/model.gguf tells the same in entries \"pare.NAME\". It holds weights, not how "
+        "they are\nmultiplied: those in blocks of integers get inputs as int8, in Pare too.\n\n"
+        "examples:\n"
+        "  pare export drop1+q8 -o edge/\n"
+        "  pare export \"$(pare pick -q)\" -o edge/\n"
+        "  pare export --front -o candidates/\n"
+        "  pare export q8 --hf --decode -o q8-hf/\n"
+        "  pare export q8 --gguf -o q8-gguf/ && llama-cli -m q8-gguf/model.gguf",
     .least = 0,
     .most = 1,
     .flags = PARE_CMD_DB,

@@ -13,11 +13,13 @@ offers() { # WANT DESCRIPTION WORD...: the candidates, one blank between
     is "$what" "$want" "$("$pare" complete -- "$@" 2>&1 | cut -f1 | tr '\n' ' ' | sed 's/ $//')"
 }
 offers "front" "a command" fro
-offers "--output --front --hf --decode --force --db --help" "options, each once" export --
+offers "--output --front --hf --gguf --decode --force --db --help" "options, each once" export --
 offers "--data --db" "options by their beginning" eval --d
 offers "--inputs" "an option that other options' help names" eval --inp
 offers "table" "values of an option" front --format t
 offers "--format=csv" "values after =" front --format=c
+offers "prefill decode whole" "phases" bench m --phase ""
+offers "hf llama.cpp" "methods" eval m --method ""
 offers "speedup_lo" "columns" list --sort speedup_l
 offers "-speedup_lo" "columns, highest first" list --sort -speedup_l
 offers "label,top1_lo" "columns after a comma" list --columns label,top1_l

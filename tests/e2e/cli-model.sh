@@ -53,6 +53,7 @@ is "export: the old one is untouched" "$sum" "$(cksum <"$tmp/x/y/model.safetenso
 ok "export --force" "$pare" export drop1 -o "$tmp/x/y" --force
 is "export --force: leaves no rest" "y" "$(ls "$tmp/x")"
 fails_with 2 'layer.1' "export --hf: what it cannot hold is named" "$pare" export good --hf --decode -o "$tmp/x/hf"
+fails_with 2 'not representable in GGUF' "export --gguf: a model of images" "$pare" export baseline --gguf -o "$tmp/x/gguf"
 ok "export --hf: the baseline" "$pare" export baseline --hf -o "$tmp/x/hf"
 is "export --hf: a folder for transformers" "config.json model.safetensors preprocessor_config.json" \
     "$(ls "$tmp/x/hf" | tr '\n' ' ' | sed 's/ $//')"
@@ -171,6 +172,8 @@ blocks() { # KEY: the examples that begin with it
 }
 blocks pare >"$tmp/smallest.yaml"
 ok "reference: the smallest example" "$pare" plan "$tmp/smallest.yaml" --db "$tmp/none.db"
+blocks name >"$tmp/text.yaml"
+ok "reference: the example of a language model" "$pare" plan "$tmp/text.yaml" --db "$tmp/none.db"
 {
     printf 'pare: 1\nmodel: %s\n' "$vit"
     for key in data stages measure select limits; do blocks "$key"; done

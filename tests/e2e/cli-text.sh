@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The commands that work on language models: eval --text, bench --phase, generate, export --gguf.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+LC_ALL=C OMP_NUM_THREADS=1
+export LC_ALL OMP_NUM_THREADS
+story=$PARE_TOP_SRC/share/models/stories260K/stories260K.gguf
+alice=$PARE_TOP_SRC/share/data/alice
+# One member of a JSON object that is printed a line each.
+member() { sed -n "s/^  \"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}$/\1/p"; }
+perplexity() { "$pare" eval "$1" --text "$alice/test.txt" --window 128 --samples 8 --format json | member perplexity; }
+
+"$pare" model "$story" >"$tmp/units"
+ok "model: tied weights count once" grep -q ' 260k parameters, ' "$tmp/units"
+
+# ---- eval
+"$pare" eval "$story" --text "$alice/test.txt" --window 128 --samples 8 --baseline "$story" --format json >"$tmp/eval" 2>"$tmp/err"
+result $? "eval --text"
+is "eval: n" "$((8 * 127))" "$(member n <"$tmp/eval")"
+is "eval: no divergence from itself" "0.0 1.0" "$(member kl <"$tmp/eval") $(member agreement <"$tmp/eval")"
+plain=$(member perplexity <"$tmp/eval")
+awk "BEGIN { exit !(5 < $plain && $plain < 100) }"
+result $? "eval: a plausible perplexity ($plain)"
+is "eval --method: the second halves" "$((8 * 63))" \
+    "$("$pare" eval "$story" --text "$alice/test.txt" --window 128 --samples 8 --method llama.cpp --format json | member n)"
+fails_with 2 "none of hf, llama.cpp" "eval: an unknown method" "$pare" eval "$story" --text "$alice/test.txt" --method x
+fails_with 2 "nowhere.txt" "eval: a text that is not there" "$pare" eval "$story" --text "$tmp/nowhere.txt"
+
+# ---- bench
+for phase in prefill decode; do
+    "$pare" bench "$story" --phase $phase --tokens 8 --depth 16 --visits 6 --format json >"$tmp/bench" 2>"$tmp/err"
+    result $? "bench --phase $phase"
+    awk "BEGIN { x = $(member tokens_per_second <"$tmp/bench") * $(member latency_ms <"$tmp/bench") / 1e3; exit !(x > 7.99 && x < 8.01) }"
+    result $? "bench --phase $phase: tokens a second are those 8"
+done
+fails_with 2 "none of whole, prefill, decode" "bench: an unknown phase" "$pare" bench "$story" --phase x
+
+# ---- generate
+"$pare" generate "$story" "Once upon a time" --tokens 12 >"$tmp/text" 2>"$tmp/rates"
+result $? "generate"
+ok "generate: rates apart" grep -q '^[0-9]* tokens read, .* 12 generated, ' "$tmp/rates"
+is "generate: the same from standard input" "$(cat "$tmp/text")" \
+    "$(printf %s "Once upon a time" | "$pare" generate "$story" - --tokens 12 --threads 2 2>"$tmp/err")"
+fails_with 2 "fills the model's context" "generate: a prompt too long" sh -c \
+    '"$1" generate "$2" - <"$3"' sh "$pare" "$story" "$alice/test.txt"
+
+# ---- export
+PARE_DB=$tmp/story.db
+export PARE_DB
+cat >"$tmp/story.yaml" <<EOF
+pare: 1
+model: $story
+data:
+  calibrate: {from: $alice, split: calibration, window: 128, samples: 2}
+  evaluate: {from: $alice, split: test, window: 128, samples: 8}
+stages:
+  - {plugin: layer-drop, optional: true, with: {count: 1}}
+  - {plugin: quantize, optional: true, with: {bits: 8, group_size: 32, activations: int8}, except: ["layer.*.ffn.down", "head"]}
+  - {id: all, plugin: quantize, optional: true, with: {bits: 5, group_size: 32, activations: int8}}
+exclude: [{quantize.bits: 8, all.bits: 5}]
+measure: {perplexity: {}}
+EOF
+ok "a database with variants of it" "$pare" run "$tmp/story.yaml"
+# Blocks of ggml hold the weights as they are, and read with inputs as int8 in groups of 32, as these
+# variants do: the very same figure.
+for label in baseline drop1 q8 drop1+q8; do
+    ok "export --gguf: $label" "$pare" export "$label" --gguf -o "$tmp/$label"
+    is "export --gguf: nothing but the file" model.gguf "$(ls "$tmp/$label")"
+    is "export --gguf: the same perplexity" "$(perplexity "$label")" "$(perplexity "$tmp/$label/model.gguf")"
+done
+# Blocks of 32 do not divide the 172 columns of ffn.down.
+fails_with 2 'not representable in GGUF because layer.0.ffn.down' "export --gguf: what it cannot hold is named" \
+    "$pare" export q5 --gguf -o "$tmp/q5"
+is "... and leaves nothing" "" "$(ls "$tmp" | grep '^q5')"
+ok "export --gguf --decode" "$pare" export q5 --gguf --decode -o "$tmp/q5"
+awk "BEGIN { d = $(perplexity q5) / $(perplexity "$tmp/q5/model.gguf") - 1; exit !(d < 2e-3 && d > -2e-3) }"
+result $? "... the same perplexity, but for inputs of ffn.down that are not rounded any more"
+fails_with 2 'not both' "export: as two formats" "$pare" export q8 --gguf --hf -o "$tmp/both"
+for word in pare.steps pare.figures layer-drop 'drop1+q8' exported_at; do
+    grep -aq "$word" "$tmp/drop1+q8/model.gguf"
+    result $? "export --gguf: the file tells of $word"
+done
+fails_with 2 'is there already' "export --gguf: does not overwrite" "$pare" export q8 --gguf -o "$tmp/q8"
+done_testing
