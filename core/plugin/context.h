@@ -27,6 +27,10 @@ struct pare_statistics {
     size_t n;
 };
 
+/* Cosines of all branches and blocks; plugin/fit.c. */
+struct pare_cosines;
+void pare_cosines_free(struct pare_cosines *cosines);
+
 /* What a reference says of every calibration sample; plugin/distance.c. */
 struct pare_reference_run;
 
@@ -53,6 +57,7 @@ struct pare_stage {
     struct pare_statistics entry_stats;
     struct pare_statistics now_stats; /* propagate: compressed */
     uint64_t now_stats_at;
+    struct pare_cosines *cosines; /* of the entry graph's branches and blocks; or NULL */
     struct pare_restart *restart; /* stored activations */
     struct pare_graph *winner;    /* of the last comparison of assignments; or NULL */
     struct pare_reference_run *stage_reference, *baseline_reference; /* by probes; or NULL */

@@ -4,6 +4,7 @@
 #include "model/branch.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,38 +155,180 @@ out:
     return rc;
 }
 
+/* ---- cosines, all in one pass
+ * ---------------------------------------------------------------------------- */
+
+/* A branch or block: what goes in, what comes out, and their cosines so far. */
+struct turn {
+    const char *path;
+    uint32_t kind, x, y;
+    double cosine, weight;
+};
+
+/* A value that turns begin with: kept until the last of them has ended. */
+struct start {
+    float *data;
+    size_t cap;
+    uint32_t turns, left; /* turns that begin here; those of this run that have not ended */
+};
+
+struct pare_cosines {
+    struct turn *turns;
+    size_t n;
+    struct start *starts; /* per value of the graph; during the pass */
+    uint32_t n_values;
+};
+
+void pare_cosines_free(struct pare_cosines *c)
+{
+    if (!c)
+        return;
+    for (uint32_t i = 0; c->starts && i < c->n_values; i++)
+        free(c->starts[i].data);
+    free(c->starts);
+    free(c->turns);
+    free(c);
+}
+
+static int turn_tap(void *user, uint32_t value, const float *data, const float *sizes, uint32_t n,
+                    uint32_t tokens, uint32_t width)
+{
+    struct pare_cosines *c = user;
+    const size_t rows = (size_t)n * tokens;
+    for (size_t i = 0; i < c->n; i++) {
+        struct turn *turn = &c->turns[i];
+        struct start *from = &c->starts[turn->x];
+        if (turn->y != value)
+            continue;
+        struct pair p = {.width = width, .cosine = turn->cosine, .weight = turn->weight};
+        for (size_t t = 0; t < rows; t++)
+            add_pair(&p, from->data + t * width, data + t * width, sizes ? (double)sizes[t] : 1.0);
+        turn->cosine = p.cosine;
+        turn->weight = p.weight;
+        if (--from->left == 0) { /* few are held at a time, however deep the model */
+            free(from->data);
+            from->data = NULL;
+            from->cap = 0;
+        }
+    }
+    struct start *here = &c->starts[value];
+    if (here->turns == 0)
+        return PARE_OK;
+    if (!pare_grow(&here->data, &here->cap, rows * width, sizeof *here->data))
+        return PARE_NOMEM;
+    memcpy(here->data, data, rows * width * sizeof *data);
+    here->left = here->turns;
+    return PARE_OK;
+}
+
+/* The turn of a unit; NULL: none. */
+static struct turn *find_turn(const struct pare_cosines *c, uint32_t kind, const char *path)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->turns[i].kind == kind && strcmp(c->turns[i].path, path) == 0)
+            return &c->turns[i];
+    }
+    return NULL;
+}
+
+/* Where the units of the stage begin and end: a block with its first branch and with its last. */
+static int list_turns(const struct pare_stage *stage, struct pare_cosines *c,
+                      struct pare_error *err)
+{
+    const struct pare_graph *g = stage->entry;
+    const struct pare_units *all = &stage->entry_units;
+    struct pare_branch b;
+    c->turns = pare_calloc(all->n, sizeof *c->turns);
+    if (!c->turns)
+        return pare_error_nomem(err, all->n * sizeof *c->turns);
+    for (size_t u = 0; u < all->n; u++) {
+        const struct pare_unit *unit = &all->items[u];
+        if (unit->kind == PARE_UNIT_BRANCH || unit->kind == PARE_UNIT_BLOCK)
+            c->turns[c->n++] = (struct turn){.path = unit->path, .kind = unit->kind};
+    }
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        char block[PARE_PATH_MAX];
+        if (!pare_branch_at(g, i, &b))
+            continue;
+        snprintf(block, sizeof block, "layer.%d", b.block);
+        struct turn *turns[] = {find_turn(c, PARE_UNIT_BRANCH, b.path),
+                                find_turn(c, PARE_UNIT_BLOCK, block)};
+        for (size_t k = 0; k < PARE_COUNT(turns); k++) {
+            if (!turns[k])
+                continue;
+            if (turns[k]->y == 0)
+                turns[k]->x = b.stream;
+            turns[k]->y = g->nodes[b.add].outputs[0];
+        }
+    }
+    return PARE_OK;
+}
+
+static int run_cosines(struct pare_stage *stage, struct pare_cosines *c, struct pare_error *err)
+{
+    const struct pare_graph *g = stage->entry;
+    struct pare_plan *plan = NULL;
+    bool *tapped = pare_calloc(g->n_values, sizeof *tapped);
+    uint32_t first;
+    size_t kept = 0;
+    int rc;
+    PARE_TRY(list_turns(stage, c, err));
+    c->n_values = g->n_values;
+    c->starts = pare_calloc(c->n_values, sizeof *c->starts);
+    if (!c->starts || !tapped) {
+        rc = pare_error_nomem(err, 0);
+        goto out;
+    }
+    PARE_TRY(pare_pass_new(stage->env, g, &plan, err));
+    for (size_t i = 0; i < c->n; i++) { /* tokens that merge inside leave nothing to compare */
+        if (c->turns[i].y != 0 &&
+            g->values[c->turns[i].x].tokens == g->values[c->turns[i].y].tokens)
+            c->turns[kept++] = c->turns[i];
+    }
+    c->n = kept;
+    for (size_t i = 0; i < c->n; i++) {
+        const uint32_t ends[] = {c->turns[i].x, c->turns[i].y};
+        c->starts[ends[0]].turns++;
+        for (size_t k = 0; k < PARE_COUNT(ends); k++) {
+            if (!tapped[ends[k]])
+                PARE_TRY(pare_plan_tap(plan, ends[k], turn_tap, c, err));
+            tapped[ends[k]] = true;
+        }
+    }
+    PARE_TRY(pare_pass_run(stage->env, g, plan, &first, err));
+out:
+    free(tapped);
+    pare_plan_free(plan);
+    return rc;
+}
+
 int pare_fit_cosine(struct pare_stage *stage, const struct pare_unit *unit, double *out,
                     struct pare_error *err)
 {
-    const struct pare_graph *g = stage->entry;
-    struct pare_branch b;
-    struct pair p = {0};
-    bool first = true, rated = unit->kind == PARE_UNIT_BRANCH || unit->kind == PARE_UNIT_BLOCK;
-    int rc = PARE_OK;
-    for (uint32_t i = 0; rated && i < g->n_nodes; i++) {
-        if (!pare_branch_at(g, i, &b))
-            continue;
-        bool mine = unit->kind == PARE_UNIT_BRANCH ? strcmp(b.path, unit->path) == 0
-                                                   : b.block == unit->block;
-        if (!mine)
-            continue;
-        if (first)
-            p.x = b.stream;
-        p.y = g->nodes[b.add].outputs[0];
-        first = false;
+    const struct pare_units *all = &stage->entry_units;
+    bool known = false;
+    if (!stage->cosines) {
+        struct pare_cosines *c = pare_calloc(1, sizeof *c);
+        int rc = c ? run_cosines(stage, c, err) : pare_error_nomem(err, sizeof *c);
+        if (rc != PARE_OK) {
+            pare_cosines_free(c);
+            return rc;
+        }
+        stage->cosines = c;
     }
-    if (first)
-        return pare_error_set(err, PARE_NOT_FOUND, "%s is no branch or block of the model",
-                              unit->path);
-    p.width = g->values[p.x].width;
-    if (g->values[p.x].tokens != g->values[p.y].tokens)
+    const struct turn *turn = find_turn(stage->cosines, unit->kind, unit->path);
+    if (turn) {
+        *out = turn->cosine / turn->weight;
+        return PARE_OK;
+    }
+    for (size_t i = 0; i < all->n; i++)
+        known = known || (all->items[i].kind == unit->kind &&
+                          (unit->kind == PARE_UNIT_BRANCH || unit->kind == PARE_UNIT_BLOCK) &&
+                          strcmp(all->items[i].path, unit->path) == 0);
+    if (known)
         return pare_error_set(err, PARE_UNSUPPORTED, "tokens merge inside %s: it has no cosine",
                               unit->path);
-    rc = run_pair(stage, &p, err);
-    if (rc == PARE_OK)
-        *out = p.cosine / p.weight;
-    pair_free(&p);
-    return rc;
+    return pare_error_set(err, PARE_NOT_FOUND, "%s is no branch or block of the model", unit->path);
 }
 
 int pare_fit_consumer(struct pare_stage *stage, const char *path, unsigned kind,

@@ -17,7 +17,8 @@ int pare_fit_branch(struct pare_stage *stage, const char *branch, float **mean, 
 int pare_fit_consumer(struct pare_stage *stage, const char *branch, unsigned kind,
                       const uint8_t *keep, uint32_t n, float **out, struct pare_error *err);
 
-/* Mean over all tokens of the cosine between a branch's or block's input and output. */
+/* Mean over all tokens of the cosine between a branch's or block's input and output. The first call
+ * of a stage finds those of all, in one pass. */
 int pare_fit_cosine(struct pare_stage *stage, const struct pare_unit *unit, double *out,
                     struct pare_error *err);
 

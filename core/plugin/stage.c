@@ -114,6 +114,7 @@ static void stage_end(struct pare_stage *stage)
     free(stage->decisions);
     pare_reference_free(stage->stage_reference);
     pare_reference_free(stage->baseline_reference);
+    pare_cosines_free(stage->cosines);
     pare_restart_free(stage->restart);
     pare_graph_free(stage->winner);
     pare_statistics_free(&stage->entry_stats);
@@ -206,6 +207,7 @@ out:
     env->progress = progress;
     /* what was collected about the entry graph is the stage's, and serves the next trial */
     stage->entry_stats = trial.entry_stats;
+    stage->cosines = trial.cosines;
     stage->restart = trial.restart;
     stage->stage_reference = trial.stage_reference;
     stage->baseline_reference = trial.baseline_reference;
