@@ -4,6 +4,7 @@
 #include "tests/unit/text_world.h"
 
 #include "model/ggml.h"
+#include "plugin/context.h"
 
 enum { SAMPLES = 10, LAYERS = 3 };
 
@@ -628,6 +629,98 @@ START_TEST(loss_of_an_encoder)
 }
 END_TEST
 
+/* What comes before the first altered node is not computed again: any difference between two nodes
+ * has to be seen. */
+START_TEST(alterations_are_seen)
+{
+    struct world w;
+    double got, per_sample[SAMPLES];
+    struct pare_graph *g = model(INT8), *altered;
+    world_open_text(&w, g, SAMPLES);
+    struct pare_stage stage = {.env = &w.env, .entry = g, .graph = g};
+    altered = world_copy(&w, g);
+    struct pare_node *mix = node_of(altered, "layer.2.attn.mix");
+    struct pare_node *rope = node_of(altered, "layer.2.attn.query_rope");
+    switch (_i) {
+    case 0:
+        mix->cache_bits = 4;
+        break;
+    case 1:
+        mix->window = 5;
+        break;
+    case 2:
+        rope->adjacent = 1;
+        break;
+    case 3:
+        node_of(altered, "layer.2.ffn.up")->activation_group = 0;
+        break;
+    case 4:
+        mix->scale *= 2;
+        break;
+    default:
+        node_of(altered, "head")->activation_bits = 8;
+        break;
+    }
+    ck_assert_ok(pare_graph_infer(altered, &w.err), w.err);
+    ck_assert_ok(pare_distance(&stage, altered, PARE_DISTANCE_KL, PARE_REFERENCE_STAGE, NULL,
+                               SAMPLES, 0, per_sample, &got, &w.err),
+                 w.err);
+    double want = world_kl(&w, g, altered), sum = 0;
+    ck_assert_double_gt(want, 0);
+    ck_assert_double_eq_tol(got, want, 1e-6 + 1e-4 * want);
+    for (int i = 0; i < SAMPLES; i++)
+        sum += per_sample[i];
+    ck_assert_double_eq_tol(sum / SAMPLES, got, 1e-12);
+    ck_assert_uint_lt(w.env.macs_run, 2 * pare_graph_macs(g) * SAMPLES + 1); /* it went on */
+    pare_reference_free(stage.stage_reference);
+    pare_restart_free(stage.restart);
+    pare_graph_free(altered);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+/* Branches and blocks, between the points of the stream. */
+START_TEST(cosines)
+{
+    struct world w;
+    struct pare_units u;
+    struct pare_graph *g = model(PLAIN);
+    world_open_text(&w, g, SAMPLES);
+    const unsigned kind = _i ? PARE_UNIT_BLOCK : PARE_UNIT_BRANCH;
+    double *got = world_score(&w, g, "cosine", "{}", kind, &u);
+    for (size_t i = 0; i < u.n; i++) {
+        struct pare_branch from, to;
+        char path[64];
+        snprintf(path, sizeof path, "layer.%d.attn", u.items[i].block);
+        ck_assert(pare_branch_find(g, _i ? path : u.items[i].path, &from));
+        snprintf(path, sizeof path, "layer.%d.ffn", u.items[i].block);
+        ck_assert(pare_branch_find(g, _i ? path : u.items[i].path, &to));
+        float *x = world_value(&w, g, from.stream, NULL);
+        float *y = world_value(&w, g, g->nodes[to.add].outputs[0], NULL);
+        const size_t rows = (size_t)SAMPLES * g->length;
+        double want = 0;
+        for (size_t t = 0; t < rows; t++) {
+            double xx = 0, yy = 0, xy = 0;
+            for (size_t k = t * 32; k < (t + 1) * 32; k++) {
+                xx += (double)x[k] * (double)x[k];
+                yy += (double)y[k] * (double)y[k];
+                xy += (double)x[k] * (double)y[k];
+            }
+            want += xy / sqrt(xx * yy) / (double)rows;
+        }
+        ck_assert_msg(fabs(got[i] - (1 - want)) < 1e-6, "%s: %g, cosine %g", u.items[i].path,
+                      got[i], want);
+        free(x);
+        free(y);
+    }
+    free(got);
+    pare_units_free(&u);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
 static double seen_gram[64 * 64], seen_square[64];
 
 static int look_at_gram(struct pare_ctx *ctx, const struct pare_host *host)
@@ -740,6 +833,8 @@ int main(void)
     tcase_add_loop_test(tc, probes_of_slices, 0, 2);
     tcase_add_test(tc, large_outputs);
     tcase_add_test(tc, loss_of_an_encoder);
+    tcase_add_loop_test(tc, alterations_are_seen, 0, 6);
+    tcase_add_loop_test(tc, cosines, 0, 2);
     tcase_add_test(tc, statistics);
     tcase_add_test(tc, greedy_drops_the_least);
     return pare_test_main(&s, 1);
