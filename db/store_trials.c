@@ -71,6 +71,8 @@ static bool place_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
     return keep(l, stmt, 1, &l->out->host) && keep(l, stmt, 2, &l->out->shape);
 }
 
+/* Of the sessions that may be a reference (the view _reference, which counts all rounds to tell
+ * which is), this host's, of the pipeline's first shape, the newest. */
 static int find_place(struct loader *l, const char *pipeline, const char *host, const char *shape)
 {
     struct pare_process self;
@@ -95,10 +97,14 @@ static int find_place(struct loader *l, const char *pipeline, const char *host, 
     pare__process_self(&self);
     PARE_TRY(pare__store_prepare(
         l->store, &stmt, l->err,
-        "SELECT r.host_id, h.name, r.shape FROM _reference r JOIN host h ON h.host_id = r.host_id "
-        "LEFT JOIN shape s ON s.pipeline_id = r.pipeline_id AND s.name = r.shape "
-        "WHERE r.pipeline_id = ?1 AND (?2 IS NULL OR h.name = ?2) AND (?3 IS NULL OR r.shape = ?3) "
-        "ORDER BY h.key = ?4 DESC, coalesce(s.position, 999), r.session_id DESC LIMIT 1",
+        "SELECT z.host_id, h.name, z.shape FROM session z "
+        "JOIN member b ON b.pipeline_id = z.pipeline_id AND b.is_baseline AND b.is_current "
+        "JOIN latency l ON l.session_id = z.session_id AND l.variant_id = b.variant_id "
+        "JOIN host h ON h.host_id = z.host_id "
+        "LEFT JOIN shape s ON s.pipeline_id = z.pipeline_id AND s.name = z.shape "
+        "WHERE z.pipeline_id = ?1 AND (?2 IS NULL OR h.name = ?2) AND (?3 IS NULL OR z.shape = ?3) "
+        "AND (s.definition IS NULL OR s.definition = z.definition) "
+        "ORDER BY h.key = ?4 DESC, coalesce(s.position, 999), z.session_id DESC LIMIT 1",
         "ittt", t->pipeline_id, host, shape, self.machine));
     PARE_TRY(each(l, place_row, stmt));
     if (!t->host && (host || shape)) {

@@ -15,6 +15,10 @@ static enum pare_front_status status_of(const char *name)
     return s;
 }
 
+#define KEPT_COLUMNS                                                                               \
+    "label, variant, status, p_front, p_feasible, rank, knee, folded_under, rival, why"
+#define KEPT_PLACE "pipeline = :pipeline AND host IS :host AND shape IS :shape"
+
 /* The lines that are shown of the front that is kept; `*current` tells whether there is one. */
 static int read_kept(struct pare_store *store, struct pare_front_view *v, bool *current,
                      struct pare_error *err)
@@ -34,13 +38,15 @@ static int read_kept(struct pare_store *store, struct pare_front_view *v, bool *
     const char *baseline = json_string_value(json_object_get(v->summary, "baseline"));
     if (!baseline)
         goto out;
-    const struct pare_argument more[] = {args[0], args[1], args[2], {"baseline", baseline}};
+    /* Two parts, as an OR over both would look up the names of all members first. */
     PARE_TRY(pare_rows_load(store,
-                            "SELECT label, variant, status, p_front, p_feasible, rank, knee, "
-                            "folded_under, rival, why FROM front WHERE pipeline = :pipeline AND "
-                            "host IS :host AND shape IS :shape AND (label = :baseline OR "
-                            "(status IN ('sure', 'front', 'maybe') AND folded_under IS NULL))",
-                            more, 4, &v->kept, err));
+                            "SELECT " KEPT_COLUMNS " FROM front WHERE " KEPT_PLACE
+                            " AND status IN ('sure', 'front', 'maybe') AND folded_under IS NULL "
+                            "UNION SELECT " KEPT_COLUMNS " FROM front WHERE " KEPT_PLACE
+                            " AND variant = (SELECT v.hash FROM pipeline p JOIN member m "
+                            "USING(pipeline_id) JOIN variant v USING(variant_id) WHERE p.name = "
+                            ":pipeline AND m.is_baseline AND m.is_current)",
+                            args, 3, &v->kept, err));
     v->lines = pare_calloc(v->kept.n, sizeof *v->lines);
     if (!v->lines) {
         rc = pare_error_nomem(err, 0);
