@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing GGUF: metadata is put down as it will stand in the file, tensors are remembered, and one
  * pass writes it all to a temporary file that takes its name at the end. */
+#include "base/file.h"
 #include "base/str.h"
 #include "model/gguf_parts.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct pare_gguf_draft {
     struct pare_str values;
@@ -235,37 +233,6 @@ out:
 /* ---- the file
  * ------------------------------------------------------------------------------------ */
 
-static bool write_all(int fd, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t n = write(fd, data, PARE_MIN(size, (size_t)1 << 30));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-/* Zeros up to the next multiple of the alignment. */
-static bool write_padding(int fd, size_t at)
-{
-    static const char zeros[PARE_GGUF_ALIGNMENT];
-    return write_all(fd, zeros, pare_round_up(at, PARE_GGUF_ALIGNMENT) - at);
-}
-
-static bool write_tensors(int fd, const struct pare_gguf_draft *d)
-{
-    for (size_t i = 0; i < d->n_tensors; i++) {
-        const struct pare_blob *data = d->tensors[i].data;
-        if (!write_all(fd, data->data, data->size) || !write_padding(fd, data->size))
-            return false;
-    }
-    return true;
-}
-
 /* All that comes before the data. */
 static void make_head(const struct pare_gguf_draft *d, struct pare_str *head)
 {
@@ -287,28 +254,31 @@ static void make_head(const struct pare_gguf_draft *d, struct pare_str *head)
     }
 }
 
+/* `size` bytes, and zeros up to the next multiple of the alignment. */
+static struct pare_file_part *add_part(struct pare_file_part *to, const void *data, size_t size)
+{
+    static const char zeros[PARE_GGUF_ALIGNMENT];
+    *to++ = (struct pare_file_part){data, size};
+    *to++ = (struct pare_file_part){zeros, pare_round_up(size, PARE_GGUF_ALIGNMENT) - size};
+    return to;
+}
+
 int pare_gguf_write(const char *path, const struct pare_gguf_draft *draft, struct pare_error *err)
 {
-    struct pare_str head = {0}, tmp = {0};
-    int rc = PARE_OK, fd = -1;
+    struct pare_str head = {0};
+    struct pare_file_part *parts = pare_alloc(draft->n_tensors + 1, 2 * sizeof *parts), *end;
+    int rc;
     make_head(draft, &head);
-    pare_str_printf(&tmp, "%s.%ld.part", path, (long)getpid());
-    if (head.failed || tmp.failed) {
+    if (!parts || head.failed) {
         rc = pare_error_nomem(err, head.len);
         goto out;
     }
-    fd = open(tmp.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0 || !write_all(fd, head.data, head.len) || !write_padding(fd, head.len) ||
-        !write_tensors(fd, draft) || fsync(fd) != 0)
-        rc = pare_error_errno(err, "cannot write %s", path);
-    if (fd >= 0 && close(fd) != 0 && rc == PARE_OK)
-        rc = pare_error_errno(err, "cannot write %s", path);
-    if (rc == PARE_OK && rename(tmp.data, path) != 0)
-        rc = pare_error_errno(err, "cannot put %s in place", path);
-    if (rc != PARE_OK && fd >= 0)
-        unlink(tmp.data);
+    end = add_part(parts, head.data, head.len);
+    for (size_t i = 0; i < draft->n_tensors; i++)
+        end = add_part(end, draft->tensors[i].data->data, draft->tensors[i].data->size);
+    rc = pare_file_write_parts(path, parts, (size_t)(end - parts), err);
 out:
+    free(parts);
     pare_str_free(&head);
-    pare_str_free(&tmp);
     return rc;
 }
