@@ -5,39 +5,13 @@
 #include "base/stat.h"
 #include "cli/commands.h"
 #include "cli/eval_text.h"
+#include "cli/progress.h"
 #include "cli/show.h"
 #include "measure/measure.h"
 
-#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define BATCH 32
-
-struct job {
-    uint32_t n;
-    bool terminal; /* of stderr */
-    double shown;
-};
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal)
-{
-    (void)signal;
-    interrupted = 1;
-}
-
-static int progress(void *user, uint32_t done)
-{
-    struct job *j = user;
-    double now = pare_clock_seconds();
-    if (j->terminal && now - j->shown > 0.1) {
-        fprintf(stderr, "\r%u/%u", done, j->n);
-        j->shown = now;
-    }
-    return interrupted;
-}
 
 static bool print(struct pare_cli *cli, const char *name, const struct pare_dataset *data,
                   const struct pare_outcomes *o, double seconds)
@@ -70,7 +44,6 @@ static int run(struct pare_cli *cli)
     struct pare_dataset *data = NULL;
     struct pare_outcomes outcomes = {0};
     struct pare_error err = {0};
-    struct sigaction on = {.sa_handler = interrupt};
     long long samples, skip, threads;
     char *name = NULL;
     int exit = PARE_EXIT_OK, rc;
@@ -91,14 +64,13 @@ static int run(struct pare_cli *cli)
         pare_error_hint(&err, "accuracy needs them; `pare predict` does not");
         goto out;
     }
-    struct job job = {.n = pare_dataset_size(data), .terminal = isatty(STDERR_FILENO)};
+    struct pare_cli_progress progress = {.all = pare_dataset_size(data), .unit = ""};
     pare_flush_denormals();
-    sigaction(SIGINT, &on, NULL);
+    pare_cli_watch_interrupt();
     double start = pare_clock_seconds();
-    rc = pare_evaluate(model->graph, data, BATCH, (uint32_t)threads, progress, &job, &outcomes,
-                       &err);
-    if (job.terminal)
-        fputs("\r            \r", stderr);
+    rc = pare_evaluate(model->graph, data, BATCH, (uint32_t)threads, pare_cli_progress, &progress,
+                       &outcomes, &err);
+    pare_cli_progress_end();
     if (rc == PARE_OK && !print(cli, name, data, &outcomes, pare_clock_seconds() - start))
         exit = PARE_EXIT_FAILED;
 out:

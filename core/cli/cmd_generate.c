@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a language model writes. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/show.h"
 #include "engine/text.h"
 #include "measure/sampling.h"
@@ -31,14 +31,6 @@ struct job {
     float *logits;
     uint32_t tokens, threads, vocabulary;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal)
-{
-    (void)signal;
-    interrupted = 1;
-}
 
 /* A number of the command line in a range. False: said what is wrong. */
 static bool take_real(const struct pare_cli *cli, const char *name, double lo, double hi,
@@ -145,7 +137,7 @@ static int generate(struct job *j, struct pare_error *err)
     int rc;
     PARE_TRY(pare_plan_read(j->plan, j->cache, &prompt, 1, j->logits, err));
     const double read = pare_clock_seconds();
-    while (n < j->tokens && !interrupted) {
+    while (n < j->tokens && !pare_cli_interrupted()) {
         const int32_t id =
             (int32_t)pare_sample(j->logits, j->vocabulary, &j->how, &j->random, j->candidates);
         const struct pare_text next = {&id, 1, 0, false};
@@ -168,7 +160,6 @@ static int run(struct pare_cli *cli)
 {
     struct job j = {.cli = cli};
     struct pare_error err = {0};
-    struct sigaction on = {.sa_handler = interrupt};
     int exit = PARE_EXIT_OK, rc;
     if (!take_options(&j))
         return PARE_EXIT_USAGE;
@@ -177,9 +168,9 @@ static int run(struct pare_cli *cli)
     PARE_TRY(read_prompt(&j, &err));
     pare_flush_denormals();
     PARE_TRY(make_plan(&j, &err));
-    sigaction(SIGINT, &on, NULL);
+    pare_cli_watch_interrupt();
     PARE_TRY(generate(&j, &err));
-    if (interrupted)
+    if (pare_cli_interrupted())
         exit = PARE_EXIT_INTERRUPTED;
 out:
     if (rc != PARE_OK)

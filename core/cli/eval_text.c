@@ -3,14 +3,13 @@
 #include "cli/eval_text.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/stat.h"
+#include "cli/progress.h"
 #include "cli/show.h"
 #include "engine/plan.h"
 #include "measure/perplexity.h"
@@ -24,28 +23,7 @@ struct job {
     struct pare_perplexity result;
     struct pare_window_spec spec;
     char *name;
-    double shown;
-    bool terminal; /* of stderr */
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal)
-{
-    (void)signal;
-    interrupted = 1;
-}
-
-static int progress(void *user, uint32_t done)
-{
-    struct job *j = user;
-    double now = pare_clock_seconds();
-    if (j->terminal && now - j->shown > 0.1) {
-        fprintf(stderr, "\r%u/%u windows", done, pare_windows_count(j->windows));
-        j->shown = now;
-    }
-    return interrupted;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -128,9 +106,8 @@ static bool take_options(struct job *j, long long *threads)
 
 int pare_cli_eval_text(struct pare_cli *cli)
 {
-    struct job j = {.cli = cli, .terminal = isatty(STDERR_FILENO)};
+    struct job j = {.cli = cli};
     struct pare_error err = {0};
-    struct sigaction on = {.sa_handler = interrupt};
     const char *baseline = pare_cli_option(cli, "baseline");
     long long threads;
     int exit = PARE_EXIT_OK, rc;
@@ -142,18 +119,18 @@ int pare_cli_eval_text(struct pare_cli *cli)
     PARE_TRY(pare_model_tokenizer(j.model, &j.tokenizer, &err));
     PARE_TRY(pare_windows_open(&j.spec, j.tokenizer, &j.windows, &err));
     pare_flush_denormals();
-    sigaction(SIGINT, &on, NULL);
+    pare_cli_watch_interrupt();
     const double start = pare_clock_seconds();
+    struct pare_cli_progress progress = {.all = pare_windows_count(j.windows), .unit = " windows"};
     const struct pare_perplexity_job job = {.graph = j.model->graph,
                                             .baseline = j.baseline ? j.baseline->graph : NULL,
                                             .windows = j.windows,
                                             .window = j.spec.window,
                                             .threads = (uint32_t)threads,
-                                            .progress = progress,
-                                            .user = &j};
+                                            .progress = pare_cli_progress,
+                                            .user = &progress};
     rc = pare_perplexity_measure(&job, &j.result, &err);
-    if (j.terminal)
-        fputs("\r                    \r", stderr);
+    pare_cli_progress_end();
     if (rc == PARE_OK && !print(&j, pare_clock_seconds() - start))
         exit = PARE_EXIT_FAILED;
 out:

@@ -32,6 +32,7 @@ libcli_la_SOURCES = \
 	core/cli/cmd_worker.c \
 	core/cli/command.c core/cli/command.h \
 	core/cli/commands.c core/cli/commands.h \
+	core/cli/progress.c core/cli/progress.h \
 	core/cli/show.c core/cli/show.h \
 	core/cli/show_cost.c core/cli/show_cost.h \
 	core/cli/show_plot.c core/cli/show_plot.h \
