@@ -10,9 +10,15 @@
 static const struct {
     const char *name;
     unsigned kind;
+    const char *missing; /* why a model may have none */
 } kinds[] = {
-    {"linear", PARE_UNIT_LINEAR}, {"head", PARE_UNIT_HEAD},   {"channel", PARE_UNIT_CHANNEL},
-    {"branch", PARE_UNIT_BRANCH}, {"block", PARE_UNIT_BLOCK}, {"stream", PARE_UNIT_STREAM},
+    {"linear", PARE_UNIT_LINEAR, NULL},
+    {"head", PARE_UNIT_HEAD, NULL},
+    {"channel", PARE_UNIT_CHANNEL, NULL},
+    {"branch", PARE_UNIT_BRANCH, NULL},
+    {"block", PARE_UNIT_BLOCK, NULL},
+    {"stream", PARE_UNIT_STREAM,
+     "tokens cannot be merged under causal attention: none may see what comes after it"},
 };
 
 const char *pare_unit_kind_name(unsigned kind)
@@ -31,6 +37,15 @@ unsigned pare_unit_kind_from(const char *name)
             return kinds[i].kind;
     }
     return 0;
+}
+
+const char *pare_unit_kinds_missing(unsigned mask)
+{
+    for (size_t i = 0; i < PARE_COUNT(kinds); i++) {
+        if ((kinds[i].kind & mask) && kinds[i].missing)
+            return kinds[i].missing;
+    }
+    return NULL;
 }
 
 /* ---- collecting

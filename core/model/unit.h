@@ -39,5 +39,7 @@ bool pare_unit_chosen(const struct pare_unit *unit, const char *const *on, size_
 /* "linear", "head", ... for a kind; 0 for a name that is none. */
 const char *pare_unit_kind_name(unsigned kind);
 unsigned pare_unit_kind_from(const char *name);
+/* Why a model may have no unit of the kinds in the mask; NULL: nothing is known to say. */
+const char *pare_unit_kinds_missing(unsigned kinds);
 
 #endif

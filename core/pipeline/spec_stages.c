@@ -142,16 +142,22 @@ static void read_selection(struct pare_reader *r, const struct stage_text *s)
     json_decref(except);
     if (!ok || !r->check.units || !stage->on || !stage->except)
         return;
+    bool any = false;
     for (size_t i = 0; i < r->check.n_units; i++) {
         const struct pare_unit *unit = &r->check.units[i];
-        if ((kinds == 0 || (unit->kind & kinds)) &&
-            pare_unit_chosen(unit, stage->on, count(stage->on), stage->except,
+        if (kinds && !(unit->kind & kinds))
+            continue;
+        any = true;
+        if (pare_unit_chosen(unit, stage->on, count(stage->on), stage->except,
                              count(stage->except)))
             return;
     }
+    const char *missing = any ? NULL : pare_unit_kinds_missing(kinds);
     pare_yaml_error(r->check.diags, s->on ? s->on : s->plugin,
                     "stage '%s' has nothing to work on in this model", stage->id);
-    if (stage->except_is_default && stage->except[0])
+    if (missing)
+        pare_diag_hint(r->check.diags, "%s", missing);
+    else if (stage->except_is_default && stage->except[0])
         pare_diag_hint(r->check.diags,
                        "plugin '%s' leaves out '%s' unless told otherwise: except: []", desc->id,
                        stage->except[0]);

@@ -44,6 +44,10 @@ is "generate: the same from standard input" "$(cat "$tmp/text")" \
 fails_with 2 "fills the model's context" "generate: a prompt too long" sh -c \
     '"$1" generate "$2" - <"$3"' sh "$pare" "$story" "$alice/test.txt"
 
+# ---- what cannot be
+fails_with 2 'under causal attention' "merging tokens of a causal model: the reason is told" \
+    "$pare" apply "$story" token-merge -o "$tmp/merged"
+
 # ---- export
 PARE_DB=$tmp/story.db
 export PARE_DB
