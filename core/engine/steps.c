@@ -304,6 +304,21 @@ static void step_add_vector(const struct pare_run *run, const struct pare_step *
                              s->width);
 }
 
+/* The mean of tokens that stand for `sizes` tokens each. */
+static void weighted_mean(const float *x, const float *sizes, float *out, uint32_t rows,
+                          uint32_t width)
+{
+    float all = 0;
+    memset(out, 0, width * sizeof *out);
+    for (uint32_t i = 0; i < rows; i++, x += width) {
+        all += sizes[i];
+        for (uint32_t c = 0; c < width; c++)
+            out[c] += sizes[i] * x[c];
+    }
+    for (uint32_t c = 0; c < width; c++)
+        out[c] /= all;
+}
+
 static void step_pool(const struct pare_run *run, const struct pare_step *step, uint32_t part,
                       uint32_t parts)
 {
@@ -311,14 +326,17 @@ static void step_pool(const struct pare_run *run, const struct pare_step *step, 
     const struct pare_rows *rows = pare_slot_rows(run, step->in[0]);
     struct pare_share samples = pare_share_of(run->n, part, parts);
     const float *x = pare_slot_read(run, step->in[0]);
+    const float *sizes = step->n_in > 1 ? pare_slot_read(run, step->in[1]) : NULL;
     float *out = (float *)pare_slot_data(run, step->out[0]) + (size_t)samples.from * width;
     for (uint32_t i = samples.from; i < samples.to; i++, out += width) {
         const size_t first = pare_rows_first(rows, i);
-        if (step->node->token == PARE_POOL_MEAN)
-            run->kernels->mean(x + first * width, out,
-                               pare_rows_first(rows, i + 1) - (uint32_t)first, width);
-        else
+        const uint32_t tokens = pare_rows_first(rows, i + 1) - (uint32_t)first;
+        if (step->node->token != PARE_POOL_MEAN)
             memcpy(out, x + (first + step->node->token) * width, width * sizeof *out);
+        else if (sizes)
+            weighted_mean(x + first * width, sizes + first, out, tokens, width);
+        else
+            run->kernels->mean(x + first * width, out, tokens, width);
     }
 }
 

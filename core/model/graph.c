@@ -200,6 +200,8 @@ static int infer_add_vector(struct check *c)
 static int infer_pool(struct check *c)
 {
     c->out[0] = (struct pare_value){.tokens = 1, .width = c->in[0]->width};
+    if (c->in[1] && (c->in[1]->width != 1 || c->in[1]->tokens != c->in[0]->tokens))
+        return wrong(c, "the token sizes do not fit the tokens");
     if (c->node->token != PARE_POOL_MEAN && c->node->token >= c->in[0]->tokens)
         return wrong(c, "the token to take is not there");
     return PARE_OK;
@@ -290,7 +292,7 @@ static const struct {
     [PARE_OP_ACTIVATION] = {infer_activation, 1, 1, 1},
     [PARE_OP_ADD] = {infer_add, 2, 2, 1},
     [PARE_OP_ADD_VECTOR] = {infer_add_vector, 1, 1, 1},
-    [PARE_OP_POOL] = {infer_pool, 1, 1, 1},
+    [PARE_OP_POOL] = {infer_pool, 1, 2, 1},
     [PARE_OP_TOKEN_MERGE] = {infer_token_merge, 2, 3, 2},
     [PARE_OP_EMBED] = {infer_embed, 1, 1, 1},
     [PARE_OP_RMS_NORM] = {infer_rms_norm, 1, 1, 1},

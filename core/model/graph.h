@@ -26,7 +26,8 @@ enum pare_op {
     PARE_OP_ACTIVATION, /* element by element */
     PARE_OP_ADD,        /* x, y -> factor * (x + y) */
     PARE_OP_ADD_VECTOR, /* x -> x + a, the same vector for every token (a dropped branch's mean) */
-    PARE_OP_POOL, /* x -> one token: row `token`, or the mean of all when token is PARE_POOL_MEAN */
+    PARE_OP_POOL, /* x [, sizes] -> one token: row `token`, or the mean of all when token is
+                     PARE_POOL_MEAN, each counting by its size */
     PARE_OP_TOKEN_MERGE, /* stream, keys [, sizes] -> merged stream, sizes (tokens x 1); ToMe */
     PARE_OP_EMBED,       /* ids -> rows of the weight, chosen as enum pare_embed says */
     PARE_OP_RMS_NORM,    /* x / sqrt(mean x^2 + eps) * a, over each of `heads` equal slices (a: one

@@ -414,6 +414,9 @@ static void pass_on(struct pare_graph *g, uint32_t at, uint32_t before)
             node->inputs[2] = sizes;
             node->n_inputs = 3;
             passed = true;
+        } else if (node->op == PARE_OP_POOL && node->token == PARE_POOL_MEAN) {
+            node->inputs[1] = sizes;
+            node->n_inputs = 2;
         }
     }
 }

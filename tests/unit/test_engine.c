@@ -448,6 +448,62 @@ START_TEST(merge_zero_keys)
 }
 END_TEST
 
+/* The mean over all patches of an image, of which some have merged, twice. */
+static struct pare_graph *mean_of_patches(bool merged)
+{
+    struct vit_builder b = {.s = &small};
+    struct pare_graph *g = NULL;
+    const uint32_t patch = small.patch, width = small.width;
+    const struct vit_shape plain = {0};
+    pare_random_seed(&b.r, 5);
+    ck_assert_int_eq(pare_graph_new(small.channels, small.image, small.image, &b.g, NULL), PARE_OK);
+    g = b.g;
+    struct pare_node pool = {.op = PARE_OP_POOL, .n_inputs = 1, .token = PARE_POOL_MEAN};
+    pool.inputs[0] =
+        vit_add(&b,
+                (struct pare_node){
+                    .op = PARE_OP_CONV2D,
+                    .n_inputs = 1,
+                    .weight = vit_weight(&b.r, width, small.channels * patch * patch, &plain),
+                    .kernel = patch},
+                "patch", -1);
+    for (uint32_t i = 0; merged && i < 2; i++) {
+        const uint32_t x = pool.inputs[0];
+        pool.inputs[0] = vit_add(&b,
+                                 (struct pare_node){.op = PARE_OP_TOKEN_MERGE,
+                                                    .n_inputs = (uint8_t)(2 + i),
+                                                    .inputs = {x, x, pool.inputs[1]},
+                                                    .heads = 1,
+                                                    .merge = 3},
+                                 "merge", (int)i);
+        ck_assert_int_eq(b.rc, PARE_OK);
+        pool.inputs[1] = g->nodes[g->n_nodes - 1].outputs[1];
+        pool.n_inputs = 2;
+    }
+    g->output = vit_add(&b, pool, "pool", -1);
+    ck_assert_int_eq(b.rc, PARE_OK);
+    ck_assert_int_eq(pare_graph_infer(g, NULL), PARE_OK);
+    return g;
+}
+
+/* Merging takes means by size, and so does pooling: the mean stays what it was. */
+START_TEST(merged_mean)
+{
+    enum { N = 2, WIDTH = 64 };
+    float *images = random_images(&small, N, 3), out[2][N * WIDTH] = {{0}};
+    ck_assert(small.width <= WIDTH);
+    for (int merged = 0; merged < 2; merged++) {
+        struct pare_graph *g = mean_of_patches(merged != 0);
+        struct pare_plan *plan = plan_of(g, N, 1, -1, false, false);
+        run(plan, images, N, out[merged]);
+        pare_plan_free(plan);
+        pare_graph_free(g);
+    }
+    check_close(out[1], out[0], (size_t)N * small.width, 1e-6f, "merged");
+    free(images);
+}
+END_TEST
+
 START_TEST(denormals)
 {
     volatile float tiny = 2e-38f;
@@ -476,5 +532,6 @@ int main(void)
     tc = pare_test_case(suite, "merge");
     tcase_add_loop_test(tc, merge_golden, 0, PARE_ISA_COUNT);
     tcase_add_test(tc, merge_zero_keys);
+    tcase_add_test(tc, merged_mean);
     return pare_test_main(&suite, 1);
 }
