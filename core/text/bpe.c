@@ -7,7 +7,7 @@
 #include "text/utf8.h"
 
 struct pare_bpe_symbol {
-    int32_t id; /* -1: no token (by score only) */
+    int32_t id; /* -1: no token */
     uint32_t start, len;
     int32_t prev, next; /* -1: none; len = 0: merged away */
 };
@@ -160,6 +160,7 @@ static bool begin(const struct pare_bpe *bpe, const struct pare_vocab *v, struct
             unk += end - i;
         } else {
             w->lost = true;
+            fine = !bpe->unk_parts || add_symbol(w, -1, i, end - i);
         }
     }
     if (unk > 0 && fine)
@@ -264,7 +265,7 @@ static int emit(const struct pare_bpe *bpe, const struct pare_bpe_work *w, const
             rc = pare_ids_push(out, s->id, err);
             continue;
         }
-        for (uint32_t k = 0; k < s->len && rc == PARE_OK; k++) {
+        for (uint32_t k = 0; k < s->len && rc == PARE_OK && bpe->by_score; k++) {
             const int32_t byte = bpe->bytes[(uint8_t)text[s->start + k]];
             if (byte >= 0 || bpe->unk >= 0)
                 rc = pare_ids_push(out, byte >= 0 ? byte : bpe->unk, err);

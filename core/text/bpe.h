@@ -20,6 +20,8 @@ struct pare_bpe {
     bool ignore_merges; /* a word that is a token is that token */
     bool fuse_unk;      /* unknowns in a row are one */
     int32_t unk;        /* -1: what is unknown is left out */
+    bool unk_parts;     /* what is left out keeps its neighbours from being merged, as llama.cpp
+                           has it; else they come to stand together before anything is merged */
     bool unk_missing;   /* a token for unknowns is named but not there: unknowns are an error */
     bool byte_fallback;
     int32_t bytes[256];               /* of <0x00> to <0xFF>, -1: none */

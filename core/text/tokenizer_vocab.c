@@ -137,6 +137,7 @@ static int gpt2(struct pare_tokenizer *t, const struct pare_vocab_spec *spec,
     }
     t->model = PARE_MODEL_BPE;
     t->bpe.ignore_merges = pre->ignore_merges;
+    t->bpe.unk_parts = true;
     for (size_t i = 0; i < PARE_PRE_REGEXES && pre->regexes[i]; i++)
         PARE_TRY(add_regex(t, pre->regexes[i], err));
     PARE_TRY((s = pare_add_pretokenize(t)) ? PARE_OK : pare_error_nomem(err, 0));
