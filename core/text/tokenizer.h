@@ -13,7 +13,9 @@
  * unigram as SentencePiece has them, WordPiece. What is read are Hugging Face's tokenizer.json and
  * the vocabularies of GGUF files. Ids equal those of the reference, Hugging Face's `tokenizers` for
  * the former and llama.cpp for the latter, for characters of Unicode 14; later ones may be classed
- * otherwise. Truncation and padding in tokenizer.json are left to the caller. */
+ * otherwise. WordPiece in GGUF normalizes as BERT itself does, from which llama.cpp departs for
+ * Hangul, combining marks, vertical tabs and form feeds. Truncation and padding in tokenizer.json
+ * are left to the caller. */
 struct pare_tokenizer;
 
 /* Open the tokenizer of a model folder (or a file named ....json): tokenizer.json, and beside it
