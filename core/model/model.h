@@ -58,10 +58,11 @@ int pare_model_write(const struct pare_model *model, const char *file, const jso
                      struct pare_error *err);
 
 /* Write a Hugging Face folder: config.json, preprocessor_config.json for images, model.safetensors
- * with the family's names, and copies of the tokenizer's files where the model came from such a
- * folder. Layers that are left are numbered anew. PARE_UNSUPPORTED, naming the unit, when the
- * architecture cannot express the graph. With `decode`, encoded weights are written as f32;
- * without, they are refused; f32, f16 and bf16 stay as they are. */
+ * with the family's names, and the tokenizer's files: copies where the model came from such a
+ * folder, made from the vocabulary where it came from a GGUF file. Layers that are left are
+ * numbered anew. PARE_UNSUPPORTED, naming the unit, when the architecture cannot express the graph.
+ * With `decode`, encoded weights are written as f32; without, they are refused; f32, f16 and bf16
+ * stay as they are. */
 int pare_model_write_hf(const struct pare_model *model, const char *folder, bool decode,
                         struct pare_error *err);
 

@@ -3,7 +3,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "model/family_parts.h"
+#include "model/gguf.h"
 #include "model/native.h"
+#include "text/vocab_json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,10 +85,36 @@ static const char *const companions[] = {
     "1_Pooling/config.json",
 };
 
+/* tokenizer.json and its settings, from the vocabulary of the GGUF file that the model came from.
+ */
+static int write_tokenizer(const struct pare_model *model, const char *folder,
+                           struct pare_error *err)
+{
+    struct pare_gguf *file = NULL;
+    json_t *tokenizer = NULL, *settings = NULL;
+    int rc;
+    PARE_TRY(pare_gguf_open(model->tokenizer, &file, err));
+    rc = pare_gguf_tokenizer_json(file, &tokenizer, &settings, err);
+    if (rc == PARE_NOT_FOUND) {
+        rc = PARE_OK;
+        goto out;
+    }
+    PARE_TRY(rc);
+    PARE_TRY(write_json(folder, "tokenizer.json", tokenizer, err));
+    PARE_TRY(write_json(folder, "tokenizer_config.json", settings, err));
+out:
+    json_decref(tokenizer);
+    json_decref(settings);
+    pare_gguf_close(file);
+    return rc;
+}
+
 static int copy_companions(const struct pare_model *model, const char *folder,
                            struct pare_error *err)
 {
     int rc = PARE_OK;
+    if (model->tokenizer_source == PARE_TOKENIZER_GGUF)
+        return write_tokenizer(model, folder, err);
     if (model->tokenizer_source != PARE_TOKENIZER_FOLDER)
         return PARE_OK;
     for (size_t i = 0; rc == PARE_OK && i < PARE_COUNT(companions); i++) {

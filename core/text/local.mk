@@ -22,6 +22,7 @@ libcore_la_SOURCES += \
 	core/text/unigram.c core/text/unigram.h \
 	core/text/utf8.c core/text/utf8.h \
 	core/text/vocab.c core/text/vocab.h \
+	core/text/vocab_json.c core/text/vocab_json.h \
 	core/text/wordpiece.c core/text/wordpiece.h
 
 tokenizer_fixtures = \

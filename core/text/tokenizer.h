@@ -79,9 +79,16 @@ struct pare_vocab_spec {
 int pare_tokenizer_from_vocab(const struct pare_vocab_spec *spec, struct pare_tokenizer **out,
                               struct pare_error *err);
 
-/* The tokenizer in the metadata of a GGUF file, which is only needed until this returns. Errors:
- * PARE_NOT_FOUND (a file without one), PARE_INVALID, PARE_UNSUPPORTED, PARE_NOMEM. Any thread. */
+/* What the metadata of a GGUF file says of its vocabulary, for as long as `use` runs, whose error
+ * is passed on. Errors: PARE_NOT_FOUND (a file without one), PARE_INVALID, PARE_UNSUPPORTED,
+ * PARE_NOMEM. Any thread. */
 struct pare_gguf;
+int pare_gguf_vocab(const struct pare_gguf *file,
+                    int (*use)(void *user, const struct pare_vocab_spec *, struct pare_error *),
+                    void *user, struct pare_error *err);
+
+/* The tokenizer of that vocabulary; the file is only needed until this returns. Errors as above.
+ */
 int pare_tokenizer_from_gguf(const struct pare_gguf *file, struct pare_tokenizer **out,
                              struct pare_error *err);
 

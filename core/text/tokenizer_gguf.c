@@ -175,13 +175,13 @@ static int get_charsmap(struct source *s)
     return PARE_OK;
 }
 
-int pare_tokenizer_from_gguf(const struct pare_gguf *file, struct pare_tokenizer **out,
-                             struct pare_error *err)
+int pare_gguf_vocab(const struct pare_gguf *file,
+                    int (*use)(void *user, const struct pare_vocab_spec *, struct pare_error *),
+                    void *user, struct pare_error *err)
 {
     struct source s = {.file = file, .err = err};
     struct pare_vocab_spec *spec = &s.spec;
     int rc;
-    *out = NULL;
     if (!pare_gguf_find(file, KEY("model")) || !pare_gguf_find(file, KEY("tokens"))) {
         pare_error_set(err, PARE_NOT_FOUND, "%s has no tokenizer", file->path);
         pare_error_detail(err, "'%s' or '%s' is missing", KEY("model"), KEY("tokens"));
@@ -208,7 +208,7 @@ int pare_tokenizer_from_gguf(const struct pare_gguf *file, struct pare_tokenizer
     PARE_TRY(get_bool(&s, KEY("normalizer.lowercase"), &spec->lowercase));
     spec->strip_accents = spec->lowercase;
     PARE_TRY(get_bool(&s, KEY("normalizer.strip_accents"), &spec->strip_accents));
-    PARE_TRY(pare_tokenizer_from_vocab(spec, out, err));
+    PARE_TRY(use(user, spec, err));
 out:
     free(s.tokens);
     free(s.merges);
@@ -216,4 +216,16 @@ out:
     free(s.types);
     free(s.charsmap);
     return rc;
+}
+
+static int make(void *user, const struct pare_vocab_spec *spec, struct pare_error *err)
+{
+    return pare_tokenizer_from_vocab(spec, user, err);
+}
+
+int pare_tokenizer_from_gguf(const struct pare_gguf *file, struct pare_tokenizer **out,
+                             struct pare_error *err)
+{
+    *out = NULL;
+    return pare_gguf_vocab(file, make, out, err);
 }

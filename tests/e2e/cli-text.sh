@@ -72,6 +72,9 @@ for label in baseline drop1 q8 drop1+q8; do
     is "export --gguf: nothing but the file" model.gguf "$(ls "$tmp/$label")"
     is "export --gguf: the same perplexity" "$(perplexity "$label")" "$(perplexity "$tmp/$label/model.gguf")"
 done
+# A folder as Hugging Face has them, with the vocabulary of the GGUF file as tokenizer.json.
+ok "export --hf of what came from GGUF" "$pare" export baseline --hf -o "$tmp/folder"
+is "export --hf: the same perplexity, by its own tokenizer" "$(perplexity baseline)" "$(perplexity "$tmp/folder")"
 # Blocks of 32 do not divide the 172 columns of ffn.down.
 fails_with 2 'not representable in GGUF because layer.0.ffn.down' "export --gguf: what it cannot hold is named" \
     "$pare" export q5 --gguf -o "$tmp/q5"
