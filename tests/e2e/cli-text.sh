@@ -74,7 +74,9 @@ for label in baseline drop1 q8 drop1+q8; do
 done
 # A folder as Hugging Face has them, with the vocabulary of the GGUF file as tokenizer.json.
 ok "export --hf of what came from GGUF" "$pare" export baseline --hf -o "$tmp/folder"
-is "export --hf: the same perplexity, by its own tokenizer" "$(perplexity baseline)" "$(perplexity "$tmp/folder")"
+# (pairs of its rotation lie elsewhere: other sums of f32, and f16 keys that round to the other side)
+awk "BEGIN { d = $(perplexity baseline) / $(perplexity "$tmp/folder") - 1; exit !(d < 1e-4 && d > -1e-4) }"
+result $? "export --hf: the same perplexity, by its own tokenizer"
 # Blocks of 32 do not divide the 172 columns of ffn.down.
 fails_with 2 'not representable in GGUF because layer.0.ffn.down' "export --gguf: what it cannot hold is named" \
     "$pare" export q5 --gguf -o "$tmp/q5"
