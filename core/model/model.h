@@ -111,8 +111,8 @@ json_t *pare_preprocess_json(const struct pare_preprocess *p);
  * ------------------------------------------- */
 
 /* Take a branch out: the stream goes on without it, or with `mean` (width floats) added, or with a
- * linear map of the stream added (`map`: width x width, with `mean` as its bias). `path` is a
- * branch's. */
+ * linear map of the stream added (`map`: width x width, with `mean` as its bias). With the last
+ * branch of a layer its norms on the stream go, too. `path` is a branch's. */
 int pare_graph_drop_branch(struct pare_graph *graph, const char *path, const float *mean,
                            const float *map, struct pare_error *err);
 

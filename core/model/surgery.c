@@ -80,6 +80,24 @@ out:
     return rc;
 }
 
+static bool is_norm(const struct pare_node *node)
+{
+    return node->op == PARE_OP_NORM || node->op == PARE_OP_RMS_NORM;
+}
+
+/* A layer of which only norms on the stream are left (post-norm: x -> norm(x + F(x))) is gone. */
+static void drop_norms(struct pare_graph *g, int32_t block)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (block < 0 || (g->nodes[i].block == block && !is_norm(&g->nodes[i])))
+            return;
+    }
+    for (uint32_t i = g->n_nodes; i-- > 0;) {
+        if (g->nodes[i].block == block)
+            pare_graph_remove(g, i, g->nodes[i].inputs[0]);
+    }
+}
+
 int pare_graph_drop_branch(struct pare_graph *g, const char *path, const float *mean,
                            const float *map, struct pare_error *err)
 {
@@ -99,6 +117,7 @@ int pare_graph_drop_branch(struct pare_graph *g, const char *path, const float *
     else
         pare_graph_remove(g, b.add, b.stream);
     pare_graph_sweep(g);
+    drop_norms(g, b.block);
     PARE_TRY(pare_graph_infer(g, err));
 out:
     return rc;

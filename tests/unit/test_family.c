@@ -314,7 +314,7 @@ static struct pare_model *without(struct pare_model *model, const char *const *b
 START_TEST(dropped_layers_are_numbered_anew)
 {
     static const char *const branches[] = {"layer.0.attn", "layer.0.ffn"};
-    static const int which[] = {1, 6, 10}; /* biases; GPT-2; from GGUF */
+    static const int which[] = {1, 6, 7, 9, 10}; /* biases; GPT-2; post-norm; from GGUF */
     struct pare_model *model = without(open_fixture(which[_i]), branches, 2), *back;
     const char *dir = pare_test_folder();
     struct expected e = expected_of(which[_i]);
@@ -817,7 +817,7 @@ int main(void)
     tcase_add_test(tc, own_format);
     tcase_add_test(tc, companions_go_along);
     tc = pare_test_case(suite, "changed");
-    tcase_add_loop_test(tc, dropped_layers_are_numbered_anew, 0, 3);
+    tcase_add_loop_test(tc, dropped_layers_are_numbered_anew, 0, 5);
     tcase_add_loop_test(tc, a_branch_alone_is_refused, 0, 3);
     tcase_add_loop_test(tc, widths_are_one_for_all_layers, 0, 2);
     tcase_add_test(tc, integers_go_into_gguf_as_they_are);
