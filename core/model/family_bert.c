@@ -350,11 +350,6 @@ static bool may_be_unused(const char *name)
            strncmp(name, "vocab_", 6) == 0 || strstr(name, "position_ids");
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct pare_tensor *)a)->name, ((const struct pare_tensor *)b)->name);
-}
-
 /* Files of the first years call a norm's weight gamma and its bias beta. */
 static int rename_norms(struct pare_tensors *tensors, struct pare_error *err)
 {
@@ -375,7 +370,7 @@ static int rename_norms(struct pare_tensors *tensors, struct pare_error *err)
         }
     }
     if (any)
-        qsort(tensors->items, tensors->n, sizeof *tensors->items, by_name);
+        pare_tensors_sort(tensors);
     return PARE_OK;
 }
 

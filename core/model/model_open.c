@@ -183,11 +183,6 @@ static bool is_gguf(const char *path)
     return is;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct pare_tensor *)a)->name, ((const struct pare_tensor *)b)->name);
-}
-
 static int open_gguf(const char *path, struct pare_model *model, struct pare_error *err)
 {
     struct pare_tensors tensors = {0};
@@ -202,8 +197,7 @@ static int open_gguf(const char *path, struct pare_model *model, struct pare_err
             shape[k] = t->dims[t->rank - 1 - k];
         PARE_TRY(pare_tensors_add_ggml(&tensors, t->name, t->type, t->rank, shape, t->data, err));
     }
-    if (tensors.n)
-        qsort(tensors.items, tensors.n, sizeof *tensors.items, by_name);
+    pare_tensors_sort(&tensors);
     rc = build_family(path, PARE_DIALECT_GGUF, &tensors, model, err);
     if (rc != PARE_OK && !err->detail[0])
         pare_error_detail(err, "%s, its metadata in the words of config.json", path);

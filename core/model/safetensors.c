@@ -50,6 +50,12 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct pare_tensor *)a)->name, ((const struct pare_tensor *)b)->name);
 }
 
+void pare_tensors_sort(struct pare_tensors *tensors)
+{
+    if (tensors->n)
+        qsort(tensors->items, tensors->n, sizeof *tensors->items, by_name);
+}
+
 struct pare_tensor *pare_tensors_find(const struct pare_tensors *tensors, const char *name)
 {
     size_t lo = 0, hi = tensors->n;
@@ -345,8 +351,7 @@ int pare_tensors_open(const char *path, struct pare_tensors *out, struct pare_er
         goto out;
     }
     PARE_TRY(ends_with(file, ".json") ? read_index(file, out, err) : read_file(file, out, err));
-    if (out->n)
-        qsort(out->items, out->n, sizeof *out->items, by_name);
+    pare_tensors_sort(out);
     for (size_t i = 1; i < out->n; i++) {
         if (strcmp(out->items[i].name, out->items[i - 1].name) == 0) {
             rc = pare_error_set(err, PARE_INVALID, "%s: tensor '%s' is there twice", path,

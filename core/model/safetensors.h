@@ -52,6 +52,9 @@ struct pare_tensors {
 int pare_tensors_open(const char *path, struct pare_tensors *out, struct pare_error *err);
 void pare_tensors_free(struct pare_tensors *tensors);
 
+/* By name, as finding them wants it. */
+void pare_tensors_sort(struct pare_tensors *tensors);
+
 struct pare_tensor *pare_tensors_find(const struct pare_tensors *tensors, const char *name);
 
 /* The tensor of that name with that shape; dimensions of 1 at the front of the file's shape are
