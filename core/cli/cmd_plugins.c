@@ -276,23 +276,3 @@ const struct pare_command pare_command_plugins = {
     .flags = PARE_CMD_FORMAT,
     .run = run,
 };
-
-static int run_later(struct pare_cli *cli)
-{
-    const char *what = cli->n_args ? cli->args[0] : "";
-    if (strcmp(what, "new") != 0 && strcmp(what, "check") != 0)
-        return pare_cli_usage(cli, "'%s' is neither new nor check; `pare plugins` lists plugins",
-                              what);
-    fprintf(stderr, "pare: 'plugin %s' is not built yet\n", what);
-    return PARE_EXIT_USAGE;
-}
-
-const struct pare_command pare_command_plugin = {
-    .name = "plugin",
-    .summary = "Begin or check a plugin (not built yet)",
-    .arguments = "new|check NAME",
-    .least = 0,
-    .most = -1,
-    .flags = PARE_CMD_HIDDEN,
-    .run = run_later,
-};

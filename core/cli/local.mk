@@ -21,6 +21,7 @@ libcli_la_SOURCES = \
 	core/cli/cmd_note.c \
 	core/cli/cmd_pick.c \
 	core/cli/cmd_plan.c \
+	core/cli/cmd_plugin.c \
 	core/cli/cmd_plugins.c \
 	core/cli/cmd_predict.c \
 	core/cli/cmd_query.c \

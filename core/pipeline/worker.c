@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "kit/check.h"
 #include "measure/data_json.h"
 #include "measure/measure.h"
 #include "pipeline/child.h"
@@ -492,6 +493,21 @@ out:
     return rc;
 }
 
+/* ---- check
+ * --------------------------------------------------------------------------------------- */
+
+static int job_check(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    struct pare_check_result result;
+    (void)w;
+    int rc = pare_check_here(pare_message_text(job, "plugin"), pare_message_text(job, "check"),
+                             &result, err);
+    if (rc == PARE_OK)
+        *answer = json_pack("{s:s, s:s, s:s}", "type", "checked", "level",
+                            pare_check_level_name(result.level), "text", result.text);
+    return rc;
+}
+
 /* ---- the loop
  * ------------------------------------------------------------------------------------ */
 
@@ -500,7 +516,7 @@ static const struct {
     int (*run)(struct worker *, const json_t *, json_t **, struct pare_error *);
 } jobs[] = {
     {"build", job_build}, {"points", job_points}, {"eval", job_eval},
-    {"bench", job_bench}, {"visit", job_visit},
+    {"bench", job_bench}, {"visit", job_visit},   {"check", job_check},
 };
 
 static int do_job(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)

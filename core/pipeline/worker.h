@@ -12,8 +12,9 @@
  * macs, size_bytes, unit_values, cpu_seconds, peak_rss_bytes, macs_run, macs_naive eval    model,
  * data, batch, threads -> evaluated: n, correct, predicted, nll, target, first_logits, ... bench
  * model, data, batch, threads -> ready: first_logits visit   -> visited: ns, nivcsw, steal, load1,
- * mhz, first_logits, peak_rss_bytes Any of them may be answered by failed (status, what, detail,
- * hint). Meanwhile: progress (share), log (level, text). */
+ * mhz, first_logits, peak_rss_bytes check plugin, check -> checked: level, text. Any of them may be
+ * answered by failed (status, what, detail, hint). Meanwhile: progress (share), log (level, text).
+ */
 int pare_worker_main(void);
 
 /* Do one job in this process: for a debugger. `*answer` is a new reference. */

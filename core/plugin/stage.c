@@ -10,33 +10,39 @@
 /* ---- calls into plugins
  * -------------------------------------------------------------------------- */
 
+static const struct pare_host *host_of(const struct pare_ctx *ctx)
+{
+    const struct pare_host *host = ctx->stage->env->host;
+    return host ? host : &pare_host_table;
+}
+
 static int call_score(struct pare_ctx *ctx, void *user)
 {
     (void)user;
-    return ctx->plugin->desc.score(ctx, &pare_host_table);
+    return ctx->plugin->desc.score(ctx, host_of(ctx));
 }
 
 static int call_allocate(struct pare_ctx *ctx, void *user)
 {
     (void)user;
-    return ctx->plugin->desc.allocate(ctx, &pare_host_table);
+    return ctx->plugin->desc.allocate(ctx, host_of(ctx));
 }
 
 static int call_apply(struct pare_ctx *ctx, void *user)
 {
     (void)user;
-    return ctx->plugin->desc.apply(ctx, &pare_host_table);
+    return ctx->plugin->desc.apply(ctx, host_of(ctx));
 }
 
 static int call_apply_unit(struct pare_ctx *ctx, void *user)
 {
-    return ctx->plugin->desc.apply_unit(ctx, &pare_host_table, user);
+    return ctx->plugin->desc.apply_unit(ctx, host_of(ctx), user);
 }
 
 static int call_check(struct pare_ctx *ctx, void *user)
 {
     (void)user;
-    return ctx->plugin->desc.check(ctx, &pare_host_table);
+    return ctx->plugin->desc.check(ctx, host_of(ctx));
 }
 
 static int find_plugin(struct pare_stage *stage, const char *id, unsigned kind,

@@ -22,12 +22,12 @@ struct pare_unit_value {
 struct pare_stage_env {
     const struct pare_graph *baseline; /* the untouched model */
     struct pare_catalog *catalog;
-    const float
-        *images; /* calibration samples: n * pare_graph_inputs() floats; may be NULL */
+    const float *images;    /* calibration samples: n * pare_graph_inputs() floats; may be NULL */
     const uint32_t *labels; /* n, or NULL */
     uint32_t n;
     uint64_t seed;
     uint32_t threads;
+    const struct pare_host *host;  /* what plugins get; NULL: the host's own table */
     bool (*cancelled)(void *user); /* may be NULL */
     void (*log)(void *user, int level,
                 const char *text);              /* may be NULL; level: enum pare_log_level */

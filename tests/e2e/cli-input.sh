@@ -9,7 +9,6 @@ db=$tmp/tiny.db
 fails_with 2 "'frnt' is no command" "an unknown command" "$pare" frnt
 fails_with 2 "did you mean 'front'" "... and the nearest" "$pare" frnt
 fails_with 2 "not built yet" "a command of later" "$pare" gc
-fails_with 2 "'plugin new' is not built yet" "plugin new" "$pare" plugin new x
 fails_with 2 "'db merge' is not built yet" "db merge" "$pare" db merge x
 for command in $("$pare" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
     "$pare" "$command" --help >"$tmp/help" 2>&1 && grep -q '^usage: pare ' "$tmp/help"

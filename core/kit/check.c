@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of checks, and running one here or all of them in workers. */
+#include "kit/check_parts.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "pipeline/child.h"
+
+static const struct pare_check_case cases[] = {
+    {"handshake", "the file loads, and its descriptor is whole and of this ABI",
+     pare_check_handshake},
+    {"one-symbol", "exports its entry and nothing else", pare_check_symbols},
+    {"libraries", "links to the C and mathematics libraries only", pare_check_libraries},
+    {"load-time", "loads in less than 100 ms", pare_check_load_time},
+    {"metadata", "tells what it is, by whom, since when and under which licence",
+     pare_check_metadata},
+    {"parameters",
+     "every parameter has a sentence of help, bounds, and values worth trying within "
+     "them",
+     pare_check_parameters},
+    {"out-of-range", "values beyond a parameter's bounds are refused", pare_check_out_of_range},
+    {"families", "runs on a tiny model of every family, or says why not", pare_check_families},
+    {"odd-shapes", "runs where no size is a round number", pare_check_odd_shapes},
+    {"in-range", "any settings within the bounds work or are refused with a reason",
+     pare_check_in_range},
+    {"identity", "the identity setting changes nothing", pare_check_identity},
+    {"layer-wise", "a value for one unit changes that unit alone", pare_check_layer_wise},
+    {"same-bytes", "the same seed gives the same bytes, with 1 thread and with 2",
+     pare_check_same_bytes},
+    {"quiet", "prints nothing", pare_check_quiet},
+    {"leaks", "a hundred runs need no more memory than ten", pare_check_leaks},
+    {"no-memory", "says so when memory runs out, at any place", pare_check_no_memory},
+    {"no-extension", "says so when the host lacks a service", pare_check_no_extension},
+    {"cancel", "stops when it is asked to", pare_check_cancel},
+    {"size", "what the model is said to take is what its file takes", pare_check_size},
+};
+
+const struct pare_check_case *pare_checks(size_t *n)
+{
+    *n = PARE_COUNT(cases);
+    return cases;
+}
+
+const char *pare_check_level_name(enum pare_check_level level)
+{
+    static const char *const names[] = {"pass", "skip", "note", "warn", "fail"};
+    return level < PARE_COUNT(names) ? names[level] : "?";
+}
+
+void pare_check_say(struct pare_check *check, enum pare_check_level level, const char *fmt, ...)
+{
+    va_list args;
+    if (level <= check->result->level)
+        return;
+    check->result->level = level;
+    va_start(args, fmt);
+    vsnprintf(check->result->text, sizeof check->result->text, fmt, args);
+    va_end(args);
+}
+
+bool pare_check_failed(const struct pare_check *check)
+{
+    return check->result->level == PARE_CHECK_FAIL;
+}
+
+/* ---- in this process
+ * ----------------------------------------------------------------------------- */
+
+static const struct pare_check_case *find(const char *name)
+{
+    for (size_t i = 0; i < PARE_COUNT(cases); i++) {
+        if (strcmp(cases[i].name, name) == 0)
+            return &cases[i];
+    }
+    return NULL;
+}
+
+int pare_check_here(const char *plugin, const char *name, struct pare_check_result *out,
+                    struct pare_error *err)
+{
+    const struct pare_check_case *c = find(name);
+    struct pare_check check = {.plugin = plugin, .result = out};
+    *out = (struct pare_check_result){0};
+    if (!c)
+        return pare_error_set(err, PARE_NOT_FOUND, "there is no check '%s'", name);
+    int rc = pare_catalog_new(&check.catalog, err);
+    if (rc != PARE_OK)
+        return rc;
+    rc = pare_catalog_find(check.catalog, plugin, NULL, &check.file, &check.why);
+    if (rc == PARE_OK || c == &cases[0])
+        c->run(&check);
+    else
+        pare_check_say(&check, PARE_CHECK_SKIP, "it does not load");
+    pare_catalog_free(check.catalog);
+    return PARE_OK;
+}
+
+/* ---- in a worker
+ * --------------------------------------------------------------------------------- */
+
+static void take_answer(const json_t *answer, struct pare_check_result *out)
+{
+    const char *level = pare_message_text(answer, "level");
+    *out = (struct pare_check_result){.level = PARE_CHECK_FAIL};
+    for (enum pare_check_level l = PARE_CHECK_PASS; l < PARE_CHECK_FAIL; l++) {
+        if (strcmp(pare_check_level_name(l), level) == 0)
+            out->level = l;
+    }
+    const char *text = pare_message_text(answer, *level ? "text" : "what");
+    snprintf(out->text, sizeof out->text, "%s", text);
+}
+
+/* The end of what a worker printed, on one line. */
+static void last_words(const struct pare_str *log, char *out, size_t size)
+{
+    size_t n = log->len, at = 0;
+    while (n > 0 && log->data[n - 1] == '\n')
+        n--;
+    size_t from = n;
+    while (from > 0 && log->data[from - 1] != '\n')
+        from--;
+    for (; from < n && at + 1 < size; from++)
+        out[at++] = (char)(((unsigned char)log->data[from] < ' ') ? ' ' : log->data[from]);
+    out[at] = '\0';
+}
+
+/* Of a worker, on models of some kilobytes. */
+#define MEMORY_MOST 1000000000ULL
+
+static int run_one(const struct pare_check_run *run, const struct pare_check_case *c,
+                   struct pare_check_result *out, struct pare_error *err)
+{
+    struct pare_child child;
+    json_t *answer = NULL;
+    char words[200];
+    int sig = 0, code = 0;
+    int rc = pare_child_start(&child, run->program, 2, false, err);
+    if (rc != PARE_OK)
+        return rc;
+    const double end = pare_clock_seconds() + run->seconds;
+    pare_message_send(
+        child.fd,
+        json_pack("{s:s, s:s, s:s}", "type", "check", "plugin", run->plugin, "check", c->name),
+        err);
+    while (!answer && !child.closed && rc == PARE_OK && pare_clock_seconds() < end &&
+           pare_child_rss(&child) <= MEMORY_MOST) {
+        struct pollfd fds[] = {{.fd = child.fd, .events = POLLIN},
+                               {.fd = child.log_fd, .events = POLLIN}};
+        poll(fds, 2, 200);
+        pare_child_listen(&child);
+        rc = pare_message_next(&child.reader, &answer, err);
+    }
+    const bool large = pare_child_rss(&child) > MEMORY_MOST;
+    const bool late = !answer && !child.closed && rc == PARE_OK;
+    pare_child_end(&child, !answer, &sig, &code);
+    last_words(&child.log, words, sizeof words);
+    *out = (struct pare_check_result){.level = PARE_CHECK_FAIL};
+    if (answer)
+        take_answer(answer, out);
+    else if (large)
+        snprintf(out->text, sizeof out->text, "it took more than %llu MB%s%s",
+                 MEMORY_MOST / 1000000, *words ? "; its last words: " : "", words);
+    else if (late)
+        snprintf(out->text, sizeof out->text, "it was still at it after %g s%s%s", run->seconds,
+                 *words ? "; its last words: " : "", words);
+    else if (sig)
+        snprintf(out->text, sizeof out->text, "it crashed with signal %d (%s)%s%s", sig,
+                 strsignal(sig), *words ? "; its last words: " : "", words);
+    else
+        snprintf(out->text, sizeof out->text, "it ended the process with status %d%s%s", code,
+                 *words ? "; its last words: " : "", words);
+    json_decref(answer);
+    pare_str_free(&child.log);
+    return PARE_OK;
+}
+
+int pare_check_all(const struct pare_check_run *run, struct pare_error *err)
+{
+    size_t done = 0;
+    /* so that malloc knows what is in use: blocks that it keeps for a thread count as used */
+    setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0", 0);
+    for (size_t i = 0; i < PARE_COUNT(cases); i++) {
+        struct pare_check_result result;
+        if (run->only && !pare_glob_match(run->only, cases[i].name))
+            continue;
+        const double start = pare_clock_seconds();
+        int rc = run_one(run, &cases[i], &result, err);
+        if (rc != PARE_OK)
+            return rc;
+        done++;
+        if (run->tell(run->user, &cases[i], &result, pare_clock_seconds() - start))
+            return pare_error_set(err, PARE_CANCELLED, "interrupted");
+        if (i == 0 && result.level == PARE_CHECK_FAIL)
+            break; /* the others need a plugin that loads */
+    }
+    if (done)
+        return PARE_OK;
+    pare_error_set(err, PARE_NOT_FOUND, "no check is called '%s'", run->only);
+    pare_error_hint(err, "`pare plugin check --list` names them");
+    return PARE_NOT_FOUND;
+}

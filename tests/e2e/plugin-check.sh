@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# `pare plugin check`: Pare's own plugins pass without a warning; each of the bad ones fails where it is bad.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+
+for id in cosine greedy kv-quant layer-drop output-change proportional prune quantize token-merge two-level uniform zd; do
+    ok "plugin check --strict $id" "$pare" plugin check --strict "$id"
+done
+"$pare" plugin check quantize --only 'l*' --format json >"$tmp/json" 2>"$tmp/err"
+result $? "plugin check --format json"
+is "plugin check --only: those that match" "libraries load-time layer-wise leaks" \
+    "$(sed -n 's/.*"check": "\([^"]*\)".*/\1/p' "$tmp/json" | tr '\n' ' ' | sed 's/ $//')"
+ok "plugin check --list" "$pare" plugin check --list
+fails_with 2 "no check is called 'lekas'" "plugin check: an unknown check" "$pare" plugin check quantize --only lekas
+fails_with 2 "one plugin" "plugin check: without a plugin" "$pare" plugin check
+
+bad=$PARE_TOP_BUILD/tests/plugins/.libs
+found() { # PLUGIN CHECK LEVEL PATTERN
+    "$pare" plugin check "$bad/$1.so" --only "$2" --seconds 5 >"$tmp/out" 2>"$tmp/err"
+    code=$?
+    grep -Eq -- "^$3 +$2 +.*$4" "$tmp/out" && { [ "$3" != fail ] || [ $code -eq 1 ]; }
+    result $? "plugin check: $1: $3 in $2"
+}
+if [ -f "$bad/bad-crash.so" ]; then
+    found bad-noentry handshake fail 'no pare_plugin_v1'
+    found bad-fastmath handshake fail 'floating-point state'
+    found bad-bounds handshake fail ''
+    found bad-crash families fail 'crashed with signal 11'
+    found bad-stall families fail 'still at it after 5 s'
+    found bad-memory families fail 'took more than 1000 MB'
+    found bad-fpstate families fail 'floating-point state'
+    found bad-silent families fail 'gave no reason'
+    found bad-nan families fail 'not finite'
+    found bad-score families fail 'not finite'
+    found bad-refusal families warn 'legs too many'
+    found bad-stdout quiet warn 'hello from a plugin'
+    found bad-kit one-symbol warn 'exports a_second_symbol too'
+    found bad-kit metadata warn 'MAJOR.MINOR.PATCH'
+    found bad-kit parameters fail "'step' says that 9 is worth trying"
+    found bad-kit identity fail 'changes the model'
+    found bad-kit layer-wise fail 'ask for .share. with the unit'
+    found bad-kit same-bytes fail 'gives another result'
+    found bad-kit leaks fail 'leaves about'
+    found bad-kit no-memory fail 'crashed with signal 11'
+    found bad-kit no-extension fail 'crashed with signal 11'
+    found bad-kit cancel fail 'it goes on'
+else
+    skip "misbehaving plugins" "they are not built"
+fi
+done_testing
