@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # schema.sql views.sql queries/*.sql as C: the program carries its own SQL.
 function quoted(line) {
-    gsub(/\\/, "\\\\", line)
+    gsub(/\\/, "&&", line)
     gsub(/"/, "\\\"", line)
     return "    \"" line "\\n\""
 }
@@ -29,7 +29,7 @@ END {
     print "const struct pare_store_named pare_sql_queries[] = {"
     for (i = 3; i <= n; i++) {
         sub(/^    /, "", about[i])
-        gsub(/\\/, "\\\\", about[i])
+        gsub(/\\/, "&&", about[i])
         gsub(/"/, "\\\"", about[i])
         print "    {\"" name[i] "\",\n    \"" about[i] "\",\n" text[i] "    },"
     }

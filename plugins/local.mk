@@ -149,7 +149,3 @@ TESTS += $(plugin_tests) tests/unit/test_text_plugins
 tests_unit_test_text_plugins_SOURCES = tests/unit/test_text_plugins.c
 tests_unit_test_text_plugins_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 endif
-
-# What `pare plugin new` copies.
-templatedir = $(pkgdatadir)/template
-dist_template_DATA = share/template/Makefile share/template/plugin.c

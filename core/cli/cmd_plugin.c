@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For who writes plugins: check one. */
+/* For who writes plugins: begin one, check one. */
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/show.h"
 #include "kit/check.h"
+#include "kit/new.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,13 +90,33 @@ static int check(struct pare_cli *cli)
                                                                             : PARE_EXIT_OK;
 }
 
+/* ---- new
+ * ----------------------------------------------------------------------------------------- */
+
+static int begin(struct pare_cli *cli)
+{
+    struct pare_error err = {0};
+    const char *kind = pare_cli_option(cli, "kind"), *folder = pare_cli_option(cli, "output");
+    if (cli->n_args != 2)
+        return pare_cli_usage(cli, "new takes one NAME");
+    const char *name = cli->args[1], *dot = strrchr(name, '.');
+    const char *own = dot ? dot + 1 : name;
+    folder = folder ? folder : own;
+    if (pare_plugin_new(name, kind ? kind : "transform", folder, PARE_DATA_DIR "/share", &err) !=
+        PARE_OK)
+        return pare_cli_fail(&err);
+    printf("%s/%s.c is a plugin that works. Next:\n  cd %s && make && make check\n", folder, own,
+           folder);
+    return PARE_EXIT_OK;
+}
+
 /* ---- the command
  * --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     int (*run)(struct pare_cli *);
-} actions[] = {{"check", check}};
+} actions[] = {{"new", begin}, {"check", check}};
 
 static int run(struct pare_cli *cli)
 {
@@ -103,29 +124,36 @@ static int run(struct pare_cli *cli)
         if (strcmp(actions[i].name, cli->args[0]) == 0)
             return actions[i].run(cli);
     }
-    return pare_cli_usage(cli, "'%s' is not check; `pare plugins` lists plugins", cli->args[0]);
+    return pare_cli_usage(cli, "'%s' is neither new nor check; `pare plugins` lists plugins",
+                          cli->args[0]);
 }
 
 static const struct pare_option options[] = {
-    {"only", 0, "GLOB", "checks whose name matches"},
-    {"list", 0, NULL, "name the checks, and run none"},
-    {"strict", 0, NULL, "a warning is a failure, too"},
-    {"seconds", 0, "N", "most time for one check (120)"},
+    {"kind", 0, "KIND", "new: transform (default), score or allocate"},
+    {"output", 'o', "FOLDER", "new: where to write it (NAME)"},
+    {"only", 0, "GLOB", "check: those whose name matches"},
+    {"list", 0, NULL, "check: name the checks, and run none"},
+    {"strict", 0, NULL, "check: a warning is a failure, too"},
+    {"seconds", 0, "N", "check: most time for one (120)"},
 };
 
 const struct pare_command pare_command_plugin = {
     .name = "plugin",
-    .summary = "Check a plugin that you write",
-    .arguments = "check PLUGIN",
+    .summary = "Begin a plugin, or check one",
+    .arguments = "new NAME | check PLUGIN",
     .about =
-        "PLUGIN is an id, or a file's name with a slash. Every check runs in a process of its own\n"
-        "on tiny random models of every family, so that a crash or a hang fails that check alone.\n"
-        "Levels: pass, skip (it does not apply), note, warn, fail. The exit status is 1 when one\n"
-        "fails.\n\n"
+        "new writes a folder that builds and passes its tests: source, Makefile and meson.build,\n"
+        "test, manual page, pipeline, and an example for CI. NAME alone becomes org.example.NAME;\n"
+        "take a domain that you have.\n\n"
+        "check runs named checks on a plugin (an id, or a file's name with a slash), each in a\n"
+        "process of its own, on tiny random models of every family: what crashes or hangs fails\n"
+        "that check alone. Levels: pass, skip (it does not apply), note, warn, fail. The exit\n"
+        "status is 1 when one fails.\n\n"
         "examples:\n"
+        "  pare plugin new drop-small && cd drop-small && make check\n"
+        "  pare plugin new com.example.mine --kind score -o mine/\n"
         "  pare plugin check ./org.example.drop-small.so\n"
-        "  pare plugin check ./mine.so --only leaks\n"
-        "  pare plugin check quantize --format json",
+        "  pare plugin check quantize --only leaks --format json",
     .least = 1,
     .most = 2,
     .flags = PARE_CMD_FORMAT,

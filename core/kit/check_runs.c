@@ -315,7 +315,7 @@ void pare_check_cancel(struct pare_check *check)
         pare_check_say(check, PARE_CHECK_FAIL,
                        "host->progress says stop %lld times, and it goes on: return PARE_CANCELLED",
                        shortage.answered);
-    else if (o.rc == PARE_OK && shortage.answered == 0)
+    else if (o.rc == PARE_OK && shortage.answered == 0 && !check->file->desc.apply_unit)
         pare_check_say(check, PARE_CHECK_NOTE,
                        "never calls host->progress: long work cannot be interrupted");
     else if (o.rc != PARE_OK && o.rc != PARE_CANCELLED)

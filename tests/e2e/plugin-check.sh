@@ -14,6 +14,23 @@ ok "plugin check --list" "$pare" plugin check --list
 fails_with 2 "no check is called 'lekas'" "plugin check: an unknown check" "$pare" plugin check quantize --only lekas
 fails_with 2 "one plugin" "plugin check: without a plugin" "$pare" plugin check
 
+# ---- new: what is written builds and passes its own tests
+for kind in transform score allocate; do
+    ok "plugin new --kind $kind" "$pare" plugin new com.example.new-one --kind $kind -o "$tmp/$kind"
+    is "plugin new: $kind has all files" "Makefile ci.yml meson.build new-one.7 new-one.c pipeline.yaml test.sh" \
+        "$(ls "$tmp/$kind" | tr '\n' ' ' | sed 's/ $//')"
+    awk 'END { exit !(NR <= 150) }' "$tmp/$kind/new-one.c"
+    result $? "plugin new: at most 150 lines of source"
+    ! grep -rq '@[A-Z]*@' "$tmp/$kind"
+    result $? "plugin new: no word is left to fill in"
+    sed "s|: *[^ ]*/share/models|: $PARE_TOP_SRC/share/models|; s|from: [^ ]*/share/data|from: $PARE_TOP_SRC/share/data|" \
+        "$tmp/$kind/pipeline.yaml" >"$tmp/yaml" && mv "$tmp/yaml" "$tmp/$kind/pipeline.yaml"
+    ok "plugin new: make check" env MAKEFLAGS= PARE="$pare" make -C "$tmp/$kind" check "PARE_CFLAGS=-I$PARE_TOP_SRC/core/include -Werror"
+done
+fails_with 2 'is there already' "plugin new: does not overwrite" "$pare" plugin new x -o "$tmp/score"
+fails_with 2 "no name for a plugin" "plugin new: a bad name" "$pare" plugin new ../x -o "$tmp/x"
+fails_with 2 "no kind 'metrik'.*|transform, score, allocate" "plugin new: an unknown kind" "$pare" plugin new x --kind metrik -o "$tmp/x"
+
 bad=$PARE_TOP_BUILD/tests/plugins/.libs
 found() { # PLUGIN CHECK LEVEL PATTERN
     "$pare" plugin check "$bad/$1.so" --only "$2" --seconds 5 >"$tmp/out" 2>"$tmp/err"

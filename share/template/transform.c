@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A plugin of your own, to start from: sets weights to zero that are small beside the largest one
- * of their row. `make`, then
+ * @ID@: sets weights to zero that are small beside the largest one of their row. Begin by making
+ * this do what yours shall do; `make check` tells whether the contract still holds.
  *
- *     pare apply MODEL ./org.example.drop-small.so threshold=0.1 -o OUT
- *
- * docs/plugin-authors.md explains all of it. The three rules that matter most: return the status
- * that `error` returned, take memory from `alloc`, and never print to stdout.
+ * The three rules that matter most: return the status that `error` returned, take memory from
+ * `alloc`, and never print to stdout.
  */
 #include <pare/plugin.h>
 
@@ -86,13 +84,13 @@ static const struct pare_param params[] = {
 
 static const struct pare_plugin plugin = {
     PARE_PLUGIN_HEAD,
-    .id = "org.example.drop-small",
+    .id = "@ID@",
     .version = "0.1.0",
     .summary = "zero weights that are small beside the largest of their row",
     .author = "your name",
-    .url = "https://example.org/drop-small",
+    .url = "https://example.org/@NAME@",
     .license = "Apache-2.0",
-    .label = "small{threshold}",
+    .label = "@LABEL@{threshold}",
     .kind = PARE_TRANSFORM,
     .flags = PARE_DETERMINISTIC,
     .unit_kind = PARE_UNIT_LINEAR,

@@ -1,0 +1,15 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The tests: Pare's checks of the contract, then the pipeline, on accuracy alone. $1 is the built plugin.
+set -e
+pare=${PARE:-pare}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+"$pare" plugin check --strict "$1"
+
+# The pipeline names the plugin beside it, wherever it was built.
+cp "$1" "$(dirname "$0")/pipeline.yaml" "$tmp"
+"$pare" run "$tmp/pipeline.yaml" --db "$tmp/test.db" --no-latency
+"$pare" query --db "$tmp/test.db" "select label, top1 from variants order by label"
+echo "all tests passed"
