@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pare's engine as a process that is told what to do, line by line, so that a driver can time it in
- * turn with other engines (bench/peers). After one line of JSON it answers
+/* Pare's engine on images, by the line protocol of bench/protocol.h; inputs are `batch` images.
+ * Besides:
  *
- *     input FILE     floats of `batch` images
- *     output FILE    write the logits of the input
- *     run K          K times in ns, one for each run over the batch
  *     profile K      a line of JSON: mean ns, kernel and MACs of every node over K runs
  */
 #include "config.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 
+#include "bench/protocol.h"
 #include "bench/variant.h"
 
-#include "base/clock.h"
 #include "engine/plan.h"
 
 struct settings {
@@ -59,32 +55,20 @@ static bool set(struct settings *s, const char *word)
     return false;
 }
 
-struct server {
+struct engine {
+    struct server server;
     struct pare_model *model;
     struct pare_plan *plan;
     const struct settings *settings;
-    float *images, *logits;
-    size_t n_images, n_logits;
 };
 
-static int run(struct server *s, struct pare_error *err)
+static int run(struct server *server, struct pare_error *err)
 {
-    return pare_plan_run(s->plan, s->images, s->settings->batch, s->logits, err);
+    struct engine *e = (struct engine *)server;
+    return pare_plan_run(e->plan, server->inputs, e->settings->batch, server->outputs, err);
 }
 
-static int transfer(const char *file, const char *mode, float *data, size_t n,
-                    struct pare_error *err)
-{
-    FILE *f = fopen(file, mode);
-    if (!f)
-        return pare_error_errno(err, "cannot open %s", file);
-    size_t done = *mode == 'r' ? fread(data, sizeof *data, n, f) : fwrite(data, sizeof *data, n, f);
-    if (fclose(f) || done != n)
-        return pare_error_set(err, PARE_IO, "%s: %zu of %zu numbers", file, done, n);
-    return PARE_OK;
-}
-
-static int profile(struct server *s, unsigned times, struct pare_error *err)
+static int profile(struct engine *s, unsigned times, struct pare_error *err)
 {
     const struct pare_node_report *reports;
     uint32_t n = pare_plan_reports(s->plan, &reports);
@@ -97,7 +81,7 @@ static int profile(struct server *s, unsigned times, struct pare_error *err)
     for (uint32_t i = 0; rc == PARE_OK && i < n; i++)
         before[i] = pare_plan_times(s->plan)[i];
     for (unsigned i = 0; i < times && rc == PARE_OK; i++)
-        rc = run(s, err);
+        rc = run(&s->server, err);
     for (uint32_t i = 0; rc == PARE_OK && i < n; i++)
         json_array_append_new(
             nodes, json_pack("{s:s, s:s, s:I, s:f}", "path", reports[i].path, "kernel",
@@ -113,36 +97,14 @@ static int profile(struct server *s, unsigned times, struct pare_error *err)
     return rc;
 }
 
-static int answer(struct server *s, const char *line, struct pare_error *err)
+static int more(struct server *server, const char *line, bool *known, struct pare_error *err)
 {
     unsigned times;
-    int rc = PARE_OK;
-    if (strncmp(line, "input ", 6) == 0) {
-        rc = transfer(line + 6, "rb", s->images, s->n_images, err);
-        if (rc == PARE_OK)
-            puts("ok");
-    } else if (strncmp(line, "output ", 7) == 0) {
-        PARE_TRY(run(s, err));
-        PARE_TRY(transfer(line + 7, "wb", s->logits, s->n_logits, err));
-        puts("ok");
-    } else if (sscanf(line, "run %u", &times) == 1) {
-        for (unsigned i = 0; i < times && rc == PARE_OK; i++) {
-            uint64_t start = pare_clock_ns();
-            rc = run(s, err);
-            printf("%s%" PRIu64, i ? " " : "", pare_clock_ns() - start);
-        }
-        putchar('\n');
-    } else if (sscanf(line, "profile %u", &times) == 1 && times > 0) {
-        rc = profile(s, times, err);
-    } else {
-        rc = pare_error_set(err, PARE_INVALID, "unknown request: %s", line);
-    }
-out:
-    fflush(stdout);
-    return rc;
+    *known = sscanf(line, "profile %u", &times) == 1 && times > 0;
+    return *known ? profile((struct engine *)server, times, err) : PARE_OK;
 }
 
-static int start(struct server *s, const char *path, struct pare_error *err)
+static int start(struct engine *s, const char *path, struct pare_error *err)
 {
     int rc;
     PARE_TRY(pare_model_open(path, &s->model, err));
@@ -152,16 +114,11 @@ static int start(struct server *s, const char *path, struct pare_error *err)
     const struct pare_plan_options options = {
         .batch = s->settings->batch, .threads = s->settings->threads, .isa = s->settings->isa};
     PARE_TRY(pare_plan_new(g, &options, &s->plan, err));
-    s->n_images = s->settings->batch * pare_graph_inputs(g);
-    s->n_logits = (size_t)s->settings->batch * g->values[g->output].width;
-    s->images = pare_calloc(s->n_images, sizeof *s->images);
-    s->logits = pare_calloc(s->n_logits, sizeof *s->logits);
-    if (!s->images || !s->logits)
-        rc = pare_error_nomem(err, 0);
+    PARE_TRY(server_room(&s->server, s->settings->batch * pare_graph_inputs(g),
+                         (size_t)s->settings->batch * g->values[g->output].width, err));
     enum pare_isa isa = s->settings->isa < 0 ? pare_isa_best() : (enum pare_isa)s->settings->isa;
     printf("{\"engine\": \"pare %s\", \"isa\": \"%s\", \"macs\": %" PRIu64 "}\n", PACKAGE_VERSION,
            pare_isa_name(isa), pare_graph_macs(g));
-    fflush(stdout);
 out:
     return rc;
 }
@@ -170,9 +127,8 @@ int main(int argc, char **argv)
 {
     struct settings settings = {
         .batch = 1, .threads = 1, .isa = -1, .variant = {.encoding = &encodings[0]}};
-    struct server server = {.settings = &settings};
+    struct engine engine = {.server = {.run = run, .more = more}, .settings = &settings};
     struct pare_error err = {0};
-    char line[4096];
     bool good = argc > 1;
     for (int i = 2; i < argc; i++)
         good = good && set(&settings, argv[i]);
@@ -184,16 +140,14 @@ int main(int argc, char **argv)
         return 2;
     }
     pare_flush_denormals();
-    int rc = start(&server, argv[1], &err);
-    while (rc == PARE_OK && fgets(line, sizeof line, stdin)) {
-        line[strcspn(line, "\n")] = '\0';
-        rc = answer(&server, line, &err);
-    }
+    int rc = start(&engine, argv[1], &err);
+    if (rc == PARE_OK)
+        rc = server_loop(&engine.server, &err);
     if (rc != PARE_OK)
         fprintf(stderr, "%s: %s; %s\n", argv[0], err.what, err.detail);
-    pare_plan_free(server.plan);
-    pare_model_free(server.model);
-    free(server.images);
-    free(server.logits);
+    pare_plan_free(engine.plan);
+    pare_model_free(engine.model);
+    free(engine.server.inputs);
+    free(engine.server.outputs);
     return rc == PARE_OK ? 0 : 1;
 }
