@@ -6,7 +6,7 @@
  *     onednn   the same by oneDNN
  *     fma256   multiply-adds on registers, vectors of 256 bits
  *     fma512   the same, of 512 bits
- *     read     a sum over 512 MB
+ *     read     a sum over 512 MB, or as many bytes as are given
  */
 #include "config.h"
 
@@ -26,10 +26,12 @@
 #define SIDE 1024u
 #define BLOCK 128u /* rows at a time: they stay in the second cache */
 #define FLOATS ((size_t)128 << 20)
+#define FLOATS_AT_ONCE 1024u
 #define LOOPS 1000000u
 #define CHAINS 12u /* more than the latency times the units of any CPU at hand */
 
 static float *x, *w, *bias, *y;
+static size_t floats = FLOATS; /* that `read` reads: a multiple of what it reads at once */
 static volatile float sink;
 
 static bool matrices(void)
@@ -161,11 +163,11 @@ static void run_fma512(int threads)
 
 static bool start_read(int threads)
 {
-    x = pare_alloc_aligned(FLOATS, sizeof *x);
+    x = pare_alloc_aligned(floats, sizeof *x);
     if (!x)
         return false;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (size_t i = 0; i < FLOATS; i++)
+    for (size_t i = 0; i < floats; i++)
         x[i] = 1.0f;
     return true;
 }
@@ -174,9 +176,9 @@ static void run_read(int threads)
 {
     float total = 0;
 #pragma omp parallel for num_threads(threads) schedule(static) reduction(+ : total)
-    for (size_t block = 0; block < FLOATS; block += 1024) {
+    for (size_t block = 0; block < floats; block += FLOATS_AT_ONCE) {
         float sums[64] = {0}; /* independent, so that the compiler may use vectors */
-        for (size_t i = block; i < block + 1024; i += 64)
+        for (size_t i = block; i < block + FLOATS_AT_ONCE; i += 64)
             for (size_t j = 0; j < 64; j++)
                 sums[j] += x[i + j];
         for (size_t j = 0; j < 64; j++)
@@ -189,7 +191,7 @@ static const struct {
     const char *name;
     bool (*start)(int threads);
     void (*run)(int threads);
-    double work; /* of one run; each: of each thread */
+    double work; /* of one run; 0: the bytes that are read; each: of each thread */
     bool each;
 } kinds[] = {
     {"gemm", start_gemm, run_gemm, 2.0 * SIDE *SIDE *SIDE, false},
@@ -200,19 +202,21 @@ static const struct {
     {"fma256", start_fma256, run_fma256, 2.0 * 8 * CHAINS *LOOPS, true},
     {"fma512", start_fma512, run_fma512, 2.0 * 16 * CHAINS *LOOPS, true},
 #endif
-    {"read", start_read, run_read, 4.0 * FLOATS, false},
+    {"read", start_read, run_read, 0, false},
 };
 
 int main(int argc, char **argv)
 {
-    const int threads = argc == 3 ? atoi(argv[2]) : 0;
+    const int threads = argc >= 3 ? atoi(argv[2]) : 0;
+    const long long bytes = argc == 4 ? atoll(argv[3]) : 4ll * (long long)FLOATS;
     size_t kind = 0;
     char line[256];
     unsigned times;
-    while (argc == 3 && kind < PARE_COUNT(kinds) && strcmp(kinds[kind].name, argv[1]) != 0)
+    while (argc >= 3 && kind < PARE_COUNT(kinds) && strcmp(kinds[kind].name, argv[1]) != 0)
         kind++;
-    if (threads < 1) {
-        fprintf(stderr, "usage: %s KIND THREADS\n", argv[0]);
+    floats = (size_t)PARE_MAX(bytes, 0) / sizeof *x / FLOATS_AT_ONCE * FLOATS_AT_ONCE;
+    if (argc > 4 || threads < 1 || floats == 0) {
+        fprintf(stderr, "usage: %s KIND THREADS [BYTES]\n", argv[0]);
         return 2;
     }
     pare_flush_denormals();
@@ -220,7 +224,8 @@ int main(int argc, char **argv)
         puts("{\"absent\": true}");
         return 0;
     }
-    printf("{\"work\": %.0f}\n", kinds[kind].work * (kinds[kind].each ? threads : 1));
+    const double work = kinds[kind].work > 0 ? kinds[kind].work : (double)sizeof *x * floats;
+    printf("{\"work\": %.0f}\n", work * (kinds[kind].each ? threads : 1));
     fflush(stdout);
     while (fgets(line, sizeof line, stdin) && sscanf(line, "run %u", &times) == 1) {
         for (unsigned i = 0; i < times; i++) {
