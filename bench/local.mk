@@ -9,13 +9,14 @@ bench_rates_LDADD = libcore.la $(DNNL_LIBS)
 bench_scale_SOURCES = bench/scale.c
 bench_scale_LDADD = libcli.la libhost.la libcore.la
 CLEANFILES += bench/serve$(EXEEXT) bench/rates$(EXEEXT) bench/scale$(EXEEXT)
-EXTRA_DIST += bench/README.md bench/RESULTS.md bench/peers.sh \
+EXTRA_DIST += bench/README.md bench/RESULTS.md bench/env.sh bench/peers.sh \
 	bench/peers/drive.py \
 	bench/peers/engines.py \
 	bench/peers/export_onnx.py \
 	bench/peers/models.py \
 	bench/peers/protocol.py \
 	bench/peers/report.py \
+	bench/peers/rounds.py \
 	bench/peers/serve_ort.py \
 	bench/peers/serve_torch.py \
 	bench/peers/stats.py \

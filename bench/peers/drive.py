@@ -2,19 +2,16 @@
 """Times Pare and its peers in turn: see bench/README.md."""
 import argparse
 import itertools
-import json
-import os
 import pathlib
-import random
 import sys
 import tempfile
-import time
 
 import numpy as np
 
 import models
 import report
-from engines import ENCODINGS, RATES, EngineError, Maker, wait_for_quiet
+import rounds
+from engines import ENCODINGS, RATES, EngineError, Maker
 from export_onnx import export
 
 TOLERANCE = 1e-4  # of f32 logits between engines, of the largest logit
@@ -38,23 +35,8 @@ def arguments():
     p.add_argument("--what", default="peers,structure,sparse", help="peers: peers and own encodings; "
                    "structure: layers dropped, heads and channels removed, tokens merged; "
                    "sparse: densities; the last two at batch 1 on one thread")
-    p.add_argument("--rounds", type=int, default=12)
-    p.add_argument("--span", type=float, default=0.25, help="seconds timed of each engine per round")
-    p.add_argument("--budget", type=float, default=240, help="seconds per setting: fewer rounds, at least 6")
-    p.add_argument("--patience", type=float, default=120,
-                   help="seconds per setting to wait, between engines, for other processes to rest")
-    p.add_argument("--quick", action="store_true", help="6 rounds of 0.1 s, 60 s per setting")
-    p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--out", help="raw times, as JSON")
-    p.add_argument("--resume", action="store_true", help="keep the settings that --out has already")
-    p.add_argument("--write", help="the report, as markdown; else printed")
-    p.add_argument("--again", help="no timing: report on an earlier --out")
-    a = p.parse_args()
-    for place in ("build", "source", "cache", "torch_python"):  # from bench/peers.sh
-        setattr(a, place, os.environ.get(f"BENCH_{place.upper()}", ""))
-    if a.quick:
-        a.rounds, a.span, a.budget = 6, 0.1, 60
-    return a
+    rounds.add_options(p, budget=240)
+    return rounds.parse(p, ("build", "source", "cache", "torch_python"))
 
 
 def wanted(a, what, model):
@@ -99,7 +81,6 @@ def time_setting(a, what, model, batch, threads):
     if any(n.startswith("onnxruntime") for n in names):
         files = export(folder, pathlib.Path(a.cache) / "onnx" / model)
     maker = Maker(a.build, folder, files, a.torch_python, batch, threads)
-    shuffle = random.Random(a.seed)
     engines = []
     with tempfile.TemporaryDirectory() as scratch:
         models.images(folder, batch, f"{scratch}/images")
@@ -110,21 +91,8 @@ def time_setting(a, what, model, batch, threads):
                 if "absent" in engine.about:
                     engines.pop().close()
             errors = compare(engines, scratch)
-            for e in engines:
-                if not e.seconds:
-                    e.calibrate()
-            cost = sum(e.seconds * e.inferences(a.span) + 0.06 for e in engines)
-            rounds = max(6, min(a.rounds, int(a.budget / cost)))
-            print(f"{what}: {model}, batch {batch}, {threads} threads: {len(engines)} engines, {rounds} rounds, "
-                  f"about {rounds * cost:.0f} s", file=sys.stderr)
-            deadline = time.monotonic() + a.patience
-            for _ in range(rounds):
-                shuffle.shuffle(engines)
-                for e in engines:
-                    wait_for_quiet(deadline)
-                    e.visit(a.span)
-                    if what == "sparse":
-                        e.profile()
+            rounds.visit_all(a, engines, f"{what}: {model}, batch {batch}, {threads} threads",
+                             lambda e: e.profile() if what == "sparse" else None)
         finally:
             for e in engines:
                 e.close()
@@ -138,32 +106,17 @@ def time_setting(a, what, model, batch, threads):
 
 def main():
     a = arguments()
-    if a.again:
-        data = json.loads(pathlib.Path(a.again).read_text())
-    else:
-        data = {"host": report.host(a), "settings": []}
-        if a.resume and pathlib.Path(a.out).exists():
-            data = json.loads(pathlib.Path(a.out).read_text())
-        done = {(s["what"], s["model"], s["batch"], s["threads"]) for s in data["settings"]}
-        settings = itertools.product(a.what.split(","), a.models.split(","),
-                                     a.batches.split(","), a.threads.split(","))
-        for what, model, batch, threads in settings:
-            if what != "peers" and (batch, threads) != ("1", "1"):
-                continue
-            if (what, model, int(batch), int(threads)) in done:
-                continue
-            data["settings"].append(time_setting(a, what, model, int(batch), int(threads)))
-            if a.out:
-                pathlib.Path(a.out).write_text(json.dumps(data))
-    text = report.markdown(data, TOLERANCE)
-    if a.write:
-        target = pathlib.Path(a.write)
-        # What other benchmarks wrote below stays.
-        old = target.read_text() if target.exists() else ""
-        kept = old.find("\n## Scale")
-        target.write_text(text if kept < 0 else text.rstrip("\n") + "\n" + old[kept:])
-    else:
-        print(text)
+    data = rounds.begin(a, report.host(a, "bench/peers.sh"))
+    done = {(s["what"], s["model"], s["batch"], s["threads"]) for s in data["settings"]}
+    settings = itertools.product(a.what.split(","), a.models.split(","), a.batches.split(","), a.threads.split(","))
+    for what, model, batch, threads in settings if not a.again else ():
+        if what != "peers" and (batch, threads) != ("1", "1"):
+            continue
+        if (what, model, int(batch), int(threads)) in done:
+            continue
+        data["settings"].append(time_setting(a, what, model, int(batch), int(threads)))
+        rounds.keep(a, data)
+    rounds.publish(a, report.markdown(data, TOLERANCE))
 
 
 if __name__ == "__main__":

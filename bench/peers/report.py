@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from stats import Setting
-from targets import TARGETS, verdict
+from targets import TARGETS
 
 PEERS = [("pare f32", "onnxruntime f32"), ("pare f32", "torch"), ("pare f32 avx2", "torch avx2"),
          ("pare int8", "onnxruntime int8")]
@@ -44,7 +44,7 @@ weights the relative error of all logits, in the 2-norm.
 """
 
 
-def host(a):
+def host(a, command):
     info = pathlib.Path("/proc/cpuinfo").read_text()
     field = {line.split(":")[0].strip(): line.split(":")[1].strip()
              for line in info.splitlines() if ":" in line}
@@ -55,11 +55,13 @@ def host(a):
     return {"CPU": f"{field.get('model name', platform.processor())}, family {field.get('cpu family')}, "
                    f"model {field.get('model')}; CPUs: {info.count('processor	')}",
             "ISA": " ".join(isa), "date": datetime.date.today().isoformat(), "commit": git,
-            "command": " ".join(["bench/peers.sh", *sys.argv[1:]])}
+            "command": " ".join([command, *sys.argv[1:]])}
 
 
-def show(figure, digits=2):
-    return "{0:.{3}f} [{1:.{3}f}, {2:.{3}f}]".format(*figure, digits)
+def show(figure, form="{:.2f}"):
+    """With its interval, where it has one."""
+    median, low, high = (form.format(x) for x in figure)
+    return median if figure[1] == figure[2] else f"{median} [{low}, {high}]"
 
 
 def time(ms):
@@ -73,20 +75,26 @@ def table(head, rows):
             *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
-def targets(settings):
+def targets(found, where):
+    """`found`: pairs of a target and its figures, which are pairs of where and what; `where`: a head for that."""
     rows = []
-    for name, least, figures in TARGETS:
-        found = [(where, figure) for s in settings for where, figure in figures(s)]
-        if not found:
-            rows.append([name, f"{least:.2f}", "-", "-", "not measured"])
+    for target, figures in found:
+        bound = ("at most " if target.most else "at least ") + target.form.format(target.bound)
+        if not figures:
+            rows.append([target.name, bound, "-", "-", "not measured"])
             continue
-        where, worst = min(found, key=lambda item: item[1][0])
-        verdicts = [verdict(figure, least) for _, figure in found]
+        place, worst = (max if target.most else min)(figures, key=lambda item: item[1][0])
+        verdicts = [target.verdict(figure) for _, figure in figures]
         said = ", ".join(f"{word} {verdicts.count(word)}" for word in ("met", "undecided", "missed")
                          if word in verdicts) if len(set(verdicts)) > 1 else verdicts[0]
-        said = said if len(found) == 1 else f"{said} of {len(found)}"
-        rows.append([name, f"{least:.2f}", show(worst), where.replace(" | ", ", "), said])
-    return table(["target", "at least", "worst figure", "model, batch, threads", "verdict"], rows)
+        said = said if len(figures) == 1 else f"{said} of {len(figures)}"
+        rows.append([target.name, bound, show(worst, target.form), place.replace(" | ", ", "), said])
+    return table(["target", "bound", "worst figure", where, "verdict"], rows)
+
+
+def targets_of(settings):
+    found = [(target, [pair for s in settings for pair in target.figures(s)]) for target in TARGETS]
+    return targets(found, "model, batch, threads")
 
 
 def peers(settings):
@@ -175,27 +183,41 @@ def errors(settings):
                                        for n in names])
 
 
+def opening(title, facts, settings, notes):
+    """Before the sections."""
+    out = [f"# {title}", "", *(f"* {key}: {value}" for key, value in facts.items())]
+    others = sum(s.others() for s in settings) / max(1, len(settings))
+    if others > BUSY:
+        out += ["", f"**The machine was not quiet**: other processes took {others:.1f} CPUs on average. "
+                "Intervals are wide", "for that, and figures on all of its CPUs tell more about the sharing than about the engines."]
+    return out + ["", notes]
+
+
+def sections(parts):
+    """Of titles, words and tables, those that have a table."""
+    out = []
+    for title, text, rows in parts:
+        if rows:
+            out += [f"## {title}", "", *([text] if text else []), *rows]
+    return out
+
+
+def engines_of(settings):
+    return ", ".join(sorted({e["about"]["engine"] for s in settings for e in s.engines.values()
+                             if "engine" in e["about"]}))
+
+
 def markdown(data, tolerance):
     every = [Setting(raw) for raw in data["settings"]]
     settings, structure, sparse = ([s for s in every if s.what == what]
                                    for what in ("peers", "structure", "sparse"))
-    engines = {e["about"]["engine"] for s in every for e in s.engines.values() if "engine" in e["about"]}
-    out = ["# Pare beside its peers", ""]
-    out += [f"* {key}: {value}" for key, value in (data["host"] | {"engines": ", ".join(sorted(engines))}).items()]
-    others = sum(s.others() for s in every) / len(every)
-    if others > BUSY:
-        out += ["", f"**The machine was not quiet**: other processes took {others:.1f} CPUs on average. Intervals are wide",
-                "for that, and figures on all of its CPUs tell more about the sharing than about the engines."]
-    out += ["", NOTES]
-    for title, text, rows in [
-        ("Targets", "", targets(settings + structure)),
+    out = opening("Pare beside its peers", data["host"] | {"engines": engines_of(every)}, every, NOTES)
+    return "\n".join(out + sections([
+        ("Targets", "", targets_of(settings + structure)),
         ("Peers", "", peers(settings)),
         ("Own encodings", OWN_NOTES, own(settings)),
         ("The machine in the same run", "", rates(settings)),
         ("Structure", STRUCTURE_NOTES, changes(structure)),
         ("Density", DENSITY_NOTES, densities(sparse)),
         ("Agreement", AGREEMENT_NOTES.format(tolerance), errors(settings)),
-    ]:
-        if rows:
-            out += [f"## {title}", "", *([text] if text else []), *rows]
-    return "\n".join(out)
+    ]))
