@@ -26,7 +26,7 @@ def measure(a):
     folder.mkdir(parents=True, exist_ok=True)
     pare = Pare(a, folder / "smollm2.db")
     pipeline = pathlib.Path(a.source) / "pipelines/smollm2.yaml"
-    few = ["--rounds", 6, "--session-time", 150, *(["--set", "data.evaluate.samples=6"] if a.quick else [])]
+    few = ["--rounds", 6, "--session-time", 240, *(["--set", "data.evaluate.samples=6"] if a.quick else [])]
     pare("run", pipeline, "--set", f"model={pathlib.Path(a.smollm2).resolve()}", *few, quiet=False)
     lines = pare.json("front")
     picked = pare.json("pick", "--min", "size_bytes")[0]["label"]
