@@ -36,5 +36,7 @@ def measure(a):
     label, file, refused = hand_over(pare, [picked, *others], folder / "picked")
     result = {"lines": lines, "picked": picked, "refused": refused, "handed": label}
     if label:
-        result["perplexity"] = perplexities(a, label, file, pare)
+        # By its hash: a label could be the name of a folder here.
+        variant = next(line["variant"] for line in lines if line["label"] == label)
+        result["perplexity"] = perplexities(a, variant, file, pare)
     return result
