@@ -16,6 +16,7 @@ libhost_la_SOURCES += \
 	core/measure/host.c \
 	core/measure/image_files.c core/measure/source.h core/measure/split.c \
 	core/measure/measure.h \
+	core/measure/next_token.c core/measure/next_token.h \
 	core/measure/sampling.c core/measure/sampling.h \
 	core/measure/tokens.c core/measure/tokens.h \
 	core/measure/perplexity.c core/measure/perplexity.h \

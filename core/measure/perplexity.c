@@ -5,67 +5,11 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "engine/text.h"
-
-#define TOKENS_PER_PASS 128u
-
-/* A model that reads windows, part by part. */
-struct reader {
-    struct pare_graph *graph;
-    struct pare_plan *plan;
-    struct pare_cache *cache;
-    float *logits; /* of one part */
-    uint32_t vocabulary;
-};
-
-static void reader_close(struct reader *r)
-{
-    pare_cache_free(r->cache);
-    pare_plan_free(r->plan);
-    pare_graph_free(r->graph);
-    free(r->logits);
-}
-
-static int reader_open(const struct pare_graph *graph, uint32_t window, uint32_t threads,
-                       struct reader *r, struct pare_error *err)
-{
-    const uint32_t part = PARE_MIN(window, TOKENS_PER_PASS);
-    const struct pare_plan_options options = {
-        .batch = 1, .threads = threads, .isa = -1, .context = window};
-    int rc;
-    PARE_TRY(pare_graph_copy(graph, &r->graph, err));
-    if (window > graph->context) {
-        rc = pare_error_set(err, PARE_INVALID,
-                            "windows of %u tokens are longer than the model's context", window);
-        pare_error_detail(err, "it reads at most %u tokens", graph->context);
-        goto out;
-    }
-    PARE_TRY(pare_graph_set_length(r->graph, part, err));
-    if (r->graph->values[r->graph->output].tokens != part) {
-        rc = pare_error_set(err, PARE_INVALID, "the model does not predict the next token");
-        goto out;
-    }
-    PARE_TRY(pare_plan_new(r->graph, &options, &r->plan, err));
-    PARE_TRY(pare_cache_new(r->plan, 1, window, &r->cache, err));
-    r->vocabulary = r->graph->values[r->graph->output].width;
-    r->logits = pare_alloc((size_t)part * r->vocabulary, sizeof *r->logits);
-    if (!r->logits)
-        rc = pare_error_nomem(err, (uint64_t)part * r->vocabulary * sizeof *r->logits);
-out:
-    return rc;
-}
-
-/* `counted`: whether any of the logits are looked at. */
-static int reader_read(struct reader *r, const int32_t *ids, uint32_t n, bool counted,
-                       struct pare_error *err)
-{
-    const struct pare_text text = {ids, n, 0, counted};
-    return pare_plan_read(r->plan, r->cache, &text, 1, r->logits, err);
-}
+#include "measure/next_token.h"
 
 /* What a part of a window says: tokens at .. at + n - 1 were read, tokens up to `end` follow. */
-static void take_part(struct pare_perplexity *p, const struct reader *model,
-                      const struct reader *baseline, const int32_t *ids, uint32_t at, uint32_t n,
+static void take_part(struct pare_perplexity *p, const struct pare_next *model,
+                      const struct pare_next *baseline, const int32_t *ids, uint32_t at, uint32_t n,
                       struct pare_window window, uint32_t threads)
 {
     const uint32_t from = PARE_MAX(window.first, at + 1), to = PARE_MIN(at + n + 1, window.n);
@@ -138,11 +82,11 @@ static int make_room(const struct pare_perplexity_job *job, struct pare_perplexi
     return PARE_OK;
 }
 
-static int read_window(const struct pare_perplexity_job *job, struct reader *model,
-                       struct reader *baseline, struct pare_window w, const int32_t *ids,
+static int read_window(const struct pare_perplexity_job *job, struct pare_next *model,
+                       struct pare_next *baseline, struct pare_window w, const int32_t *ids,
                        struct pare_perplexity *p, struct pare_error *err)
 {
-    const uint32_t part = model->graph->length;
+    const uint32_t part = model->part;
     int rc = PARE_OK;
     pare_cache_cut(model->cache, 0, 0);
     if (baseline)
@@ -150,9 +94,9 @@ static int read_window(const struct pare_perplexity_job *job, struct reader *mod
     for (uint32_t at = 0; at + 1 < w.n; at += part) {
         const uint32_t n = PARE_MIN(part, w.n - 1 - at); /* nothing follows the last token */
         const bool counted = at + n >= w.first;
-        PARE_TRY(reader_read(model, ids + at, n, counted, err));
+        PARE_TRY(pare_next_read(model, ids + at, n, counted, err));
         if (baseline)
-            PARE_TRY(reader_read(baseline, ids + at, n, counted, err));
+            PARE_TRY(pare_next_read(baseline, ids + at, n, counted, err));
         take_part(p, model, baseline, ids, at, n, w, job->threads);
     }
 out:
@@ -162,16 +106,16 @@ out:
 int pare_perplexity_measure(const struct pare_perplexity_job *job, struct pare_perplexity *out,
                             struct pare_error *err)
 {
-    struct reader model = {0}, other = {0};
+    struct pare_next model = {0}, other = {0};
     struct pare_perplexity p = {.windows = job->which ? job->n : pare_windows_count(job->windows)};
     int32_t *ids = pare_alloc(job->window, sizeof *ids);
     int rc = ids ? PARE_OK : pare_error_nomem(err, job->window);
     if (rc != PARE_OK)
         return rc;
     PARE_TRY(make_room(job, &p, err));
-    PARE_TRY(reader_open(job->graph, job->window, job->threads, &model, err));
+    PARE_TRY(pare_next_open(job->graph, job->window, job->threads, &model, err));
     if (job->baseline)
-        PARE_TRY(reader_open(job->baseline, job->window, job->threads, &other, err));
+        PARE_TRY(pare_next_open(job->baseline, job->window, job->threads, &other, err));
     if (job->baseline && other.vocabulary != model.vocabulary) {
         rc = pare_error_set(err, PARE_INVALID, "the baseline has another vocabulary");
         goto out;
@@ -195,8 +139,8 @@ int pare_perplexity_measure(const struct pare_perplexity_job *job, struct pare_p
     p = (struct pare_perplexity){0};
 out:
     pare_perplexity_free(&p);
-    reader_close(&model);
-    reader_close(&other);
+    pare_next_close(&model);
+    pare_next_close(&other);
     free(ids);
     return rc;
 }
