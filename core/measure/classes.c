@@ -25,8 +25,7 @@ static bool alike(const char *a, const char *b)
     return !*a && !*b;
 }
 
-/* The label that a folder's name means: itself, else the only one that is alike. */
-static uint32_t find_label(const char *name, const struct pare_model *model)
+uint32_t pare_label_find(const char *name, const struct pare_model *model)
 {
     uint32_t found = NO_CLASS;
     size_t n = 0;
@@ -103,7 +102,7 @@ int pare_number_classes(const struct pare_image_files *f, const struct pare_mode
     for (uint32_t i = 0; i < f->n_classes; i++)
         numbers += read_number(f->names[i]) != NO_CLASS;
     for (uint32_t i = 0; i < f->n_classes; i++) {
-        number[i] = model ? find_label(f->names[i], model) : NO_CLASS;
+        number[i] = model ? pare_label_find(f->names[i], model) : NO_CLASS;
         labels += number[i] != NO_CLASS;
     }
     if (labels == f->n_classes)

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "measure/array.h"
 #include "measure/image.h"
+#include "measure/labelled.h"
 #include "measure/source.h"
 #include "measure/tokens.h"
 #include "measure/windows.h"
@@ -21,6 +22,7 @@ struct pare_dataset {
     struct pare_array images;      /* either these */
     struct pare_image_files files; /* or these */
     struct pare_windows *windows;  /* or these */
+    struct pare_labelled texts;    /* or these, which have no `labels` */
     uint32_t window;
     bool planes;                      /* images: channels come before height and width */
     uint32_t channels, height, width; /* of stored images; 0 for files: each has its own */
@@ -42,6 +44,7 @@ void pare_dataset_close(struct pare_dataset *data)
     pare_array_close(&data->images);
     pare_image_files_free(&data->files);
     pare_windows_free(data->windows);
+    pare_labelled_free(&data->texts);
     free(data->labels);
     free(data->chosen);
     free(data);
@@ -180,55 +183,8 @@ out:
     return rc;
 }
 
-/* SPLIT.txt of a folder (without a split its only .txt), or a file. */
-static int find_text(const struct pare_data_spec *spec, struct pare_place *out,
-                     struct pare_error *err)
-{
-    struct pare_pool pool = {0};
-    const char **names = NULL, *found = NULL;
-    struct pare_str wanted = {0};
-    size_t n = 0;
-    int rc = PARE_OK;
-    if (!pare_is_folder(spec->from)) {
-        out->images = pare_strdup(spec->from);
-        out->split = pare_strdup(spec->split ? spec->split : pare_path_name(spec->from));
-        goto made;
-    }
-    PARE_TRY(pare_folder_list(spec->from, &pool, &names, &n, err));
-    pare_str_printf(&wanted, "%s.txt", spec->split ? spec->split : "");
-    for (size_t i = 0; i < n; i++) {
-        const size_t length = strlen(names[i]);
-        const bool text = length > 4 && strcmp(names[i] + length - 4, ".txt") == 0;
-        if (!text || (spec->split && strcmp(names[i], wanted.data ? wanted.data : "") != 0))
-            continue;
-        if (found) {
-            rc =
-                pare_error_set(err, PARE_INVALID, "%s has several texts: name a split", spec->from);
-            pare_error_detail(err, "%s and %s are two", found, names[i]);
-            goto out;
-        }
-        found = names[i];
-    }
-    if (!found) {
-        rc = pare_error_set(err, PARE_NOT_FOUND, "%s has no text%s%s", spec->from,
-                            spec->split ? " " : "", spec->split ? wanted.data : "");
-        pare_error_hint(err, "a language model reads plain text: a file, or SPLIT.txt in a folder");
-        goto out;
-    }
-    out->images = pare_path_join(spec->from, found);
-    out->split = found ? strndup(found, strlen(found) - 4) : NULL;
-made:
-    if (!out->images || !out->split)
-        rc = pare_error_nomem(err, 0);
-out:
-    pare_str_free(&wanted);
-    free(names);
-    pare_pool_free(&pool);
-    return rc;
-}
-
-static int open_text(struct pare_dataset *d, const struct pare_data_spec *spec,
-                     const struct pare_model *model, struct pare_error *err)
+static int open_windows(struct pare_dataset *d, const struct pare_data_spec *spec,
+                        const struct pare_model *model, struct pare_error *err)
 {
     struct pare_tokenizer *tokenizer = NULL;
     const uint64_t most = PARE_MIN(model->graph->context, 512u);
@@ -244,7 +200,6 @@ static int open_text(struct pare_dataset *d, const struct pare_data_spec *spec,
         pare_error_detail(err, "it reads at most %u", model->graph->context);
         goto out;
     }
-    PARE_TRY(find_text(spec, &d->place, err));
     how.path = d->place.images;
     PARE_TRY(pare_model_tokenizer(model, &tokenizer, err));
     PARE_TRY(pare_windows_open(&how, tokenizer, &d->windows, err));
@@ -252,6 +207,25 @@ static int open_text(struct pare_dataset *d, const struct pare_data_spec *spec,
     d->total = pare_windows_count(d->windows);
 out:
     pare_tokenizer_free(tokenizer);
+    return rc;
+}
+
+static int open_text(struct pare_dataset *d, const struct pare_data_spec *spec,
+                     const struct pare_model *model, struct pare_error *err)
+{
+    int rc;
+    PARE_TRY(pare_place_text(spec, &d->place, err));
+    if (!pare_records_named(d->place.images))
+        return open_windows(d, spec, model, err);
+    if (spec->window || spec->stride || spec->method) {
+        rc = pare_error_set(err, PARE_INVALID, "%s is not cut into windows: a sample is a line",
+                            d->place.images);
+        pare_error_hint(err, "leave window, stride and method out");
+        goto out;
+    }
+    PARE_TRY(pare_labelled_open(d->place.images, model, &d->texts, d->note, err));
+    d->total = d->texts.n;
+out:
     return rc;
 }
 
@@ -321,6 +295,27 @@ static size_t sample_bytes(const struct pare_dataset *d)
     return (size_t)d->channels * d->height * d->width * d->images.size;
 }
 
+/* Texts as their tokens, and what is known of them. */
+static void hash_texts(struct pare_dataset *d)
+{
+    const struct pare_labelled *t = &d->texts;
+    struct pare_hash h;
+    pare_hash_begin(&h);
+    if (d->windows) {
+        pare_hash_text(&h, pare_windows_hash(d->windows));
+        pare_hash_add(&h, d->chosen, d->n * sizeof *d->chosen);
+    }
+    for (uint32_t i = 0; t->n && i < d->n; i++) {
+        const uint32_t s = d->chosen[i];
+        pare_sequences_hash(t->sequences, s, &h);
+        if (t->labels)
+            pare_hash_add(&h, &t->labels[s], sizeof t->labels[s]);
+        else
+            pare_hash_add(&h, &t->scores[s], sizeof t->scores[s]);
+    }
+    pare_hash_end(&h, d->hash);
+}
+
 /* What was chosen, in order: the stored bytes and the label. Folders say their class by its name,
  * so that the hash is the same whatever the model calls them; version 2 is the rule by which names
  * become classes. */
@@ -329,11 +324,8 @@ static int hash_samples(struct pare_dataset *d, struct pare_error *err)
     struct pare_hash h;
     char text[96];
     int rc = PARE_OK;
-    if (d->windows) {
-        pare_hash_begin(&h);
-        pare_hash_text(&h, pare_windows_hash(d->windows));
-        pare_hash_add(&h, d->chosen, d->n * sizeof *d->chosen);
-        pare_hash_end(&h, d->hash);
+    if (d->windows || d->texts.n) {
+        hash_texts(d);
         return PARE_OK;
     }
     snprintf(text, sizeof text, "pare data %d %c%u %ux%ux%u %s %s",
@@ -402,7 +394,7 @@ int pare_dataset_open(const struct pare_data_spec *spec, const struct pare_model
         rc = pare_error_set(err, PARE_INVALID, "no data set is named");
         goto out;
     }
-    if (!d->windows)
+    if (!reads_text)
         PARE_TRY(open_place(d, model, err));
     PARE_TRY(choose(d, spec, err));
     PARE_TRY(check_labels(d, model, err));
@@ -422,9 +414,16 @@ uint32_t pare_dataset_size(const struct pare_dataset *data)
     return data->n;
 }
 
+enum pare_task pare_dataset_task(const struct pare_dataset *data)
+{
+    if (data->windows)
+        return PARE_TASK_WINDOWS;
+    return data->texts.n ? data->texts.task : PARE_TASK_CLASSES;
+}
+
 bool pare_dataset_has_labels(const struct pare_dataset *data)
 {
-    return data->labels != NULL;
+    return data->labels || data->texts.labels;
 }
 
 uint32_t pare_dataset_classes(const struct pare_dataset *data)
@@ -445,6 +444,22 @@ const char *pare_dataset_split(const struct pare_dataset *data)
 const struct pare_windows *pare_dataset_windows(const struct pare_dataset *data)
 {
     return data->windows;
+}
+
+const struct pare_sequences *pare_dataset_sequences(const struct pare_dataset *data)
+{
+    return data->texts.sequences;
+}
+
+uint32_t pare_dataset_label(const struct pare_dataset *data, uint32_t i)
+{
+    const uint32_t *labels = data->labels ? data->labels : data->texts.labels;
+    return labels ? labels[data->chosen[i]] : UINT32_MAX;
+}
+
+double pare_dataset_score(const struct pare_dataset *data, uint32_t i)
+{
+    return data->texts.scores ? data->texts.scores[data->chosen[i]] : (double)NAN;
 }
 
 uint32_t pare_dataset_number(const struct pare_dataset *data, uint32_t i)
@@ -565,6 +580,12 @@ int pare_dataset_read(struct pare_dataset *data, uint32_t first, uint32_t n, flo
     if (!data->for_model || first > data->n || n > data->n - first)
         return pare_error_set(err, PARE_INVALID, "samples %u to %ju are not there", first,
                               (uintmax_t)first + n);
+    if (data->texts.n) {
+        pare_error_set(err, PARE_INVALID, "%s: its samples have no common length",
+                       data->place.images);
+        pare_error_hint(err, "name a plain text (.txt) here, which is cut into windows");
+        return PARE_INVALID;
+    }
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t sample = data->chosen[first + i];
         if (images)

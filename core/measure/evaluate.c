@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accuracy: what a classifier answers, sample by sample. */
 #include "measure/activations.h"
-#include "measure/measure.h"
+#include "measure/evaluate_parts.h"
 #include "measure/perplexity.h"
 
 #include <math.h>
@@ -16,6 +16,11 @@ void pare_outcomes_free(struct pare_outcomes *outcomes)
     free(outcomes->nll);
     free(outcomes->divergence);
     free(outcomes->agreement);
+    free(outcomes->normalised);
+    free(outcomes->similarity);
+    free(outcomes->score);
+    free(outcomes->token_nll);
+    free(outcomes->token_ends);
     *outcomes = (struct pare_outcomes){0};
 }
 
@@ -39,8 +44,8 @@ static float nll_of(const float *logits, uint32_t n, uint32_t target)
     return (float)(log(sum) + top - (double)logits[target]);
 }
 
-static int take_outcomes(const float *logits, uint32_t classes, uint32_t first, uint32_t n,
-                         struct pare_outcomes *o, struct pare_error *err)
+int pare__take_outcomes(const float *logits, uint32_t classes, uint32_t first, uint32_t n,
+                        struct pare_outcomes *o, struct pare_error *err)
 {
     for (uint32_t i = first; i < first + n; i++, logits += classes) {
         o->predicted[i] = highest(logits, classes);
@@ -69,11 +74,6 @@ struct pass {
     uint32_t done; /* before this batch */
 };
 
-static uint32_t sample_at(const struct pare_evaluation *e, uint32_t i)
-{
-    return e->samples ? e->samples[i] : i;
-}
-
 /* Samples that follow each other in the data set are read at once. */
 static int read_batch(struct pass *p, uint32_t part, uint32_t *labels, struct pare_error *err)
 {
@@ -81,8 +81,8 @@ static int read_batch(struct pass *p, uint32_t part, uint32_t *labels, struct pa
     const size_t pixels = pare_graph_inputs(e->graph);
     int rc = PARE_OK;
     for (uint32_t i = 0, run; i < part; i += run) {
-        uint32_t first = sample_at(e, p->done + i);
-        for (run = 1; i + run < part && sample_at(e, p->done + i + run) == first + run;)
+        uint32_t first = pare__sample_at(e, p->done + i);
+        for (run = 1; i + run < part && pare__sample_at(e, p->done + i + run) == first + run;)
             run++;
         PARE_TRY(pare_dataset_read(e->data, first, run, e->started ? NULL : p->images + i * pixels,
                                    labels + i, err));
@@ -188,7 +188,7 @@ static double tokens_per_window(const struct pare_dataset *data)
 static int evaluate_text(struct pare_evaluation *e, struct pare_outcomes *out,
                          struct pare_error *err)
 {
-    const uint32_t n = e->samples ? e->n_samples : pare_dataset_size(e->data);
+    const uint32_t n = pare__samples_of(e);
     const double each = tokens_per_window(e->data);
     uint32_t *which = pare_alloc(n, sizeof *which);
     struct pare_perplexity p = {0};
@@ -205,7 +205,7 @@ static int evaluate_text(struct pare_evaluation *e, struct pare_outcomes *out,
         goto out;
     }
     for (uint32_t i = 0; i < n; i++)
-        which[i] = pare_dataset_number(e->data, sample_at(e, i));
+        which[i] = pare_dataset_number(e->data, pare__sample_at(e, i));
     const struct pare_perplexity_job job = {.graph = e->graph,
                                             .baseline = e->baseline,
                                             .windows = pare_dataset_windows(e->data),
@@ -230,6 +230,11 @@ static int evaluate_text(struct pare_evaluation *e, struct pare_outcomes *out,
             o.agreement[i] = (float)(agreed / each);
         }
     }
+    o.n_tokens = p.tokens;
+    o.token_nll = p.nll;
+    o.token_ends = p.ends;
+    p.nll = NULL;
+    p.ends = NULL;
     *out = o;
     o = (struct pare_outcomes){0};
 out:
@@ -243,7 +248,9 @@ int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out, str
 {
     if (pare_dataset_windows(e->data))
         return evaluate_text(e, out, err);
-    const uint32_t n = e->samples ? e->n_samples : pare_dataset_size(e->data);
+    if (pare_dataset_sequences(e->data))
+        return pare__evaluate_labelled(e, out, err);
+    const uint32_t n = pare__samples_of(e);
     const uint32_t classes = e->graph->values[e->graph->output].width;
     const uint32_t batch = PARE_MAX(1u, PARE_MIN(e->batch, n));
     struct pass p = {.e = e, .n = n, .keep = pare_calloc(e->n_keep, sizeof *p.keep)};
@@ -261,9 +268,9 @@ int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out, str
         part = PARE_MIN(batch, n - p.done);
         PARE_TRY(read_batch(&p, part, o.target + p.done, err));
         PARE_TRY(run_batch(&p, part, err));
-        if (p.done == 0 && sample_at(e, 0) == 0)
+        if (p.done == 0 && pare__sample_at(e, 0) == 0)
             pare_hash_bytes(p.logits, classes * sizeof *p.logits, o.first_logits);
-        PARE_TRY(take_outcomes(p.logits, classes, p.done, part, &o, err));
+        PARE_TRY(pare__take_outcomes(p.logits, classes, p.done, part, &o, err));
         if (e->progress && e->progress(e->user, p.done + part) != 0) {
             rc = pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
             goto out;

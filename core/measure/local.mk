@@ -14,6 +14,12 @@ libhost_la_SOURCES += \
 	core/measure/dataset.c \
 	core/measure/evaluate.c \
 	core/measure/host.c \
+	core/measure/evaluate_labelled.c core/measure/evaluate_parts.h \
+	core/measure/labelled.c core/measure/labelled.h \
+	core/measure/records.c core/measure/records.h \
+	core/measure/sequences.c core/measure/sequences.h \
+	core/measure/spearman.c core/measure/spearman.h \
+	core/measure/text_file.c \
 	core/measure/image_files.c core/measure/source.h core/measure/split.c \
 	core/measure/measure.h \
 	core/measure/next_token.c core/measure/next_token.h \
@@ -82,10 +88,12 @@ examplesdir = $(pkgdatadir)/examples
 dist_examples_DATA = share/examples/classify.c
 
 if HAVE_CHECK
-measure_tests = tests/unit/test_measure tests/unit/test_perplexity tests/unit/test_restart tests/unit/test_runtime \
+measure_tests = tests/unit/test_labelled tests/unit/test_measure tests/unit/test_perplexity tests/unit/test_restart tests/unit/test_runtime \
 	tests/fuzz/replay_data
 check_PROGRAMS += $(measure_tests) share/examples/classify
 TESTS += $(measure_tests)
+tests_unit_test_labelled_SOURCES = tests/unit/test_labelled.c
+tests_unit_test_labelled_LDADD = $(TEST_LIBS)
 tests_unit_test_perplexity_SOURCES = tests/unit/test_perplexity.c
 tests_unit_test_perplexity_LDADD = $(TEST_LIBS)
 tests_unit_test_measure_SOURCES = tests/unit/test_measure.c

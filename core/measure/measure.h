@@ -19,6 +19,16 @@ struct pare_outcomes {
                             and the share of tokens that both find likeliest. Else NULL */
     float *agreement;    /* the weights are as those of nll */
     uint32_t correct;
+    /* Of choices: predicted is the likeliest one, nll that of the right one among them. */
+    uint32_t *normalised; /* the likeliest per byte of its text; else NULL */
+    uint32_t correct_normalised;
+    /* Of pairs: the cosine of the embeddings, and the score that is known; else NULL. */
+    float *similarity;
+    double *score;
+    /* Of windows: the loss of every token that counts, in nats, and how many there are up to and
+     * with each window; else NULL. */
+    float *token_nll;
+    uint32_t *token_ends, n_tokens;
     char first_logits[PARE_HASH_HEX]; /* hash of the logits of the data set's first sample, which
                                          a timed run must repeat; "": it was not among them */
 };

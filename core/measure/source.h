@@ -26,6 +26,11 @@ int pare_place_find(const char *folder, const char *split, struct pare_place *ou
                     struct pare_error *err);
 void pare_place_free(struct pare_place *place);
 
+/* The file of texts that a specification means: itself, or SPLIT.txt, .jsonl or .tsv of a folder
+ * (without a split its only one). */
+int pare_place_text(const struct pare_data_spec *spec, struct pare_place *out,
+                    struct pare_error *err);
+
 /* A folder of images per class. Zero-initialise. */
 struct pare_image_files {
     const char **paths; /* n of them: class by class, each sorted by name */
@@ -48,6 +53,10 @@ void pare_image_files_free(struct pare_image_files *files);
 int pare_number_classes(const struct pare_image_files *files, const struct pare_model *model,
                         const char *folder, uint32_t *number, char note[PARE_DATA_NOTE],
                         struct pare_error *err);
+
+/* The class that a name means: the label itself, else the only one that is alike; UINT32_MAX: none.
+ */
+uint32_t pare_label_find(const char *name, const struct pare_model *model);
 
 /* Whether some sub-folder holds an image. */
 bool pare_has_image_files(const char *folder);

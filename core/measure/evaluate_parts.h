@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of an evaluation share. Internal to core/measure/evaluate*.c. */
+#ifndef PARE_MEASURE_EVALUATE_PARTS_H
+#define PARE_MEASURE_EVALUATE_PARTS_H
+
+#include "measure/measure.h"
+
+static inline uint32_t pare__sample_at(const struct pare_evaluation *e, uint32_t i)
+{
+    return e->samples ? e->samples[i] : i;
+}
+
+static inline uint32_t pare__samples_of(const struct pare_evaluation *e)
+{
+    return e->samples ? e->n_samples : pare_dataset_size(e->data);
+}
+
+/* What logits say of samples first .. first + n - 1, whose targets are there. */
+int pare__take_outcomes(const float *logits, uint32_t classes, uint32_t first, uint32_t n,
+                        struct pare_outcomes *o, struct pare_error *err);
+
+/* Samples that are labelled texts. */
+int pare__evaluate_labelled(struct pare_evaluation *e, struct pare_outcomes *out,
+                            struct pare_error *err);
+
+#endif
