@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/show.h"
 #include "engine/plan.h"
+#include "measure/array.h"
 #include "measure/perplexity.h"
 #include "measure/tokens.h"
 
@@ -22,6 +23,7 @@ struct job {
     struct pare_windows *windows;
     struct pare_perplexity result;
     struct pare_window_spec spec;
+    const char *path, *nll; /* nll: file to write; NULL: none */
     char *name;
 };
 
@@ -65,13 +67,12 @@ static bool print(const struct job *j, double seconds)
     const double error = (p->mean.hi - p->mean.lo) / 2 / 1.959964 * p->perplexity.value;
     json_t *out = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:s, s:f}", "model",
-        j->name, "text", pare_cli_option(j->cli, "text"), "method",
-        pare_window_method_name(j->spec.method), "window", (json_int_t)j->spec.window, "stride",
-        (json_int_t)j->spec.stride, "windows", (json_int_t)p->windows, "n", (json_int_t)p->tokens,
-        "perplexity", p->perplexity.value, "perplexity_error", real_or_null(error), "perplexity_lo",
-        real_or_null(p->perplexity.lo), "perplexity_hi", real_or_null(p->perplexity.hi), "nll",
-        p->mean.value, "next_token", (double)p->right / p->tokens, "data",
-        pare_windows_hash(j->windows), "seconds", seconds);
+        j->name, "text", j->path, "method", pare_window_method_name(j->spec.method), "window",
+        (json_int_t)j->spec.window, "stride", (json_int_t)j->spec.stride, "windows",
+        (json_int_t)p->windows, "n", (json_int_t)p->tokens, "perplexity", p->perplexity.value,
+        "perplexity_error", real_or_null(error), "perplexity_lo", real_or_null(p->perplexity.lo),
+        "perplexity_hi", real_or_null(p->perplexity.hi), "nll", p->mean.value, "next_token",
+        (double)p->right / p->tokens, "data", pare_windows_hash(j->windows), "seconds", seconds);
     if (out && j->baseline && !add_beside(j, out)) {
         json_decref(out);
         return false;
@@ -90,7 +91,7 @@ static bool take_options(struct job *j, long long *threads)
         !pare_cli_number(j->cli, "skip", 0, UINT32_MAX, 0, &skip) ||
         !pare_cli_threads(j->cli, pare_cpu_count(), threads))
         return false;
-    j->spec = (struct pare_window_spec){.path = pare_cli_option(j->cli, "text"),
+    j->spec = (struct pare_window_spec){.path = j->path,
                                         .window = (uint32_t)window,
                                         .stride = (uint32_t)(stride ? stride : window),
                                         .skip = (uint32_t)skip,
@@ -104,15 +105,17 @@ static bool take_options(struct job *j, long long *threads)
     return false;
 }
 
-int pare_cli_eval_text(struct pare_cli *cli)
+int pare_cli_eval_text(struct pare_cli *cli, const char *path)
 {
-    struct job j = {.cli = cli};
+    struct job j = {.cli = cli, .path = path, .nll = pare_cli_option(cli, "nll")};
     struct pare_error err = {0};
     const char *baseline = pare_cli_option(cli, "baseline");
     long long threads;
     int exit = PARE_EXIT_OK, rc;
     if (!take_options(&j, &threads))
         return PARE_EXIT_USAGE;
+    if (j.nll)
+        PARE_TRY(pare_cli_refuse_overwrite(j.nll, pare_cli_option(cli, "force") != NULL, &err));
     PARE_TRY(pare_cli_model(cli, cli->args[0], &j.model, &j.name, &err));
     if (baseline)
         PARE_TRY(pare_cli_model(cli, baseline, &j.baseline, NULL, &err));
@@ -131,6 +134,8 @@ int pare_cli_eval_text(struct pare_cli *cli)
                                             .user = &progress};
     rc = pare_perplexity_measure(&job, &j.result, &err);
     pare_cli_progress_end();
+    if (rc == PARE_OK && j.nll)
+        rc = pare_npy_write(j.nll, j.result.nll, j.result.tokens, &err);
     if (rc == PARE_OK && !print(&j, pare_clock_seconds() - start))
         exit = PARE_EXIT_FAILED;
 out:

@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 
-/* `pare eval MODEL --text FILE`; returns the exit status. */
-int pare_cli_eval_text(struct pare_cli *cli);
+/* `pare eval MODEL FILE` of a plain text; returns the exit status. */
+int pare_cli_eval_text(struct pare_cli *cli, const char *path);
 
 #endif

@@ -451,6 +451,24 @@ int pare_cli_refuse_overwrite(const char *path, bool force, struct pare_error *e
 
 /* ---- figures ---- */
 
+bool pare_cli_add_interval(json_t *object, const char *name, struct pare_interval x)
+{
+    const struct {
+        const char *end;
+        double value;
+    } parts[] = {{"", x.value}, {"_lo", x.lo}, {"_hi", x.hi}};
+    bool fine = true;
+    for (size_t i = 0; i < PARE_COUNT(parts); i++) {
+        char key[64];
+        snprintf(key, sizeof key, "%s%s", name, parts[i].end);
+        fine = json_object_set_new(object, key,
+                                   isfinite(parts[i].value) ? json_real(parts[i].value)
+                                                            : json_null()) == 0 &&
+               fine;
+    }
+    return fine;
+}
+
 int pare_cli_data(const struct pare_data_spec *spec, const struct pare_model *model,
                   struct pare_dataset **out, struct pare_error *err)
 {

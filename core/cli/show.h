@@ -53,6 +53,9 @@ bool pare_cli_json(json_t *value);
  * released. */
 bool pare_cli_record(json_t *object, enum pare_format format);
 
+/* Add NAME, NAME_lo and NAME_hi to an object; null where they are not known. False: no memory. */
+bool pare_cli_add_interval(json_t *object, const char *name, struct pare_interval x);
+
 /* The rows of the view `variants` in a place, of those labels (an array of texts, released; NULL:
  * of all): the figures as everybody sees them, ordered by hash. */
 int pare_variant_figures(struct pare_store *store, const char *pipeline, const char *host,

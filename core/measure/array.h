@@ -38,4 +38,8 @@ int pare_npy_header(const char *path, const uint8_t *bytes, size_t size, struct 
 /* Bytes of all numbers; false: too many. */
 bool pare_array_bytes(const struct pare_array *array, size_t *out);
 
+/* Write n numbers as a .npy file of one dimension, float32 in little endian; whole or not at all.
+ * Any thread. */
+int pare_npy_write(const char *path, const float *x, size_t n, struct pare_error *err);
+
 #endif

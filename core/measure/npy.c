@@ -3,8 +3,11 @@
  * the header: a Python dictionary {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }. */
 #include "measure/array.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 /* The header's text; `at` moves over it. */
@@ -160,4 +163,32 @@ int pare_npy_header(const char *path, const uint8_t *bytes, size_t size, struct 
         return pare_error_set(err, PARE_INVALID, "%s: %u dimensions are not read", path, out->rank);
     *start = head + length;
     return read_type(path, descr, out, err);
+}
+
+int pare_npy_write(const char *path, const float *x, size_t n, struct pare_error *err)
+{
+    enum { HEADER = 128 }; /* magic, version, length of the text, the text, and a line's end */
+    const size_t size = HEADER + n * sizeof *x;
+    char text[HEADER - 10 + 1];
+    int rc;
+    uint8_t *out = pare_alloc(size, 1);
+    if (!out)
+        return pare_error_nomem(err, size);
+    memcpy(out, "\x93NUMPY\x01\x00", 8);
+    out[8] = HEADER - 10;
+    out[9] = 0;
+    const int len = snprintf(text, sizeof text,
+                             "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu,), }", n);
+    memset(out + 10, ' ', HEADER - 11);
+    memcpy(out + 10, text, (size_t)len);
+    out[HEADER - 1] = '\n';
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        for (int b = 0; b < 4; b++)
+            out[HEADER + 4 * i + (size_t)b] = (uint8_t)(bits >> 8 * b);
+    }
+    rc = pare_file_write(path, out, size, err);
+    free(out);
+    return rc;
 }
