@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libhost_la_SOURCES += \
 	db/store.h db/store_private.h \
-	db/store_open.c db/store_file.c db/store_plan.c db/store_run.c db/store_latency.c \
+	db/store_open.c db/store_file.c db/store_plan.c db/store_run.c db/store_texts.c db/store_latency.c \
 	db/store_query.c db/store_trials.c db/store_details.c
 nodist_libhost_la_SOURCES += db/sql.c
 

@@ -199,6 +199,19 @@ int pare_store_measured(struct pare_store *store, int64_t variant_id, const char
 int pare_store_outcome(struct pare_store *store, int64_t variant_id, int64_t data_id, size_t n,
                        const int32_t *predicted, const float *nll, struct pare_error *err);
 
+/* Outcomes of pairs of texts, after pare_store_data() without targets: the known scores, the
+ * similarity found for each, and what each adds to Spearman's rho (NaN: not known; their mean is
+ * it), n of each. Replaces what was there, and renews the paired comparisons. */
+int pare_store_similarity(struct pare_store *store, int64_t variant_id, int64_t data_id, size_t n,
+                          const double *score, const float *similarity, const float *part,
+                          struct pare_error *err);
+
+/* The loss of each token of a text in nats, n of them, of an outcome that is there; `ends` tells
+ * how many there are up to and with each of its windows. 4 bytes each. */
+int pare_store_token_losses(struct pare_store *store, int64_t variant_id, int64_t data_id,
+                            const uint32_t *ends, size_t n_windows, const float *nll, size_t n,
+                            struct pare_error *err);
+
 struct pare_store_unit_value {
     const char *stage, *unit, *role, *name;
     const char *text; /* the value when it is a word, else NULL and `value` holds */
@@ -359,6 +372,7 @@ struct pare_trial {
     /* Details; NULL until they are asked for. */
     const uint8_t *correct; /* n_samples of 0 or 1; NULL: not evaluated sample by sample */
     const float *losses;    /* of windows of a text: n_samples; NULL: not evaluated so */
+    const float *parts;     /* of pairs of texts, what each adds to Spearman's rho; likewise */
     const double
         *round_ns; /* per round of that session: mean of the visits' medians; NaN: not visited */
 };

@@ -12,7 +12,7 @@ struct details {
     struct pare_error *err;
     struct pare_hash hash;
     int64_t baseline_id;
-    sqlite3_stmt *outcome, *rounds, *all_rounds;
+    sqlite3_stmt *outcome, *parts, *rounds, *all_rounds;
     int32_t *target; /* [n_samples] */
     bool *has;       /* [n_samples] */
     struct {
@@ -89,6 +89,35 @@ static int load_outcome(struct details *d, struct pare_trial *v)
     return PARE_OK;
 }
 
+/* What each pair of texts adds to the rank correlation; NULL where some are not known. */
+static int load_parts(struct details *d, struct pare_trial *v)
+{
+    const size_t n = d->out->n_samples;
+    float *part = NULL;
+    size_t known = 0;
+    int got;
+    if (!d->parts)
+        return PARE_OK;
+    sqlite3_reset(d->parts);
+    sqlite3_bind_int64(d->parts, 1, v->variant_id);
+    while ((got = pare__store_step(d->store, d->parts, d->err)) > 0) {
+        int64_t at = sqlite3_column_int64(d->parts, 0);
+        if (at < 0 || (size_t)at >= n)
+            continue;
+        if (!part && !(part = pare_pool_alloc(&d->out->pool, n, sizeof *part)))
+            return pare_error_nomem(d->err, n * sizeof *part);
+        part[at] = (float)sqlite3_column_double(d->parts, 1);
+        known++;
+    }
+    if (got < 0)
+        return pare__store_fail(d->store, NULL, "");
+    if (known == n && n) {
+        v->parts = part;
+        pare_hash_add(&d->hash, part, n * sizeof *part);
+    }
+    return PARE_OK;
+}
+
 /* Per round of a session, the mean of a variant's medians; NaN where it was not visited. */
 static int load_rounds(struct details *d, size_t session, int64_t variant_id, const double **out)
 {
@@ -153,6 +182,16 @@ static int prepare_details(struct details *d)
         "SELECT x.sample, x.predicted, x.nll FROM outcome o JOIN outcome_sample x "
         "ON x.outcome_id = o.outcome_id WHERE o.variant_id = ?1 AND o.data_id = ?2",
         "ii", (int64_t)0, d->out->data_id));
+    int64_t there; /* a file of an older format has none, and is only read */
+    PARE_TRY(pare__store_get(d->store, &there, d->err,
+                             "SELECT 1 FROM sqlite_schema WHERE name = 'outcome_similarity'", ""));
+    if (there == 1)
+        PARE_TRY(pare__store_prepare(
+            d->store, &d->parts, d->err,
+            "SELECT x.sample, x.part FROM outcome o JOIN outcome_similarity x "
+            "ON x.outcome_id = o.outcome_id WHERE o.variant_id = ?1 AND o.data_id = ?2 "
+            "AND x.part IS NOT NULL",
+            "ii", (int64_t)0, d->out->data_id));
     PARE_TRY(pare__store_prepare(d->store, &d->rounds, d->err,
                                  "SELECT round, avg(p50_ns) FROM visit WHERE session_id = ?1 "
                                  "AND variant_id = ?2 GROUP BY round",
@@ -181,6 +220,7 @@ int pare_trials_details(struct pare_store *store, struct pare_trials *trials, co
         if (which && !which[i])
             continue;
         PARE_TRY(load_outcome(&d, v));
+        PARE_TRY(load_parts(&d, v));
         if (v->session == SIZE_MAX)
             continue;
         PARE_TRY(load_session(&d, v->session));
@@ -194,6 +234,7 @@ out:
     free(d.target);
     free(d.has);
     sqlite3_finalize(d.outcome);
+    sqlite3_finalize(d.parts);
     sqlite3_finalize(d.rounds);
     sqlite3_finalize(d.all_rounds);
     return rc;

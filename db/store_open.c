@@ -465,6 +465,33 @@ static const struct pare_migration migrations[] = {
         "    PRIMARY KEY(variant_id, rival_id, data_id)"
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX loss_pair_rival ON loss_pair(rival_id, data_id);"},
+    /* Pairs of texts with a score, and the losses of single tokens. */
+    {4, "CREATE TABLE score("
+        "    data_id INTEGER NOT NULL REFERENCES data ON DELETE CASCADE,"
+        "    sample INTEGER NOT NULL,"
+        "    score REAL NOT NULL,"
+        "    PRIMARY KEY(data_id, sample)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE outcome_similarity("
+        "    outcome_id INTEGER NOT NULL REFERENCES outcome ON DELETE CASCADE,"
+        "    sample INTEGER NOT NULL,"
+        "    similarity REAL NOT NULL,"
+        "    part REAL," /* what the pair adds to Spearman's rho, which is their mean */
+        "    PRIMARY KEY(outcome_id, sample)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE similarity_pair("
+        "    variant_id INTEGER NOT NULL REFERENCES variant,"
+        "    rival_id INTEGER NOT NULL REFERENCES variant,"
+        "    data_id INTEGER NOT NULL REFERENCES data,"
+        "    n INTEGER NOT NULL, d REAL, lo REAL, hi REAL,"
+        "    PRIMARY KEY(variant_id, rival_id, data_id)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX similarity_pair_rival ON similarity_pair(rival_id, data_id);"
+        "CREATE TABLE token_loss("
+        "    outcome_id INTEGER PRIMARY KEY REFERENCES outcome ON DELETE CASCADE,"
+        "    ends BLOB NOT NULL," /* uint32, little endian: tokens up to and with each window */
+        "    nll BLOB NOT NULL CHECK(length(nll) % 4 = 0)" /* float32, little endian, nats */
+        ") STRICT;"},
 };
 
 static int make_writable(struct pare_store *store, struct pare_error *err)

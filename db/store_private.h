@@ -62,4 +62,13 @@ int pare__store_mark_lost(struct pare_store *store, bool everyone, struct pare_e
 void pare__process_self(struct pare_process *out);
 int64_t pare__process_start(int64_t pid);
 
+/* Mean differences by Student's t over the samples: `sql` gives variant, rival, data and a JSON
+ * array [n, sum, sum of squares] of the pairs of a variant (bound as ?1 unless 0), `insert` takes
+ * variant, rival, data, n, d, lo, hi. */
+int pare__store_compare_means(struct pare_store *store, const char *sql, const char *insert,
+                              int64_t variant_id, struct pare_error *err);
+/* store_texts.c: those of similarities that are not there yet, of a variant or (0) of all. */
+int pare__store_compare_similarity(struct pare_store *store, int64_t variant_id,
+                                   struct pare_error *err);
+
 #endif

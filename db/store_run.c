@@ -245,9 +245,8 @@ out:
     "loss_pair x WHERE x.variant_id = q.variant_id AND x.rival_id = q.rival_id AND "               \
     "x.data_id = o.data_id)"
 
-/* Mean difference of losses, by Student's t over the samples. */
-static int compare_losses(struct pare_store *store, const char *sql, int64_t variant_id,
-                          struct pare_error *err)
+int pare__store_compare_means(struct pare_store *store, const char *sql, const char *insert,
+                              int64_t variant_id, struct pare_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     int rc, got;
@@ -261,15 +260,23 @@ static int compare_losses(struct pare_store *store, const char *sql, int64_t var
         const double half =
             n < 2 ? (double)NAN : pare_stat_t_quantile(0.975, n - 1) * sqrt(variance / n);
         PARE_TRY(pare__store_run(
-            store, err, "INSERT OR REPLACE INTO loss_pair VALUES(?, ?, ?, ?, ?, ?, ?)", "iiiiddd",
-            (int64_t)sqlite3_column_int64(stmt, 0), (int64_t)sqlite3_column_int64(stmt, 1),
-            (int64_t)sqlite3_column_int64(stmt, 2), (int64_t)n, mean, mean - half, mean + half));
+            store, err, insert, "iiiiddd", (int64_t)sqlite3_column_int64(stmt, 0),
+            (int64_t)sqlite3_column_int64(stmt, 1), (int64_t)sqlite3_column_int64(stmt, 2),
+            (int64_t)n, mean, mean - half, mean + half));
     }
     if (got < 0)
         rc = pare__store_fail(store, NULL, "");
 out:
     sqlite3_finalize(stmt);
     return rc;
+}
+
+static int compare_losses(struct pare_store *store, const char *sql, int64_t variant_id,
+                          struct pare_error *err)
+{
+    return pare__store_compare_means(store, sql,
+                                     "INSERT OR REPLACE INTO loss_pair VALUES(?, ?, ?, ?, ?, ?, ?)",
+                                     variant_id, err);
 }
 
 static int compare(struct pare_store *store, const char *sql, int64_t variant_id,
@@ -306,6 +313,8 @@ int pare_store_refresh(struct pare_store *store, struct pare_error *err)
     rc = compare(store, COMPARE(ALL_PAIRS), 0, err);
     if (rc == PARE_OK)
         rc = compare_losses(store, COMPARE_LOSSES(ALL_PAIRS), 0, err);
+    if (rc == PARE_OK)
+        rc = pare__store_compare_similarity(store, 0, err);
     return pare_store_end(store, rc, err);
 }
 

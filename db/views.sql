@@ -104,6 +104,11 @@ SELECT p.name AS pipeline, m.label, v.hash AS variant, v.recipe, v.model, m.is_b
     CASE WHEN m.is_baseline THEN 0.0 * ppl.value ELSE nl.lo END AS d_nll_lo,
     CASE WHEN m.is_baseline THEN 0.0 * ppl.value ELSE nl.hi END AS d_nll_hi,
     kl.value AS kl, agr.value AS agreement,
+    an.value AS acc_norm, an.lo AS acc_norm_lo, an.hi AS acc_norm_hi,
+    rho.value AS spearman, rho.lo AS spearman_lo, rho.hi AS spearman_hi,
+    CASE WHEN m.is_baseline THEN 0.0 * rho.value ELSE sp.d END AS d_spearman,
+    CASE WHEN m.is_baseline THEN 0.0 * rho.value ELSE sp.lo END AS d_spearman_lo,
+    CASE WHEN m.is_baseline THEN 0.0 * rho.value ELSE sp.hi END AS d_spearman_hi,
     m.is_current
 FROM member m
     JOIN pipeline p ON p.pipeline_id = m.pipeline_id
@@ -122,6 +127,12 @@ FROM member m
         AND kl.data_id IS p.data_id
     LEFT JOIN measurement agr ON agr.variant_id = m.variant_id AND agr.metric = 'agreement'
         AND agr.data_id IS p.data_id
+    LEFT JOIN measurement an ON an.variant_id = m.variant_id AND an.metric = 'acc_norm'
+        AND an.data_id IS p.data_id
+    LEFT JOIN measurement rho ON rho.variant_id = m.variant_id AND rho.metric = 'spearman'
+        AND rho.data_id IS p.data_id
+    LEFT JOIN similarity_pair sp ON sp.variant_id = m.variant_id AND sp.rival_id = b.variant_id
+        AND sp.data_id = p.data_id
     LEFT JOIN measurement bppl ON bppl.variant_id = b.variant_id AND bppl.metric = 'perplexity'
         AND bppl.data_id IS p.data_id
     LEFT JOIN measurement size ON size.variant_id = m.variant_id AND size.metric = 'size_bytes'
@@ -162,7 +173,9 @@ SELECT pipeline, label, variant, recipe, model, is_baseline, state, reason, para
     host, session, shape, latency_ms, latency_ms_lo, latency_ms_hi, direct,
     speedup, speedup_lo, speedup_hi, noisy, size_bytes, size_ratio, macs, macs_ratio,
     parameters, peak_rss_bytes, status, p_front, p_feasible, finished_at,
-    perplexity_lo, perplexity_hi, d_nll, d_nll_lo, d_nll_hi, kl, agreement
+    perplexity_lo, perplexity_hi, d_nll, d_nll_lo, d_nll_hi, kl, agreement,
+    acc_norm, acc_norm_lo, acc_norm_hi, spearman, spearman_lo, spearman_hi, d_spearman,
+    d_spearman_lo, d_spearman_hi
 FROM variants_all WHERE is_current;
 
 CREATE VIEW stage_effects AS
@@ -281,6 +294,29 @@ FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
     JOIN data d ON d.data_id = o.data_id
     JOIN outcome_sample x ON x.outcome_id = o.outcome_id
     LEFT JOIN target t ON t.data_id = o.data_id AND t.sample = x.sample
+WHERE m.is_current AND o.data_id IN (p.data_id, p.confirm_id);
+
+CREATE VIEW similarities AS
+SELECT p.name AS pipeline, v.hash AS variant, m.label,
+    CASE o.data_id WHEN p.data_id THEN 'evaluate' ELSE 'confirm' END AS role, d.key AS data, x.sample,
+    s.score, x.similarity, x.part
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN variant v ON v.variant_id = m.variant_id
+    JOIN outcome o ON o.variant_id = m.variant_id
+    JOIN data d ON d.data_id = o.data_id
+    JOIN outcome_similarity x ON x.outcome_id = o.outcome_id
+    JOIN score s ON s.data_id = o.data_id AND s.sample = x.sample
+WHERE m.is_current AND o.data_id IN (p.data_id, p.confirm_id);
+
+CREATE VIEW token_losses AS
+SELECT p.name AS pipeline, v.hash AS variant, m.label,
+    CASE o.data_id WHEN p.data_id THEN 'evaluate' ELSE 'confirm' END AS role, d.key AS data,
+    length(x.ends) / 4 AS windows, length(x.nll) / 4 AS tokens, x.ends, x.nll
+FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
+    JOIN variant v ON v.variant_id = m.variant_id
+    JOIN outcome o ON o.variant_id = m.variant_id
+    JOIN data d ON d.data_id = o.data_id
+    JOIN token_loss x ON x.outcome_id = o.outcome_id
 WHERE m.is_current AND o.data_id IN (p.data_id, p.confirm_id);
 
 -- Of a variant in several pipelines an attempt is one row still: CPU hours add up.

@@ -322,7 +322,10 @@ static const char *const views[][2] = {
      "d_top1|d_top1_lo|d_top1_hi|perplexity|perplexity_ratio|host|session|shape|latency_ms|"
      "latency_ms_lo|latency_ms_hi|direct|speedup|speedup_lo|speedup_hi|noisy|size_bytes|size_ratio|"
      "macs|macs_ratio|parameters|peak_rss_bytes|status|p_front|p_feasible|finished_at|"
-     "perplexity_lo|perplexity_hi|d_nll|d_nll_lo|d_nll_hi|kl|agreement\n"},
+     "perplexity_lo|perplexity_hi|d_nll|d_nll_lo|d_nll_hi|kl|agreement|acc_norm|acc_norm_lo|"
+     "acc_norm_hi|spearman|spearman_lo|spearman_hi|d_spearman|d_spearman_lo|d_spearman_hi\n"},
+    {"similarities", "pipeline|variant|label|role|data|sample|score|similarity|part\n"},
+    {"token_losses", "pipeline|variant|label|role|data|windows|tokens|ends|nll\n"},
     {"stage_effects",
      "pipeline|label|variant|stage|plugin|params|without|d_top1|d_top1_lo|d_top1_hi|speedup|"
      "speedup_lo|speedup_hi|size_ratio|macs_ratio|verdict\n"},
@@ -664,7 +667,7 @@ START_TEST(queries_only_read)
                      PARE_INVALID);
     ck_assert(strstr(err.detail, ":label"));
     pare_str_free(&a.text);
-    expect(s, "select count(*) from pragma_table_info('variants');  -- fine\n", "45\n");
+    expect(s, "select count(*) from pragma_table_info('variants');  -- fine\n", "54\n");
     expect(s, "select key from variants, json_each(params, '$.quant') where label='q8'",
            "bits\nsymmetric\n");
     ck_assert_ok(pare_store_tag(s, f.variant[Q8], "best", &err), err); /* writing still works */
@@ -1019,30 +1022,74 @@ START_TEST(losses)
 }
 END_TEST
 
+/* Pairs of texts, and single tokens: their rows, the paired difference, and bytes as they are read.
+ */
+START_TEST(texts)
+{
+    struct pare_store *s = fill();
+    static const double score[] = {1, 2.5, 4, 5};
+    static const float cosine[] = {0.5f, 0.25f, 1, 0}, base[] = {0.5f, 1, 0.25f, 0.25f},
+                       q8[] = {0.5f, 0.75f, 0.25f, 0}, hole[] = {0.5f, NAN, 0.25f, 0};
+    static const float nll[] = {1.5f, -2.0f, 0.5f};
+    static const uint32_t ends[] = {1, 3};
+    int64_t pairs, text;
+    ck_assert_ok(pare_store_data(s, "pairs", "dev", 4, NULL, &pairs, &err), err);
+    ck_assert_ok(pare_store_similarity(s, f.variant[BASE], pairs, 4, score, cosine, base, &err),
+                 err);
+    ck_assert_ok(pare_store_similarity(s, f.variant[Q8], pairs, 4, score, cosine, q8, &err), err);
+    /* differences 0, -0.25, 0, -0.25: mean -0.125, deviation 0.14434, t(3) 3.1824 */
+    expect(
+        s,
+        "select n, round(d, 4), round(lo, 4), round(hi, 4) from similarity_pair where variant_id "
+        "= (select variant_id from variant where label = 'q8')",
+        "4|-0.1250|-0.3547|0.1047\n");
+    expect(s,
+           "select sample, score, similarity, part from score join outcome_similarity "
+           "using(sample) join outcome using(outcome_id) where variant_id = (select variant_id "
+           "from variant where label = 'q8') and sample = 1",
+           "1|2.5000|0.2500|0.7500\n");
+    /* Evaluated again: rows are replaced, and what is not known is not compared. */
+    ck_assert_ok(pare_store_similarity(s, f.variant[Q8], pairs, 4, score, cosine, hole, &err), err);
+    expect(s, "select count(*), sum(part is null) from outcome_similarity", "8|1\n");
+    expect(s, "select n from similarity_pair", "3\n");
+    /* Tokens go with their outcome. */
+    ck_assert_ok(pare_store_data(s, "text", "test", 2, NULL, &text, &err), err);
+    ck_assert_int_eq(pare_store_token_losses(s, f.variant[BASE], text, ends, 2, nll, 3, &err),
+                     PARE_NOT_FOUND);
+    ck_assert_ok(pare_store_outcome(s, f.variant[BASE], text, 2, NULL, nll, &err), err);
+    ck_assert_ok(pare_store_token_losses(s, f.variant[BASE], text, ends, 2, nll, 3, &err), err);
+    expect(s, "select hex(ends), hex(nll) from token_loss",
+           "0100000003000000|0000C03F000000C00000003F\n");
+    ck_assert_ok(pare_store_outcome(s, f.variant[BASE], text, 2, NULL, nll, &err), err);
+    expect(s, "select count(*) from token_loss", "0\n");
+    pare_store_close(s);
+}
+END_TEST
+
 START_TEST(migrations)
 {
     static const struct pare_migration steps[] = {
-        {3, ""}, {4, "CREATE TABLE two(x) STRICT"}, {5, "ALTER TABLE two ADD y TEXT"}};
+        {4, ""}, {5, "CREATE TABLE two(x) STRICT"}, {6, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration good[] = {
-        {3, ""}, {4, "CREATE TABLE two(x INTEGER) STRICT"}, {5, "ALTER TABLE two ADD y TEXT"}};
+        {4, ""}, {5, "CREATE TABLE two(x INTEGER) STRICT"}, {6, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration dangling[] = {
-        {6, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
+        {7, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
     struct pare_store *s = fill(), *old;
     char copy[4300];
     int64_t version;
     /* A step that fails leaves the version before it. */
     ck_assert_int_ne(pare__store_migrate(s, steps, 3, &err), PARE_OK);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 3);
+    ck_assert_int_eq(version, 4);
     ck_assert_ok(pare__store_migrate(s, good, 3, &err), err);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 5);
+    ck_assert_int_eq(version, 6);
     ck_assert_ok(pare__store_run(s, &err, "INSERT INTO two VALUES(1, 'a')", ""), err);
     /* One that would break references is taken back. */
     ck_assert_int_eq(pare__store_migrate(s, dangling, 1, &err), PARE_FAILED);
     expect(s, "select count(*) from variants", "8\n");
     pare_store_close(s);
-    snprintf(copy, sizeof copy, "%s.bak-v3", path);
+    snprintf(copy, sizeof copy, "%s.bak-v4", path);
     ck_assert_ok(pare_store_open(copy, PARE_STORE_WRITE, &old, &err), err);
     expect(old, "select count(*) from variants", "8\n");
     pare_store_close(old);
@@ -1068,7 +1115,7 @@ START_TEST(an_older_file)
     ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
     ck_assert_ok(pare_store_open(path, PARE_STORE_WRITE, &s, &err), err);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 3);
+    ck_assert_int_eq(version, 4);
     expect(s, "select pipeline, current, summary from fronts", "p|0|{}\n");
     pare_store_close(s);
 }
@@ -1334,6 +1381,7 @@ int main(void)
     tcase_add_checked_fixture(tc, make_folder, remove_folder);
     tcase_add_test(tc, whose_file_it_is);
     tcase_add_test(tc, losses);
+    tcase_add_test(tc, texts);
     tcase_add_test(tc, migrations);
     tcase_add_test(tc, an_older_file);
     tcase_add_test(tc, one_run_at_a_time);
