@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/show.h"
+#include "measure/array.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 struct job {
     struct pare_cli *cli;
     struct pare_store *store;
-    bool hf, gguf, decode, force;
+    bool hf, gguf, decode, force, nll;
 };
 
 /* ---- what is known of the variant, for the file's own metadata ---- */
@@ -163,6 +164,57 @@ out:
     return rc;
 }
 
+/* ---- the losses of its tokens ---- */
+
+struct losses {
+    float *nll;
+    size_t n;
+};
+
+static int loss_row(void *user, const struct pare_row *row, struct pare_error *err)
+{
+    struct losses *l = user;
+    if (!row->values || row->values[0].type != PARE_VALUE_BLOB)
+        return PARE_OK;
+    const uint8_t *bytes = (const uint8_t *)row->values[0].text;
+    l->n = row->values[0].size / 4;
+    free(l->nll);
+    l->nll = pare_alloc(l->n, sizeof *l->nll);
+    if (!l->nll)
+        return pare_error_nomem(err, l->n * sizeof *l->nll);
+    for (size_t i = 0; i < l->n; i++, bytes += 4) {
+        const uint32_t bits = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+                              (uint32_t)bytes[3] << 24;
+        memcpy(&l->nll[i], &bits, sizeof bits);
+    }
+    return PARE_OK;
+}
+
+static int export_nll(struct job *j, const struct pare_store_ref *ref, const char *path,
+                      struct pare_error *err)
+{
+    const struct pare_argument arg = {"hash", ref->hash};
+    struct losses l = {0};
+    int rc;
+    PARE_TRY(pare_cli_refuse_overwrite(path, j->force, err));
+    PARE_TRY(pare_store_query(j->store,
+                              "SELECT nll FROM token_losses WHERE variant = :hash AND "
+                              "role = 'evaluate' LIMIT 1",
+                              &arg, 1, loss_row, &l, err));
+    if (!l.nll) {
+        rc = pare_error_set(err, PARE_NOT_FOUND, "no losses of tokens are kept of %s", ref->label);
+        pare_error_hint(err,
+                        "they are of evaluations on plain texts; older ones: `pare eval %s FILE "
+                        "--nll OUT.npy`",
+                        ref->label);
+        goto out;
+    }
+    rc = pare_npy_write(path, l.nll, l.n, err);
+out:
+    free(l.nll);
+    return rc;
+}
+
 /* ---- the whole front, a folder each ---- */
 
 static int export_front(struct job *j, const char *path, struct pare_error *err)
@@ -207,7 +259,8 @@ static int run(struct pare_cli *cli)
                     .hf = pare_cli_option(cli, "hf") != NULL,
                     .gguf = pare_cli_option(cli, "gguf") != NULL,
                     .decode = pare_cli_option(cli, "decode") != NULL,
-                    .force = pare_cli_option(cli, "force") != NULL};
+                    .force = pare_cli_option(cli, "force") != NULL,
+                    .nll = pare_cli_option(cli, "nll") != NULL};
     struct pare_error err = {0};
     struct pare_store_ref ref;
     const char *path = pare_cli_option(cli, "output");
@@ -217,6 +270,8 @@ static int run(struct pare_cli *cli)
         return pare_cli_usage(cli, "-o FOLDER is missing");
     if (front == (cli->n_args == 1))
         return pare_cli_usage(cli, "give a variant, or --front");
+    if (j.nll && (front || j.hf || j.gguf || j.decode))
+        return pare_cli_usage(cli, "--nll goes with one variant, and nothing else");
     if (j.hf && j.gguf)
         return pare_cli_usage(cli, "give --hf or --gguf, not both");
     if (j.decode && !j.hf && !j.gguf)
@@ -230,7 +285,7 @@ static int run(struct pare_cli *cli)
     } else {
         rc = pare_store_resolve(j.store, cli->args[0], NULL, &ref, &err);
         if (rc == PARE_OK)
-            rc = export_one(&j, &ref, path, &err);
+            rc = j.nll ? export_nll(&j, &ref, path, &err) : export_one(&j, &ref, path, &err);
     }
     if (rc != PARE_OK)
         exit = pare_cli_fail(&err);
@@ -244,6 +299,7 @@ static const struct pare_option options[] = {
     {"hf", 0, NULL, "as a Hugging Face folder, where that can hold the model"},
     {"gguf", 0, NULL, "as FOLDER/model.gguf, where that can hold the model"},
     {"decode", 0, NULL, "with --hf or --gguf: widen what their formats lack, to f32 at most"},
+    {"nll", 0, NULL, "into the file -o instead, as .npy: its loss on every token of a plain text"},
     {"force", 'f', NULL, "replace what is there"},
 };
 
@@ -263,6 +319,7 @@ const struct pare_command pare_command_export = {
         "  pare export \"$(pare pick -q)\" -o edge/\n"
         "  pare export --front -o candidates/\n"
         "  pare export q8 --hf --decode -o q8-hf/\n"
+        "  pare export q8 --nll -o q8.npy\n"
         "  pare export q8 --gguf -o q8-gguf/ && llama-cli -m q8-gguf/model.gguf",
     .least = 0,
     .most = 1,
