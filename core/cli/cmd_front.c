@@ -15,7 +15,7 @@ struct view {
     struct pare_cli *cli;
     struct pare_front_view front;
     bool all, utf8;
-    const char *quality; /* top1 or perplexity */
+    const char *quality; /* top1, perplexity or spearman */
 };
 
 static double number(const struct view *v, const struct pare_front_line *l, const char *column)
@@ -70,11 +70,18 @@ static void interval_cell(struct pare_table *t, double value, double lo, double 
 static void quality_cells(const struct view *v, const struct pare_front_line *l,
                           struct pare_table *t)
 {
+    static const struct {
+        const char *quality, *d, *lo, *hi;
+    } columns[] = {{"top1", "d_top1", "d_top1_lo", "d_top1_hi"},
+                   {"perplexity", "d_nll", "d_nll_lo", "d_nll_hi"},
+                   {"spearman", "d_spearman", "d_spearman_lo", "d_spearman_hi"}};
     const bool text = strcmp(v->quality, "perplexity") == 0;
     const char *pm = v->utf8 ? "±" : "+-";
-    double d = number(v, l, text ? "d_nll" : "d_top1");
-    double lo = number(v, l, text ? "d_nll_lo" : "d_top1_lo");
-    double hi = number(v, l, text ? "d_nll_hi" : "d_top1_hi");
+    size_t k = 0;
+    while (k + 1 < PARE_COUNT(columns) && strcmp(columns[k].quality, v->quality) != 0)
+        k++;
+    double d = number(v, l, columns[k].d);
+    double lo = number(v, l, columns[k].lo), hi = number(v, l, columns[k].hi);
     cell(t, number(v, l, v->quality), text ? 3 : 4, "");
     if (l->baseline || isnan(d))
         pare_table_text(t, NULL);

@@ -5,32 +5,19 @@
 
 #include "measure/tokens.h"
 
-enum output { CLASSES, EMBEDDING, NEXT_TOKENS };
-
-/* A model that pools its tokens gives one vector: of classes when a linear makes it. */
-static enum output output_of(const struct pare_graph *g)
-{
-    bool pools = false;
-    for (uint32_t i = 0; i < g->n_nodes; i++)
-        pools = pools || g->nodes[i].op == PARE_OP_POOL;
-    const int32_t writer = pare_graph_writer(g, g->output);
-    if (!pools)
-        return NEXT_TOKENS;
-    return writer >= 0 && g->nodes[writer].op == PARE_OP_LINEAR ? CLASSES : EMBEDDING;
-}
-
 static int check_model(const char *path, enum pare_task task, const struct pare_graph *g,
                        struct pare_error *err)
 {
-    static const char *const gives[] = {
-        [CLASSES] = "classes", [EMBEDDING] = "embeddings", [NEXT_TOKENS] = "next tokens"};
+    static const char *const gives[] = {[PARE_OUTPUT_CLASSES] = "classes",
+                                        [PARE_OUTPUT_EMBEDDING] = "embeddings",
+                                        [PARE_OUTPUT_NEXT_TOKEN] = "next tokens"};
     static const struct {
         const char *holds;
-        enum output output;
-    } tasks[] = {[PARE_TASK_CLASSES] = {"texts with classes", CLASSES},
-                 [PARE_TASK_CHOICES] = {"texts with choices", NEXT_TOKENS},
-                 [PARE_TASK_SIMILARITY] = {"pairs of texts with a score", EMBEDDING}};
-    const enum output output = output_of(g);
+        enum pare_output output;
+    } tasks[] = {[PARE_TASK_CLASSES] = {"texts with classes", PARE_OUTPUT_CLASSES},
+                 [PARE_TASK_CHOICES] = {"texts with choices", PARE_OUTPUT_NEXT_TOKEN},
+                 [PARE_TASK_SIMILARITY] = {"pairs of texts with a score", PARE_OUTPUT_EMBEDDING}};
+    const enum pare_output output = pare_graph_output(g);
     if (output == tasks[task].output)
         return PARE_OK;
     pare_error_set(err, PARE_INVALID, "%.200s holds %s, which this model cannot be measured on",

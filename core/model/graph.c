@@ -487,3 +487,15 @@ uint64_t pare_graph_bytes(const struct pare_graph *g)
     }
     return total;
 }
+
+enum pare_output pare_graph_output(const struct pare_graph *graph)
+{
+    const int32_t writer = pare_graph_writer(graph, graph->output);
+    bool pools = false;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        pools = pools || graph->nodes[i].op == PARE_OP_POOL;
+    if (!pools)
+        return PARE_OUTPUT_NEXT_TOKEN;
+    return writer >= 0 && graph->nodes[writer].op == PARE_OP_LINEAR ? PARE_OUTPUT_CLASSES
+                                                                    : PARE_OUTPUT_EMBEDDING;
+}

@@ -122,6 +122,10 @@ static inline bool pare_graph_reads_text(const struct pare_graph *graph)
 {
     return graph->channels == 0;
 }
+/* What a sample's output is: a number per class, or a vector of another meaning, or what follows
+ * each token of a text. */
+enum pare_output { PARE_OUTPUT_CLASSES, PARE_OUTPUT_EMBEDDING, PARE_OUTPUT_NEXT_TOKEN };
+enum pare_output pare_graph_output(const struct pare_graph *graph);
 /* The same graph for texts of `length` tokens: shapes are inferred anew. PARE_INVALID: longer than
  * the context, or an image. */
 int pare_graph_set_length(struct pare_graph *graph, uint32_t length, struct pare_error *err);

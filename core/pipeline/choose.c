@@ -135,8 +135,10 @@ static int begin_samples(struct pare_choice *c, struct pare_front_metric *m, str
     return PARE_OK;
 }
 
-/* Perplexity: its samples are the windows' losses, in nats. Without them nothing is settled. */
-static int begin_losses(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
+/* What is a mean over samples: perplexity's are the windows' losses, in nats, and the figure is
+ * exp(mean); Spearman's rho is the mean of what the pairs add. Without them nothing is settled. */
+static int begin_means(struct pare_choice *c, struct pare_front_metric *m, bool exponential,
+                       struct pare_error *err)
 {
     const struct pare_trials *t = &c->trials;
     struct pare_front_summary *s = pare_pool_alloc(&c->pool, t->n, sizeof *s);
@@ -145,12 +147,13 @@ static int begin_losses(struct pare_choice *c, struct pare_front_metric *m, stru
         return pare_error_nomem(err, 0);
     for (size_t i = 0; i < t->n; i++) {
         const struct pare_trial_metric *x = figure_of(&t->items[i], m->name);
+        const double value = x ? x->value : (double)NAN;
         s[i] =
-            (struct pare_front_summary){x ? log(x->value) : (double)NAN, NAN, NAN, NAN, NAN, NAN};
+            (struct pare_front_summary){exponential ? log(value) : value, NAN, NAN, NAN, NAN, NAN};
     }
     m->kind = PARE_FIGURE_SAMPLES;
-    m->exponential = true;
-    m->log_scale = true;
+    m->exponential = exponential;
+    m->log_scale = exponential;
     m->n_samples = t->n_samples;
     m->summary = s;
     m->sample = sample;
@@ -243,7 +246,9 @@ static int begin_metrics(struct pare_choice *c, struct pare_store *store, struct
         if (strcmp(name, "top1") == 0)
             PARE_TRY(begin_samples(c, m, err));
         else if (strcmp(name, "perplexity") == 0)
-            PARE_TRY(begin_losses(c, m, err));
+            PARE_TRY(begin_means(c, m, true, err));
+        else if (strcmp(name, "spearman") == 0)
+            PARE_TRY(begin_means(c, m, false, err));
         else if (strcmp(name, "latency_ms") == 0)
             PARE_TRY(begin_rounds(c, m, &c->trials, err));
         else if (strncmp(name, "latency_ms.", 11) == 0)
@@ -274,11 +279,16 @@ static int fill_samples(struct pare_choice *c, struct pare_front_metric *m, stru
     return PARE_OK;
 }
 
-static void fill_losses(struct pare_choice *c, struct pare_front_metric *m)
+static void fill_means(struct pare_choice *c)
 {
-    const float **sample = (const float **)(uintptr_t)m->sample;
-    for (size_t i = 0; i < c->trials.n; i++)
-        sample[i] = c->trials.items[i].losses;
+    const float **loss =
+        (const float **)(uintptr_t)metrics_of(c)[pare_choice_metric(c, "perplexity")].sample;
+    const float **part =
+        (const float **)(uintptr_t)metrics_of(c)[pare_choice_metric(c, "spearman")].sample;
+    for (size_t i = 0; i < c->trials.n; i++) {
+        loss[i] = c->trials.items[i].losses;
+        part[i] = c->trials.items[i].parts;
+    }
 }
 
 /* The rounds of one shape. `t` may be gone afterwards: everything is copied. */
@@ -356,7 +366,7 @@ static int fill_details(struct pare_choice *c, struct pare_store *store,
     if (shapes->n)
         pare_hash_end(&hash, c->data_hash);
     PARE_TRY(fill_samples(c, &metrics_of(c)[pare_choice_metric(c, "top1")], err));
-    fill_losses(c, &metrics_of(c)[pare_choice_metric(c, "perplexity")]);
+    fill_means(c);
     PARE_TRY(fill_rounds(c, &metrics_of(c)[pare_choice_metric(c, "latency_ms")], &c->trials, err));
     c->input.settled = rival;
 out:

@@ -49,7 +49,7 @@ void pare_choice_free(struct pare_choice *choice);
 
 /* The front in short, for the database and for people, as a new reference:
  *   variants, failed, impossible, stopped: counts
- *   quality: top1 or perplexity
+ *   quality: top1, perplexity or spearman
  *   data, samples: what that is of; samples 0: of none
  *   host, shape, batch, threads, session, rounds: of the baseline's latency; without a host nothing
  *     was timed

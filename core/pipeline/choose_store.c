@@ -147,10 +147,13 @@ static bool put_labels(const struct pare_choice *c, json_t *out)
 /* The metric that says how good the variants are. */
 static const char *quality_of(const struct pare_choice *c)
 {
+    static const char *const others[] = {"perplexity", "spearman"};
     const struct pare_trial *baseline = &c->trials.items[c->trials.baseline];
     for (size_t i = 0; i < baseline->n_metrics; i++) {
-        if (strcmp(baseline->metrics[i].name, "perplexity") == 0)
-            return "perplexity";
+        for (size_t k = 0; k < PARE_COUNT(others); k++) {
+            if (strcmp(baseline->metrics[i].name, others[k]) == 0)
+                return others[k];
+        }
     }
     return "top1";
 }

@@ -17,7 +17,7 @@ static const struct pare_reference_row rows[] = {
     {"Top level", "exclude", "combinations that are not wanted"},
     {"Top level", "limit", "variants at most, where there are more than 256"},
     {"Top level", "measure",
-     "what is measured (top1 or perplexity, and latency at batch 1 on one thread)"},
+     "what is measured (what fits `evaluate`, and latency at batch 1 on one thread)"},
     {"Top level", "select", "what the front is made of, and what a variant has to meet"},
     {"Top level", "search", "how combinations are tried"},
     {"Top level", "limits", "bounds of every piece of work"},
@@ -27,7 +27,7 @@ static const struct pare_reference_row rows[] = {
      "what is held back: the chosen ones are measured on it, after choosing; it may not overlap "
      "`evaluate`"},
     {"Samples", "from",
-     "a folder that holds a data set, a text, or a pair of .npy files {inputs: FILE, labels: "
+     "a data set: a folder, a file of texts, or a pair of .npy files {inputs: FILE, labels: "
      "FILE}"},
     {"Samples", "split", "which split of the folder (the only one)"},
     {"Samples", "samples", "how many (all)"},
@@ -72,8 +72,12 @@ static const struct pare_reference_row rows[] = {
     {"Values", "score", "the score that the allocator goes by, written likewise"},
     {"Values", "per",
      "the unit that gets a value: linear, head, channel, branch or block (the score's own)"},
-    {"Measure", "top1", "the share of samples classified right, on `evaluate`"},
-    {"Measure", "perplexity", "of a language model: e to the mean loss of a token of `evaluate`"},
+    {"Measure", "top1", "the share of samples of `evaluate` whose class, or choice, is right"},
+    {"Measure", "acc_norm",
+     "of choices: the share where the likeliest per byte of its text is the right one"},
+    {"Measure", "spearman",
+     "of pairs with a score: rank correlation of the scores with the cosines of the embeddings"},
+    {"Measure", "perplexity", "of a plain text: e to the mean loss of a token of `evaluate`"},
     {"Measure", "kl",
      "of a language model: how far its next tokens are from the baseline's, in nats"},
     {"Measure", "agreement",
@@ -87,7 +91,8 @@ static const struct pare_reference_row rows[] = {
      "of a language model: tokens that are read one by one, as generated (32)"},
     {"A shape", "depth", "of a language model: tokens that were read before (0)"},
     {"Select", "objectives",
-     "the metrics that the front trades off (top1, perplexity, latency_ms, size_bytes, as far as "
+     "the metrics that the front trades off (top1, perplexity, spearman, latency_ms, size_bytes, "
+     "as far as "
      "measured)"},
     {"Select", "constraints",
      "a list of texts METRIC <= or >= BOUND; what breaks one is infeasible"},

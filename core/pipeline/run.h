@@ -44,8 +44,7 @@ int pare_run(struct pare_store *store, const struct pare_pipeline *pipeline,
 
 /* The `data` callback for struct pare_world: hash and number of the samples that an entry reads.
  * Wants the world's model open. `user` is the world. */
-int pare_run_data(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
-                  unsigned long long *samples, struct pare_error *err);
+int pare_run_data(void *user, struct pare_data *data, struct pare_error *err);
 
 /* The folder of built models beside a database: NAME.db.d. Freed with free(). */
 char *pare_run_folder(const char *database);

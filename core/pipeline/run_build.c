@@ -455,7 +455,9 @@ static void close_attempts(struct phase *p)
             p->rc = pare_store_attempt_finish(p->r->store, variant->attempt, &end, p->err);
         variant->attempt = 0;
         free(variant->seen);
+        json_decref(variant->tokens);
         variant->seen = NULL;
+        variant->tokens = NULL;
         variant->n_seen = 0;
     }
 }

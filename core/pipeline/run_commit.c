@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/stat.h"
+#include "measure/spearman.h"
 #include "pipeline/run_parts.h"
 
 #include <math.h>
@@ -128,13 +129,17 @@ static size_t place_of(const struct pare_run_samples *samples, size_t i)
 
 /* ---- what was evaluated ---- */
 
-static struct pare_store_measurement share_right(const struct pare_run_variant *v)
+static struct pare_store_measurement share_right(const struct pare_run_variant *v,
+                                                 const char *metric, size_t offset)
 {
     size_t correct = 0;
-    for (size_t i = 0; i < v->n_seen; i++)
-        correct += v->seen[i].predicted == v->seen[i].target;
+    for (size_t i = 0; i < v->n_seen; i++) {
+        int32_t said;
+        memcpy(&said, (const char *)&v->seen[i] + offset, sizeof said);
+        correct += said == v->seen[i].target;
+    }
     const struct pare_interval ci = pare_stat_wilson(correct, v->n_seen, 0.95);
-    return (struct pare_store_measurement){.metric = "top1",
+    return (struct pare_store_measurement){.metric = metric,
                                            .unit = "1",
                                            .how = "Wilson 95 %",
                                            .value = v->n_seen ? (double)correct / (double)v->n_seen
@@ -167,71 +172,160 @@ static struct pare_store_measurement mean_of(const struct pare_run_variant *v, c
                                            .n = (int64_t)v->n_seen};
 }
 
-static int store_text(struct pare_runner *r, int64_t id, const struct pare_run_variant *v,
-                      int64_t data_id, double *perplexity, struct pare_error *err)
+/* What a variant was evaluated to be, on samples that the store knows. */
+struct evaluated {
+    struct pare_runner *r;
+    struct pare_run_samples *samples;
+    struct pare_run_variant *v;
+    int64_t id; /* of the variant */
+};
+
+/* The samples' entry in the store, made with the first variant that tells their targets. */
+static int store_samples(const struct evaluated *e, const int32_t *targets, struct pare_error *err)
 {
-    const struct pare_pipeline *p = r->pipeline;
+    struct pare_run_samples *s = e->samples;
+    if (s->targets_known)
+        return PARE_OK;
+    const int rc =
+        pare_store_data(e->r->store, s->data->hash, s->data->split ? s->data->split : "evaluate",
+                        e->v->n_seen, targets, &s->id, err);
+    s->targets_known = rc == PARE_OK;
+    return rc;
+}
+
+static int store_measurement(const struct evaluated *e, struct pare_store_measurement m,
+                             struct pare_error *err)
+{
+    m.data_id = e->samples->id;
+    return pare_store_measure(e->r->store, e->id, e->v->attempt, &m, err);
+}
+
+/* Classes and choices. */
+static int store_classes(const struct evaluated *e, struct pare_error *err)
+{
+    const size_t n = e->v->n_seen;
+    int32_t *classes = pare_alloc(n, sizeof *classes), *targets = pare_alloc(n, sizeof *targets);
+    float *losses = pare_alloc(n, sizeof *losses);
+    int rc = classes && targets && losses ? PARE_OK : pare_error_nomem(err, n * sizeof *classes);
+    for (size_t i = 0; rc == PARE_OK && i < n; i++) {
+        const struct pare_run_outcome *o = &e->v->seen[i];
+        size_t k = place_of(e->samples, i);
+        classes[k] = o->predicted;
+        targets[k] = o->target;
+        losses[k] = o->nll;
+    }
+    PARE_TRY(rc);
+    PARE_TRY(store_samples(e, targets, err));
+    PARE_TRY(pare_store_outcome(e->r->store, e->id, e->samples->id, n, classes, losses, err));
+    const struct pare_store_measurement top1 =
+        share_right(e->v, "top1", offsetof(struct pare_run_outcome, predicted));
+    e->v->quality = top1.value;
+    PARE_TRY(store_measurement(e, top1, err));
+    if (e->samples->data->task == PARE_TASK_CHOICES)
+        rc = store_measurement(
+            e, share_right(e->v, "acc_norm", offsetof(struct pare_run_outcome, normalised)), err);
+out:
+    free(classes);
+    free(targets);
+    free(losses);
+    return rc;
+}
+
+/* The losses of single tokens, as the worker told them. */
+static int store_tokens(const struct evaluated *e, struct pare_error *err)
+{
+    const json_t *list = json_object_get(e->v->tokens, "nll"),
+                 *ends_list = json_object_get(e->v->tokens, "ends");
+    const size_t n = json_array_size(list), n_ends = json_array_size(ends_list);
+    float *nll = pare_alloc(n, sizeof *nll);
+    uint32_t *ends = pare_alloc(n_ends, sizeof *ends);
+    int rc = nll && ends ? PARE_OK : pare_error_nomem(err, n * sizeof *nll);
+    for (size_t i = 0; rc == PARE_OK && i < n; i++)
+        nll[i] = (float)json_number_value(json_array_get(list, i));
+    for (size_t i = 0; rc == PARE_OK && i < n_ends; i++)
+        ends[i] = (uint32_t)json_integer_value(json_array_get(ends_list, i));
+    if (rc == PARE_OK && n)
+        rc = pare_store_token_losses(e->r->store, e->id, e->samples->id, ends, n_ends, nll, n, err);
+    free(nll);
+    free(ends);
+    return rc;
+}
+
+static int store_windows(const struct evaluated *e, struct pare_error *err)
+{
+    const struct pare_pipeline *p = e->r->pipeline;
+    const struct pare_run_variant *v = e->v;
     struct pare_store_measurement all[] = {
         mean_of(v, "perplexity", "1", offsetof(struct pare_run_outcome, nll)),
         mean_of(v, "kl", "nat", offsetof(struct pare_run_outcome, divergence)),
         mean_of(v, "agreement", "1", offsetof(struct pare_run_outcome, agreement))};
     const bool wanted[] = {true, p->kl, p->agreement};
-    int rc = PARE_OK;
-    all[0].value = *perplexity = exp(all[0].value);
+    float *losses = pare_alloc(v->n_seen, sizeof *losses);
+    int rc = losses ? PARE_OK : pare_error_nomem(err, v->n_seen * sizeof *losses);
+    for (size_t i = 0; rc == PARE_OK && i < v->n_seen; i++)
+        losses[place_of(e->samples, i)] = v->seen[i].nll;
+    PARE_TRY(rc);
+    PARE_TRY(store_samples(e, NULL, err));
+    PARE_TRY(pare_store_outcome(e->r->store, e->id, e->samples->id, v->n_seen, NULL, losses, err));
+    PARE_TRY(store_tokens(e, err));
+    all[0].value = e->v->quality = exp(all[0].value);
     all[0].lo = exp(all[0].lo);
     all[0].hi = exp(all[0].hi);
-    for (size_t i = 0; i < PARE_COUNT(all) && rc == PARE_OK; i++) {
-        all[i].data_id = data_id;
-        if (wanted[i])
-            rc = pare_store_measure(r->store, id, v->attempt, &all[i], err);
+    for (size_t i = 0; i < PARE_COUNT(all) && rc == PARE_OK; i++)
+        rc = wanted[i] ? store_measurement(e, all[i], err) : PARE_OK;
+out:
+    free(losses);
+    return rc;
+}
+
+static int store_similarity(const struct evaluated *e, struct pare_error *err)
+{
+    const size_t n = e->v->n_seen;
+    float *similarity = pare_alloc(n, sizeof *similarity), *part = pare_alloc(n, sizeof *part);
+    double *score = pare_alloc(n, sizeof *score);
+    struct pare_interval rho;
+    int rc = similarity && part && score ? PARE_OK : pare_error_nomem(err, n * sizeof *score);
+    for (size_t i = 0; rc == PARE_OK && i < n; i++) {
+        similarity[place_of(e->samples, i)] = e->v->seen[i].similarity;
+        score[place_of(e->samples, i)] = e->v->seen[i].score;
     }
+    PARE_TRY(rc);
+    PARE_TRY(pare_spearman(similarity, score, n, &rho, part, err));
+    PARE_TRY(store_samples(e, NULL, err));
+    PARE_TRY(
+        pare_store_similarity(e->r->store, e->id, e->samples->id, n, score, similarity, part, err));
+    e->v->quality = rho.value;
+    rc = store_measurement(e,
+                           (struct pare_store_measurement){.metric = "spearman",
+                                                           .unit = "1",
+                                                           .how = "bootstrap over pairs, 95 %",
+                                                           .value = rho.value,
+                                                           .lo = rho.lo,
+                                                           .hi = rho.hi,
+                                                           .n = (int64_t)n},
+                           err);
+out:
+    free(similarity);
+    free(part);
+    free(score);
     return rc;
 }
 
 int pare_commit_evaluated(struct pare_runner *r, struct pare_run_samples *samples, size_t at,
                           const struct pare_store_end *end, struct pare_error *err)
 {
+    static int (*const tasks[])(const struct evaluated *,
+                                struct pare_error *) = {[PARE_TASK_CLASSES] = store_classes,
+                                                        [PARE_TASK_WINDOWS] = store_windows,
+                                                        [PARE_TASK_CHOICES] = store_classes,
+                                                        [PARE_TASK_SIMILARITY] = store_similarity};
     struct pare_run_variant *v = &r->variants[at];
-    const bool text = r->pipeline->reads_text;
-    int64_t id = r->nodes[v->node].id;
-    size_t n = v->n_seen;
-    int32_t *classes = pare_alloc(n, sizeof *classes), *targets = pare_alloc(n, sizeof *targets);
-    float *losses = pare_alloc(n, sizeof *losses);
-    int rc;
-    if (!classes || !targets || !losses) {
-        rc = pare_error_nomem(err, n * sizeof *classes);
-        goto done;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const struct pare_run_outcome *o = &v->seen[i];
-        size_t k = place_of(samples, i);
-        classes[k] = o->predicted;
-        targets[k] = o->target;
-        losses[k] = o->nll;
-    }
-    rc = pare_store_begin(r->store, err);
+    const struct evaluated e = {r, samples, v, r->nodes[v->node].id};
+    int rc = pare_store_begin(r->store, err);
     if (rc != PARE_OK)
-        goto done;
-    if (!samples->targets_known)
-        PARE_TRY(pare_store_data(r->store, samples->data->hash,
-                                 samples->data->split ? samples->data->split : "evaluate", n,
-                                 text ? NULL : targets, &samples->id, err));
-    samples->targets_known = true;
-    PARE_TRY(pare_store_outcome(r->store, id, samples->id, n, text ? NULL : classes, losses, err));
-    if (text) {
-        PARE_TRY(store_text(r, id, v, samples->id, &v->quality, err));
-    } else {
-        struct pare_store_measurement m = share_right(v);
-        m.data_id = samples->id;
-        v->quality = m.value;
-        PARE_TRY(pare_store_measure(r->store, id, v->attempt, &m, err));
-    }
+        return rc;
+    PARE_TRY(tasks[samples->data->task](&e, err));
     PARE_TRY(pare_store_attempt_finish(r->store, v->attempt, end, err));
 out:
-    rc = pare_store_end(r->store, rc, err);
-done:
-    free(classes);
-    free(targets);
-    free(losses);
-    return rc;
+    return pare_store_end(r->store, rc, err);
 }

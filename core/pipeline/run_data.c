@@ -48,8 +48,7 @@ static int add_note(struct pare_world *world, const char *note, struct pare_erro
     return PARE_OK;
 }
 
-int pare_run_data(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
-                  unsigned long long *samples, struct pare_error *err)
+int pare_run_data(void *user, struct pare_data *data, struct pare_error *err)
 {
     struct pare_world *world = user;
     struct pare_data_spec spec = spec_of(data, 0);
@@ -59,8 +58,9 @@ int pare_run_data(void *user, const struct pare_data *data, char hash[PARE_HASH_
     int rc = pare_dataset_open(&spec, world->model, &set, err);
     if (rc != PARE_OK)
         return rc;
-    memcpy(hash, pare_dataset_hash(set), PARE_HASH_HEX);
-    *samples = pare_dataset_size(set);
+    memcpy(data->hash, pare_dataset_hash(set), PARE_HASH_HEX);
+    data->n_samples = pare_dataset_size(set);
+    data->task = pare_dataset_task(set);
     rc = add_note(world, pare_dataset_note(set), err);
     pare_dataset_close(set);
     return rc;

@@ -158,35 +158,45 @@ static int32_t class_at(const json_t *list, size_t i)
     return json_is_integer(j) ? (int32_t)json_integer_value(j) : -1;
 }
 
-static float real_at(const json_t *list, size_t i)
+static double real_at(const json_t *list, size_t i)
 {
     const json_t *j = json_array_get(list, i);
-    return json_is_number(j) ? (float)json_number_value(j) : NAN;
+    return json_is_number(j) ? json_number_value(j) : (double)NAN;
+}
+
+static struct pare_run_outcome outcome_at(const json_t *answer, size_t i)
+{
+    enum { PREDICTED, TARGET, NLL, DIVERGENCE, AGREEMENT, NORMALISED, SIMILARITY, SCORE, LISTS };
+    static const char *const names[] = {"predicted", "target",     "nll",        "divergence",
+                                        "agreement", "normalised", "similarity", "score"};
+    const json_t *list[LISTS];
+    for (size_t k = 0; k < LISTS; k++)
+        list[k] = json_object_get(answer, names[k]);
+    return (struct pare_run_outcome){.predicted = class_at(list[PREDICTED], i),
+                                     .target = class_at(list[TARGET], i),
+                                     .nll = (float)real_at(list[NLL], i),
+                                     .divergence = (float)real_at(list[DIVERGENCE], i),
+                                     .agreement = (float)real_at(list[AGREEMENT], i),
+                                     .normalised = class_at(list[NORMALISED], i),
+                                     .similarity = (float)real_at(list[SIMILARITY], i),
+                                     .score = real_at(list[SCORE], i)};
 }
 
 /* Add a look's outcomes to what is known of the variant. */
 static int take_outcomes(struct phase *p, struct pare_run_variant *v, const json_t *answer)
 {
-    const json_t *predicted = json_object_get(answer, "predicted"),
-                 *nll = json_object_get(answer, "nll");
-    const json_t *target = json_object_get(answer, "target"),
-                 *divergence = json_object_get(answer, "divergence"),
-                 *agreement = json_object_get(answer, "agreement");
     size_t n = p->samples->ends[p->look];
     struct pare_run_outcome *seen = pare_realloc(v->seen, n, sizeof *seen);
     if (!seen)
         return pare_error_nomem(p->err, n * sizeof *seen);
     v->seen = seen;
-    if (json_array_size(predicted) != n - v->n_seen)
+    if (json_array_size(json_object_get(answer, "predicted")) != n - v->n_seen)
         return pare_error_set(p->err, PARE_FAILED,
                               "a worker evaluated other samples than it was told");
-    for (size_t i = 0; v->n_seen < n; i++) {
-        v->seen[v->n_seen++] = (struct pare_run_outcome){.predicted = class_at(predicted, i),
-                                                         .target = class_at(target, i),
-                                                         .nll = real_at(nll, i),
-                                                         .divergence = real_at(divergence, i),
-                                                         .agreement = real_at(agreement, i)};
-    }
+    for (size_t i = 0; v->n_seen < n; i++)
+        v->seen[v->n_seen++] = outcome_at(answer, i);
+    json_decref(v->tokens);
+    v->tokens = json_incref(json_object_get(answer, "tokens"));
     v->share = (double)n / (double)p->samples->ends[p->samples->n_looks - 1];
     v->cpu_seconds += pare_message_number(answer, "cpu_seconds");
     v->peak_rss = PARE_MAX(v->peak_rss, (int64_t)pare_message_number(answer, "peak_rss_bytes"));

@@ -43,6 +43,9 @@ struct pare_run_outcome {
     int32_t predicted, target; /* -1: none; no label */
     float nll;
     float divergence, agreement; /* of a window beside the baseline; NaN: not asked for */
+    int32_t normalised;          /* of choices: the likeliest per byte; -1: none */
+    float similarity;            /* of a pair, and the score that is known; NaN: none */
+    double score;
 };
 
 struct pare_run_variant {
@@ -53,10 +56,12 @@ struct pare_run_variant {
     int64_t attempt;               /* at evaluating it, while it runs; 0: none */
     struct pare_run_outcome *seen; /* in the order of the looks */
     size_t n_seen;
+    json_t *tokens;     /* of windows: losses of all tokens, and where each window ends, as the
+                           worker told them; NULL: none */
     double share;       /* of the samples that were run */
     double cpu_seconds; /* of the attempt so far */
     int64_t peak_rss;
-    double quality; /* top1 or perplexity; NaN: not known in this run */
+    double quality; /* top1, perplexity or spearman; NaN: not known in this run */
     char first_logits[PARE_HASH_HEX];
 };
 

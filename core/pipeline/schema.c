@@ -29,6 +29,8 @@ static const char *const frame =
     "    'propertyNames': {'pattern': '^[A-Za-z0-9_-]+[.][a-z0-9_]+$'}}},"
     "  'measure': {'type': 'object', 'additionalProperties': false, 'properties': {"
     "   'top1': {'type': ['object', 'null'], 'additionalProperties': false},"
+    "   'acc_norm': {'type': ['object', 'null'], 'additionalProperties': false},"
+    "   'spearman': {'type': ['object', 'null'], 'additionalProperties': false},"
     "   'perplexity': {'type': ['object', 'null'], 'additionalProperties': false},"
     "   'kl': {'type': ['object', 'null'], 'additionalProperties': false},"
     "   'agreement': {'type': ['object', 'null'], 'additionalProperties': false},"

@@ -304,7 +304,7 @@ static void read_samples(struct pare_reader *r, const struct pare_yaml *node, co
         return;
     if (!r->p->model_hash[0]) /* said already; what fits a model cannot be told without one */
         return;
-    int rc = r->check.env->data(r->check.env->user, data, data->hash, &data->n_samples, &err);
+    int rc = r->check.env->data(r->check.env->user, data, &err);
     if (rc == PARE_NOMEM) {
         r->check.diags->nomem = true;
     } else if (rc != PARE_OK) {
@@ -315,10 +315,16 @@ static void read_samples(struct pare_reader *r, const struct pare_yaml *node, co
     }
 }
 
+/* Plugins look at texts of one length. */
 static void data_calibrate(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
+    const struct pare_data *data = &r->p->calibrate;
     (void)into;
     read_samples(r, node, "calibrate", &r->p->calibrate);
+    if (data->n_samples && r->p->reads_text && data->task != PARE_TASK_WINDOWS) {
+        pare_yaml_error(r->check.diags, node, "labelled texts are not calibrated on");
+        pare_diag_hint(r->check.diags, "name a plain text (.txt), which is cut into windows");
+    }
 }
 
 static void data_evaluate(struct pare_reader *r, const struct pare_yaml *node, void *into)
@@ -338,6 +344,8 @@ static void data_confirm(struct pare_reader *r, const struct pare_yaml *node, vo
     const struct pare_data *a = &r->p->evaluate, *b = &r->p->confirm;
     (void)into;
     read_samples(r, node, "confirm", &r->p->confirm);
+    if (a->n_samples && b->n_samples && a->task != b->task)
+        pare_yaml_error(r->check.diags, node, "`confirm` holds other samples than `evaluate`");
     if (a->n_samples && b->n_samples && same_text(a->from, b->from) &&
         same_text(a->inputs, b->inputs) && same_text(a->split, b->split) &&
         a->shuffle == b->shuffle && a->skip < b->skip + b->n_samples &&
@@ -368,7 +376,7 @@ static void top_model(struct pare_reader *r, const struct pare_yaml *node, void 
     if (!p->model)
         return;
     int rc = r->check.env->model(r->check.env->user, p->model, &p->units, &p->n_units,
-                                 p->model_hash, &p->reads_text, &err);
+                                 p->model_hash, &p->reads_text, &p->output, &err);
     if (rc == PARE_NOMEM) {
         r->check.diags->nomem = true;
     } else if (rc != PARE_OK) {
@@ -446,12 +454,21 @@ static void require(struct pare_reader *r, const struct pare_yaml *root, const c
         pare_diag_add(r->check.diags, root->at, root->at, "the key '%s' is missing", key);
 }
 
+static void find_task(struct pare_pipeline *p)
+{
+    static const enum pare_task of_output[] = {[PARE_OUTPUT_CLASSES] = PARE_TASK_CLASSES,
+                                               [PARE_OUTPUT_EMBEDDING] = PARE_TASK_SIMILARITY,
+                                               [PARE_OUTPUT_NEXT_TOKEN] = PARE_TASK_WINDOWS};
+    p->task = p->evaluate.n_samples ? p->evaluate.task : of_output[p->output];
+}
+
 static void read_root(struct pare_reader *r, const struct pare_yaml *root)
 {
-    /* read elsewhere: the version comes first; measure and select also have defaults */
+    /* read elsewhere: the version comes first; measure hangs on data; it and select have defaults
+     */
     static const struct pare_field fields[] = {
         {"pare", NULL, NULL},         {"name", top_name, NULL},     {"model", NULL, NULL},
-        {"data", top_data, NULL},     {"stages", top_stages, NULL}, {"exclude", top_exclude, NULL},
+        {"data", NULL, NULL},         {"stages", top_stages, NULL}, {"exclude", top_exclude, NULL},
         {"measure", NULL, NULL},      {"select", NULL, NULL},       {"search", top_search, NULL},
         {"limits", top_limits, NULL}, {"limit", top_limit, NULL},
     };
@@ -461,11 +478,16 @@ static void read_root(struct pare_reader *r, const struct pare_yaml *root)
     require(r, root, "stages");
     if (pare_yaml_get(root, "model")) /* what can be measured hangs on it */
         top_model(r, pare_yaml_get(root, "model"), NULL);
+    if (pare_yaml_get(root, "data"))
+        top_data(r, pare_yaml_get(root, "data"), NULL);
+    find_task(r->p);
     pare_read_measure(r, pare_yaml_get(root, "measure"));
     pare_read_fields(r, root, "a pipeline", fields, PARE_COUNT(fields), NULL);
     pare_read_select(r, pare_yaml_get(root, "select"));
     const struct pare_yaml *data = pare_yaml_get(root, "data");
-    if ((r->p->top1 || r->p->perplexity) && !r->measure_wrong && !pare_yaml_get(data, "evaluate"))
+    const struct pare_pipeline *p = r->p;
+    if ((p->top1 || p->perplexity || p->acc_norm || p->spearman) && !r->measure_wrong &&
+        !pare_yaml_get(data, "evaluate"))
         pare_diag_add(r->check.diags, data ? data->at : root->at, data ? data->end : root->at,
                       "`data` lacks `evaluate`: %s is measured on it", pare_pipeline_quality(r->p));
 }

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "measure/dataset.h"
 #include "pipeline/values.h"
 #include "select/constraint.h"
 
@@ -19,6 +20,7 @@ struct pare_data {
     int64_t shuffle;          /* seed of the order they are taken in; -1: as they come */
     char hash[PARE_HASH_HEX]; /* of the samples read */
     unsigned long long n_samples; /* as found; 0: the entry is absent */
+    enum pare_task task;          /* of the samples read */
 };
 
 struct pare_shape {
@@ -96,7 +98,9 @@ struct pare_pipeline {
     struct pare_exclude *excludes;
     size_t n_excludes;
     bool reads_text;
-    bool top1, perplexity;
+    enum pare_output output;
+    enum pare_task task; /* of what is evaluated; without that, what fits the model */
+    bool top1, perplexity, acc_norm, spearman;
     bool kl, agreement;        /* beside the baseline */
     struct pare_shape *shapes; /* the first is `latency_ms`, others latency_ms.NAME */
     size_t n_shapes;
@@ -120,7 +124,11 @@ struct pare_pipeline {
 /* The metric that says how good a variant is. */
 static inline const char *pare_pipeline_quality(const struct pare_pipeline *p)
 {
-    return p->reads_text ? "perplexity" : "top1";
+    static const char *const names[] = {[PARE_TASK_CLASSES] = "top1",
+                                        [PARE_TASK_WINDOWS] = "perplexity",
+                                        [PARE_TASK_CHOICES] = "top1",
+                                        [PARE_TASK_SIMILARITY] = "spearman"};
+    return names[p->task];
 }
 
 /* Variants that need no `limit:`, and the largest that it can be. */

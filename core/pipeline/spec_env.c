@@ -24,7 +24,8 @@ static void close_model(struct pare_world *w)
 }
 
 static int open_model(void *user, const char *path, const struct pare_unit **units, size_t *n,
-                      char hash[PARE_HASH_HEX], bool *reads_text, struct pare_error *err)
+                      char hash[PARE_HASH_HEX], bool *reads_text, enum pare_output *output,
+                      struct pare_error *err)
 {
     struct pare_world *w = user;
     const char *text;
@@ -40,6 +41,7 @@ static int open_model(void *user, const char *path, const struct pare_unit **uni
     *units = w->units.items;
     *n = w->units.n;
     *reads_text = pare_graph_reads_text(w->model->graph);
+    *output = pare_graph_output(w->model->graph);
     PARE_TRY(pare_model_hash(w->model, &text, err));
     memcpy(hash, text, PARE_HASH_HEX);
 out:
@@ -48,11 +50,10 @@ out:
     return rc;
 }
 
-static int read_data(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
-                     unsigned long long *samples, struct pare_error *err)
+static int read_data(void *user, struct pare_data *data, struct pare_error *err)
 {
     struct pare_world *w = user;
-    return w->data(w->data_user, data, hash, samples, err);
+    return w->data(w->data_user, data, err);
 }
 
 static int check(void *user, const struct pare_step *step, struct pare_error *err)

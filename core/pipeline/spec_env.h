@@ -10,8 +10,8 @@
  */
 struct pare_world {
     struct pare_catalog *catalog; /* the caller's */
-    int (*data)(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
-                unsigned long long *samples, struct pare_error *err); /* as in pare_spec_env */
+    int (*data)(void *user, struct pare_data *data,
+                struct pare_error *err); /* as in pare_spec_env */
     void *data_user;
     const char *const *sets; /* of `--set`, NULL-terminated, or NULL */
 

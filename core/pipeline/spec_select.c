@@ -8,44 +8,83 @@
 
 /* ---- measure ---- */
 
-static void measure_top1(struct pare_reader *r, const struct pare_yaml *node, void *into)
+#define OF(task) (1u << PARE_TASK_##task)
+
+/* What a metric is measured on. */
+static const struct {
+    const char *name, *of;
+    unsigned tasks;
+} qualities[] = {
+    {"top1", "classes and choices", OF(CLASSES) | OF(CHOICES)},
+    {"acc_norm", "choices", OF(CHOICES)},
+    {"spearman", "pairs with a score", OF(SIMILARITY)},
+    {"perplexity", "plain texts", OF(WINDOWS)},
+    {"kl", "plain texts", OF(WINDOWS)},
+    {"agreement", "plain texts", OF(WINDOWS)},
+};
+
+static const char *what_there_is(const struct pare_pipeline *p)
 {
-    (void)into;
-    pare_read_fields(r, node, "top1", NULL, 0, NULL); /* takes no keys */
-    r->p->top1 = true;
-    if (r->p->reads_text) {
-        pare_yaml_error(r->check.diags, node, "top1 is of classifiers; this model predicts text");
-        pare_diag_hint(r->check.diags, "perplexity: {}");
-    }
+    static const char *const holds[] = {[PARE_TASK_CLASSES] = "`evaluate` holds classes",
+                                        [PARE_TASK_WINDOWS] = "`evaluate` holds a plain text",
+                                        [PARE_TASK_CHOICES] = "`evaluate` holds choices",
+                                        [PARE_TASK_SIMILARITY] = "`evaluate` holds pairs"};
+    if (p->evaluate.n_samples)
+        return holds[p->task];
+    return p->reads_text ? "this model reads text" : "this one reads images";
 }
 
-/* Metrics of texts: they take no keys. */
-static void measure_text(struct pare_reader *r, const struct pare_yaml *node, const char *name,
-                         bool *wanted)
+/* Metrics of samples: they take no keys. */
+static void measure(struct pare_reader *r, const struct pare_yaml *node, const char *name,
+                    bool *wanted)
 {
     pare_read_fields(r, node, name, NULL, 0, NULL);
     *wanted = true;
-    if (r->p->model_hash[0] && !r->p->reads_text)
-        pare_yaml_error(r->check.diags, node, "%s is of language models; this one reads images",
-                        name);
+    if (!r->p->model_hash[0] || (r->p->evaluate.from && !r->p->evaluate.n_samples))
+        return; /* said already */
+    for (size_t i = 0; i < PARE_COUNT(qualities); i++) {
+        if (strcmp(qualities[i].name, name) != 0 || qualities[i].tasks >> r->p->task & 1)
+            continue;
+        pare_yaml_error(r->check.diags, node, "%s is of %s; %s", name, qualities[i].of,
+                        what_there_is(r->p));
+        pare_diag_hint(r->check.diags, "%s: {}", pare_pipeline_quality(r->p));
+    }
+}
+
+static void measure_top1(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    measure(r, node, "top1", &r->p->top1);
+}
+
+static void measure_acc_norm(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    measure(r, node, "acc_norm", &r->p->acc_norm);
+}
+
+static void measure_spearman(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    (void)into;
+    measure(r, node, "spearman", &r->p->spearman);
 }
 
 static void measure_perplexity(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
     (void)into;
-    measure_text(r, node, "perplexity", &r->p->perplexity);
+    measure(r, node, "perplexity", &r->p->perplexity);
 }
 
 static void measure_kl(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
     (void)into;
-    measure_text(r, node, "kl", &r->p->kl);
+    measure(r, node, "kl", &r->p->kl);
 }
 
 static void measure_agreement(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
     (void)into;
-    measure_text(r, node, "agreement", &r->p->agreement);
+    measure(r, node, "agreement", &r->p->agreement);
 }
 
 static void shape_prefill(struct pare_reader *r, const struct pare_yaml *node, void *into)
@@ -75,12 +114,14 @@ static void check_shape(struct pare_reader *r, const struct pare_yaml *node,
 {
     if (!r->p->model_hash[0])
         return;
-    if (!r->p->reads_text && (shape->prefill || shape->decode || shape->depth))
+    const bool predicts = r->p->output == PARE_OUTPUT_NEXT_TOKEN;
+    if (!predicts && (shape->prefill || shape->decode || shape->depth))
         pare_yaml_error(r->check.diags, node,
-                        "prefill, decode and depth are of language models; this one reads images");
+                        "prefill, decode and depth are of language models; this one %s",
+                        r->p->reads_text ? "reads whole texts" : "reads images");
     else if (shape->prefill && shape->decode)
         pare_yaml_error(r->check.diags, node, "a shape is either prefill or decode");
-    else if (r->p->reads_text && !shape->prefill && !shape->decode)
+    else if (predicts && !shape->prefill && !shape->decode)
         shape->decode = 32;
 }
 
@@ -116,8 +157,8 @@ static void measure_latency(struct pare_reader *r, const struct pare_yaml *node,
     if (!p->shapes)
         return;
     if (empty)
-        p->shapes[p->n_shapes++] =
-            (struct pare_shape){"default", 1, 1, 0, p->reads_text ? 32 : 0, 0};
+        p->shapes[p->n_shapes++] = (struct pare_shape){
+            "default", 1, 1, 0, p->output == PARE_OUTPUT_NEXT_TOKEN ? 32 : 0, 0};
     for (size_t i = 0; !empty && i < node->n; i++) {
         struct pare_shape *shape = &p->shapes[p->n_shapes];
         *shape = (struct pare_shape){NULL, 1, 1, 0, 0, 0};
@@ -136,6 +177,8 @@ static bool is_measured(const struct pare_pipeline *p, const char *name)
         const char *name;
         bool yes;
     } asked[] = {{"top1", p->top1},
+                 {"acc_norm", p->acc_norm},
+                 {"spearman", p->spearman},
                  {"perplexity", p->perplexity},
                  {"kl", p->kl},
                  {"agreement", p->agreement},
@@ -167,12 +210,14 @@ static void list_metrics(struct pare_reader *r)
     }
 }
 
-/* Left out: top1 or perplexity, and latency at batch 1 on one thread. */
+/* Left out: what fits the samples, and latency at batch 1 on one thread. */
 void pare_read_measure(struct pare_reader *r, const struct pare_yaml *node)
 {
     static const struct pare_field fields[] = {
         {"top1", measure_top1, NULL},
         {"latency", measure_latency, NULL},
+        {"acc_norm", measure_acc_norm, NULL},
+        {"spearman", measure_spearman, NULL},
         {"perplexity", measure_perplexity, NULL},
         {"kl", measure_kl, NULL},
         {"agreement", measure_agreement, NULL},
@@ -184,8 +229,11 @@ void pare_read_measure(struct pare_reader *r, const struct pare_yaml *node)
         r->measure_wrong = r->check.diags->n + r->check.diags->dropped != before;
     }
     if (!node || r->measure_wrong) { /* one mistake does not make the metrics named later wrong */
-        r->p->top1 = !r->p->reads_text;
-        r->p->perplexity = r->p->reads_text;
+        struct pare_pipeline *p = r->p;
+        p->acc_norm = p->task == PARE_TASK_CHOICES;
+        p->top1 = p->task == PARE_TASK_CLASSES || p->acc_norm;
+        p->perplexity = p->task == PARE_TASK_WINDOWS;
+        p->spearman = p->task == PARE_TASK_SIMILARITY;
         if (r->p->n_shapes == 0)
             measure_latency(r, &nothing, NULL);
     }
@@ -309,10 +357,12 @@ static void select_constraints(struct pare_reader *r, const struct pare_yaml *no
         read_constraint(r, node->items[i]);
 }
 
-/* Left out: everything of top1, perplexity, latency_ms and size_bytes that is measured. */
+/* Left out: everything of top1, perplexity, spearman, latency_ms and size_bytes that is measured.
+ */
 static void default_objectives(struct pare_reader *r)
 {
-    static const char *const names[] = {"top1", "perplexity", "latency_ms", "size_bytes"};
+    static const char *const names[] = {"top1", "perplexity", "spearman", "latency_ms",
+                                        "size_bytes"};
     struct pare_pipeline *p = r->p;
     p->objectives = pare_read_alloc(r, PARE_COUNT(names), sizeof *p->objectives);
     for (size_t i = 0; p->objectives && i < PARE_COUNT(names); i++) {
@@ -362,10 +412,10 @@ static void search_racing(struct pare_reader *r, const struct pare_yaml *node, v
         r->p->racing = node->boolean;
     else
         pare_expected(&r->check, node, "racing", "true or false");
-    if (r->p->racing && r->p->reads_text)
+    if (r->p->racing && strcmp(pare_pipeline_quality(r->p), "top1") != 0)
         pare_yaml_error(r->check.diags, node,
-                        "racing compares right and wrong answers, which "
-                        "perplexity does not have");
+                        "racing compares right and wrong answers, which %s does not have",
+                        pare_pipeline_quality(r->p));
 }
 
 void pare_read_search(struct pare_reader *r, const struct pare_yaml *node)

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "model/graph.h"
 #include "pipeline/yaml.h"
 #include "plugin/step.h"
 
@@ -19,15 +20,14 @@ struct pare_spec_env {
     int (*find)(void *user, const char *name, const char *folder,
                 const struct pare_plugin_file **out, struct pare_error *err);
 
-    /* All units of the model at `path`, the hash of its content, and whether it reads text; both
-     * stay valid as `user` does. */
+    /* All units of the model at `path`, which stay valid as `user` does, the hash of its content,
+     * whether it reads text, and what it gives. */
     int (*model)(void *user, const char *path, const struct pare_unit **units, size_t *n,
-                 char hash[PARE_HASH_HEX], bool *text, struct pare_error *err);
+                 char hash[PARE_HASH_HEX], bool *text, enum pare_output *output,
+                 struct pare_error *err);
 
-    /* The samples that a `data` entry reads: their hash and number. See struct pare_data in spec.h.
-     */
-    int (*data)(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
-                unsigned long long *samples, struct pare_error *err);
+    /* The samples that a `data` entry reads: fill in hash, n_samples and task. */
+    int (*data)(void *user, struct pare_data *data, struct pare_error *err);
 
     /* The plugin's own check of a whole step; NULL: none is made. */
     int (*check)(void *user, const struct pare_step *step, struct pare_error *err);

@@ -409,6 +409,28 @@ static int take_part(struct worker *w, const json_t *job, struct part *p, struct
     return PARE_OK;
 }
 
+/* What only some kinds of samples have. */
+static void add_outcomes(json_t *answer, const struct pare_outcomes *o)
+{
+    if (o->divergence) {
+        json_object_set_new(answer, "divergence", list_f32(o->divergence, o->n));
+        json_object_set_new(answer, "agreement", list_f32(o->agreement, o->n));
+    }
+    if (o->normalised)
+        json_object_set_new(answer, "normalised", list_u32(o->normalised, o->n));
+    if (o->similarity) {
+        json_t *score = json_array();
+        for (uint32_t i = 0; i < o->n; i++)
+            json_array_append_new(score, json_real(o->score[i]));
+        json_object_set_new(answer, "similarity", list_f32(o->similarity, o->n));
+        json_object_set_new(answer, "score", score);
+    }
+    if (o->token_nll)
+        json_object_set_new(answer, "tokens",
+                            json_pack("{s:o, s:o}", "nll", list_f32(o->token_nll, o->n_tokens),
+                                      "ends", list_u32(o->token_ends, o->n)));
+}
+
 static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
 {
     struct pare_outcomes o = {0};
@@ -443,10 +465,8 @@ static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct
                         list_u32(o.target, o.n), "predicted", list_u32(o.predicted, o.n), "nll",
                         list_f32(o.nll, o.n), "first_logits", o.first_logits, "spared",
                         (json_int_t)(e.started ? e.from->point->macs : 0), "kept", kept);
-    if (*answer && o.divergence) {
-        json_object_set_new(*answer, "divergence", list_f32(o.divergence, o.n));
-        json_object_set_new(*answer, "agreement", list_f32(o.agreement, o.n));
-    }
+    if (*answer)
+        add_outcomes(*answer, &o);
 out:
     json_decref(kept);
     pare_outcomes_free(&o);

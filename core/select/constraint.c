@@ -13,7 +13,8 @@ static const struct pare_metric builtin[] = {
     {"size_bytes", PARE_METRIC_BYTES, false},  {"macs", PARE_METRIC_COUNT, false},
     {"parameters", PARE_METRIC_COUNT, false},  {"peak_rss_bytes", PARE_METRIC_BYTES, false},
     {"perplexity", PARE_METRIC_NUMBER, false}, {"kl", PARE_METRIC_NUMBER, false},
-    {"agreement", PARE_METRIC_FRACTION, true},
+    {"agreement", PARE_METRIC_FRACTION, true}, {"acc_norm", PARE_METRIC_FRACTION, true},
+    {"spearman", PARE_METRIC_NUMBER, true},
 };
 
 /* Which unit may be written after a number, and what it is worth in the metric's own unit. */

@@ -224,11 +224,13 @@ static void make_units(void)
 static const char *test_model_hash = "model-content";
 
 static int test_model(void *user, const char *path, const struct pare_unit **units, size_t *n,
-                      char hash[PARE_HASH_HEX], bool *text, struct pare_error *err)
+                      char hash[PARE_HASH_HEX], bool *text, enum pare_output *output,
+                      struct pare_error *err)
 {
     (void)user;
     make_units();
     *text = strstr(path, "gguf") != NULL;
+    *output = *text ? PARE_OUTPUT_NEXT_TOKEN : PARE_OUTPUT_CLASSES;
     if (!strstr(path, "vit") && !*text)
         return pare_error_set(err, PARE_NOT_FOUND, "no such file or folder");
     *units = test_units;
@@ -237,8 +239,7 @@ static int test_model(void *user, const char *path, const struct pare_unit **uni
     return PARE_OK;
 }
 
-static int test_data(void *user, const struct pare_data *data, char hash[PARE_HASH_HEX],
-                     unsigned long long *samples, struct pare_error *err)
+static int test_data(void *user, struct pare_data *data, struct pare_error *err)
 {
     char text[256];
     const char *name = data->from ? data->from : data->inputs;
@@ -246,10 +247,10 @@ static int test_data(void *user, const struct pare_data *data, char hash[PARE_HA
     if (!strstr(name, "mnist"))
         return pare_error_set(err, PARE_NOT_FOUND, "'%s' is not there", name);
     unsigned long long all = data->skip < 10000 ? 10000 - data->skip : 0;
-    *samples = data->samples && data->samples < all ? data->samples : all;
+    data->n_samples = data->samples && data->samples < all ? data->samples : all;
     snprintf(text, sizeof text, "%.40s %llu %llu %lld", data->split ? data->split : "",
-             (unsigned long long)data->skip, *samples, (long long)data->shuffle);
-    pare_hash_bytes(text, strlen(text), hash);
+             (unsigned long long)data->skip, data->n_samples, (long long)data->shuffle);
+    pare_hash_bytes(text, strlen(text), data->hash);
     return PARE_OK;
 }
 
