@@ -61,6 +61,11 @@ measure_fixtures = \
 EXTRA_DIST += $(measure_fixtures) tests/unit/fashion_logits.h
 
 data_corpus = \
+	tests/fuzz/corpus/data/choices.jsonl \
+	tests/fuzz/corpus/data/classes.jsonl \
+	tests/fuzz/corpus/data/classes.tsv \
+	tests/fuzz/corpus/data/pairs.jsonl \
+	tests/fuzz/corpus/data/pairs.tsv \
 	tests/fuzz/corpus/data/cmyk.jpg \
 	tests/fuzz/corpus/data/dataset.yaml \
 	tests/fuzz/corpus/data/grey16.png \

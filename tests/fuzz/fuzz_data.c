@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as an image, as an array of images or labels, and as dataset.yaml. With PARE_REPLAY it
- * has an ordinary main that runs the files of the corpus (or those named), for compilers without a
- * fuzzer. */
+/* Any bytes as an image, as an array of images or labels, as dataset.yaml, and as labelled texts.
+ * With PARE_REPLAY it has an ordinary main that runs the files of the corpus (or those named), for
+ * compilers without a fuzzer. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,10 @@
 #include "base/file.h"
 #include "measure/image.h"
 #include "measure/measure.h"
+#include "measure/records.h"
+#include "measure/sequences.h"
+#include "text/pretokenize.h"
+#include "text/utf8.h"
 
 #define SIDE 8
 
@@ -83,6 +87,53 @@ static void as_data(const struct pare_data_spec *spec, struct pare_graph *graph)
     pare_dataset_close(set);
 }
 
+/* Every byte is a token. */
+static struct pare_tokenizer *bytes_only(void)
+{
+    char texts[256][4];
+    struct pare_bytes tokens[256];
+    struct pare_tokenizer *t = NULL;
+    for (int i = 0; i < 256; i++)
+        tokens[i] =
+            (struct pare_bytes){texts[i], pare_utf8_put(pare_byte_char((uint8_t)i), texts[i])};
+    const struct pare_vocab_spec spec = {.model = "gpt2",
+                                         .pre = "default",
+                                         .n_tokens = 256,
+                                         .tokens = tokens,
+                                         .special = {-1, -1, -1, -1, -1, -1, -1},
+                                         .add_bos = 0};
+    if (pare_tokenizer_from_vocab(&spec, &t, NULL) != PARE_OK)
+        abort();
+    return t;
+}
+
+static void as_texts(const char *name, const uint8_t *data, size_t size, struct pare_graph *graph)
+{
+    static struct pare_tokenizer *tokenizer;
+    static char bad[] = "bad", good[] = "very good", *labels[] = {bad, good};
+    const struct pare_model model = {.graph = graph, .labels = labels, .n_labels = 2};
+    struct pare_records records;
+    struct pare_sequences *s = NULL;
+    struct pare_error err = {0};
+    char note[PARE_DATA_NOTE];
+    int rc = pare_records_parse(name, (const char *)data, size, &model, &records, &err);
+    check(rc, records.items, &err);
+    if (rc != PARE_OK)
+        return;
+    tokenizer = tokenizer ? tokenizer : bytes_only();
+    rc = pare_sequences_new(&records, name, tokenizer, 16, &s, note, &err);
+    check(rc, s, &err);
+    for (uint32_t i = 0; s && i < records.n; i++) {
+        for (uint32_t k = 0; k < pare_sequences_parts(s, i); k++) {
+            const struct pare_sequence x = pare_sequences_part(s, i, k);
+            if (x.n == 0 || x.n > 16 + (x.first > 0) || x.first >= x.n)
+                abort();
+        }
+    }
+    pare_sequences_free(s);
+    pare_records_free(&records);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct pare_graph *graph;
@@ -92,6 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!graph && pare_graph_new(1, SIDE, SIDE, &graph, &err) != PARE_OK)
         abort();
     as_image(data, size);
+    as_texts("x.jsonl", data, size, graph);
+    as_texts("x.tsv", data, size, graph);
     const char *path = put("x", data, size);
     as_data(&(struct pare_data_spec){.inputs = path, .shuffle = true}, graph);
     as_data(&(struct pare_data_spec){.inputs = path, .labels = path}, graph);
