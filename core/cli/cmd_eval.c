@@ -74,7 +74,8 @@ static bool print(struct pare_cli *cli, const char *name, const struct pare_data
 static const char *plain_text(const struct pare_cli *cli, const char *data)
 {
     const char *text = pare_cli_option(cli, "text");
-    if (text || !data || pare_is_folder(data) || pare_records_named(data))
+    if (text || !data || !pare_file_exists(data) || pare_is_folder(data) ||
+        pare_records_named(data))
         return text;
     return data;
 }

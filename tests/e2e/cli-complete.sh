@@ -13,7 +13,7 @@ offers() { # WANT DESCRIPTION WORD...: the candidates, one blank between
     is "$what" "$want" "$("$pare" complete -- "$@" 2>&1 | cut -f1 | tr '\n' ' ' | sed 's/ $//')"
 }
 offers "front" "a command" fro
-offers "--output --front --hf --gguf --decode --force --db --help" "options, each once" export --
+offers "--output --front --hf --gguf --decode --nll --force --db --help" "options, each once" export --
 offers "--data --db" "options by their beginning" eval --d
 offers "--inputs" "an option that other options' help names" eval --inp
 offers "table" "values of an option" front --format t
@@ -34,7 +34,7 @@ offers "other" "a pipeline" front o
 offers "nuc" "a host" front --host ""
 offers "edge" "a shape" pick --shape ""
 offers "latency_ms" "metrics, the lower the better" pick --min lat
-offers "top1 agreement" "metrics, the higher the better" pick --max ""
+offers "top1 agreement acc_norm spearman" "metrics, the higher the better" pick --max ""
 offers "@failed" "a query" query @f
 is "queries: nothing but queries" "$("$pare" query --list --format json | grep -c '"name"')" \
     "$("$pare" complete -- query @ | grep -c '^@[a-z-]*	[A-Z].*$')"
