@@ -209,7 +209,7 @@ static void print_runner_up(const struct job *j)
                : " (not distinguishable)");
 }
 
-/* Accuracy on the samples that the pipeline holds back, if it does and they were measured. */
+/* How good it is on the samples that the pipeline holds back, if it does and they were measured. */
 static int print_confirmed(const struct job *j, struct pare_error *err)
 {
     struct pare_rows rows = {0};
@@ -217,19 +217,21 @@ static int print_confirmed(const struct job *j, struct pare_error *err)
                                          {"hash", j->choice.trials.items[j->pick.chosen].hash}};
     int rc = pare_rows_load(
         j->store,
-        "SELECT p.confirm_id, m.value, m.lo, m.hi, m.n, m.data_name, b.value AS base "
+        "SELECT p.confirm_id, m.metric, m.value, m.lo, m.hi, m.n, m.data_name, b.value AS base "
         "FROM pipeline p LEFT JOIN measurements m ON m.pipeline = p.name AND m.variant = :hash "
-        "AND m.metric = 'top1' AND m.role = 'confirm' LEFT JOIN measurements b ON "
-        "b.pipeline = p.name AND b.metric = 'top1' AND b.role = 'confirm' AND "
+        "AND m.metric IN ('top1', 'perplexity', 'spearman') AND m.role = 'confirm' "
+        "LEFT JOIN measurements b ON "
+        "b.pipeline = p.name AND b.metric = m.metric AND b.role = 'confirm' AND "
         "b.label = 'baseline' WHERE p.name = :pipeline",
         args, 2, &rows, err);
     if (rc == PARE_OK && isnan(pare_rows_number(&rows, 0, "confirm_id")))
         puts("confirmed: no, the pipeline holds no samples back (data: confirm:)");
     else if (rc == PARE_OK && !isnan(pare_rows_number(&rows, 0, "value")))
-        printf("confirmed on %s: top1 %.4f [%.4f, %.4f], n=%.0f; baseline %.4f\n",
-               pare_rows_text(&rows, 0, "data_name"), pare_rows_number(&rows, 0, "value"),
-               pare_rows_number(&rows, 0, "lo"), pare_rows_number(&rows, 0, "hi"),
-               pare_rows_number(&rows, 0, "n"), pare_rows_number(&rows, 0, "base"));
+        printf("confirmed on %s: %s %.4f [%.4f, %.4f], n=%.0f; baseline %.4f\n",
+               pare_rows_text(&rows, 0, "data_name"), pare_rows_text(&rows, 0, "metric"),
+               pare_rows_number(&rows, 0, "value"), pare_rows_number(&rows, 0, "lo"),
+               pare_rows_number(&rows, 0, "hi"), pare_rows_number(&rows, 0, "n"),
+               pare_rows_number(&rows, 0, "base"));
     else if (rc == PARE_OK)
         puts("confirmed: not yet measured on held-back samples");
     pare_rows_free(&rows);

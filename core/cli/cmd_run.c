@@ -47,14 +47,15 @@ static int print_diags(const struct pare_diags *diags, const struct pare_error *
 static void count_ready(struct pare_store *store, const struct pare_pipeline *p,
                         const struct pare_run_plan *plan, struct pare_run_summary *s)
 {
-    const struct pare_argument name = {"pipeline", p->name};
+    const struct pare_argument args[] = {{"pipeline", p->name},
+                                         {"metric", pare_pipeline_quality(p)}};
     struct pare_rows rows;
     s->variants = plan->n_variants - plan->n_skipped;
     s->skipped = plan->n_skipped;
     if (pare_rows_load(store,
                        "SELECT count(DISTINCT variant) AS n FROM measurements WHERE pipeline = "
-                       ":pipeline AND role = 'evaluate' AND metric = 'top1'",
-                       &name, 1, &rows, NULL) != PARE_OK)
+                       ":pipeline AND role = 'evaluate' AND metric = :metric",
+                       args, 2, &rows, NULL) != PARE_OK)
         return;
     s->ready = (size_t)pare_rows_number(&rows, 0, "n");
     pare_rows_free(&rows);

@@ -122,8 +122,8 @@ static int draw(struct pairs *p, struct pare_interval *rho, struct pare_error *e
 /* ---- without one pair ---- */
 
 /* Taking pair i out lowers the rank of what is above it in a list by one, of what equals it by a
- * half. `shift` of a pair is how much of that falls on the values `of` the other pairs: above[g +
- * 1] is the sum over the groups above g, own that over g. */
+ * half. This is the sum of a value over the other pairs, each times what it is lowered by: `above`
+ * has the sums of that value over the groups from each on, `own` is that over the others of i's. */
 static double shifted(const struct list *l, uint32_t g, double own)
 {
     return l->above[g + 1] + own / 2;

@@ -125,26 +125,29 @@ model_of minilm
         printf '%s\t%s\t9\n' "$a" "$a"
     done
 } >"$tmp/pairs.tsv"
-eval_json "$tmp/minilm" "$tmp/pairs.tsv" >"$tmp/pairs"
+eval_json "$tmp/minilm" "$tmp/pairs.tsv" --samples 30 >"$tmp/pairs"
 result $? "eval: pairs with a score"
-is "eval: pairs: all of them" 40 "$(member n <"$tmp/pairs")"
+is "eval: pairs: as many as asked for" 30 "$(member n <"$tmp/pairs")"
 holds "eval: pairs: rho and its interval" "$(member spearman_lo <"$tmp/pairs") < $(member spearman <"$tmp/pairs") && $(member spearman <"$tmp/pairs") < $(member spearman_hi <"$tmp/pairs") && $(member spearman_hi <"$tmp/pairs") <= 1"
 cat >"$tmp/sts.yaml" <<END
 pare: 1
 model: minilm
-data: {evaluate: {from: pairs.tsv}}
+data: {evaluate: {from: pairs.tsv, samples: 30}, confirm: {from: pairs.tsv, skip: 30}}
 stages: [{plugin: quantize, optional: true, with: {bits: [8, 2]}}]
 select: {objectives: {spearman: {tolerance: 0.001}, size_bytes: {}}, constraints: ["spearman >= baseline - 0.9"]}
 END
 ok "run: pairs, timed as whole texts" "$pare" run "$tmp/sts.yaml"
 is "run: spearman as eval has it" "$(member spearman <"$tmp/pairs" | cut -c1-8)" \
     "$(sql "$PARE_DB" "select substr(spearman, 1, 8) from variants where pipeline = 'sts' and label = 'baseline'")"
-of_variant() { sql "$PARE_DB" "select $1 from $2 where pipeline = 'sts' and label = '$3'"; }
+of_variant() { sql "$PARE_DB" "select $1 from $2 where pipeline = 'sts' and label = '$3' $4"; }
 rho=$(of_variant spearman variants q2)
 holds "run: the parts' mean is rho, and their mean difference the paired one" \
-    "($rho - $(of_variant 'avg(part)' similarities q2))^2 < 1e-10 && ($rho - $(of_variant spearman variants baseline) - $(of_variant d_spearman variants q2))^2 < 1e-10"
+    "($rho - $(of_variant 'avg(part)' similarities q2 "and role = 'evaluate'"))^2 < 1e-10 && ($rho - $(of_variant spearman variants baseline) - $(of_variant d_spearman variants q2))^2 < 1e-10"
 "$pare" front sts >"$tmp/out" 2>"$tmp/err" && grep -q spearman "$tmp/out"
 result $? "front: pairs"
+
+"$pare" pick sts --min size_bytes >"$tmp/out" 2>"$tmp/err" && grep -q '^confirmed on evaluate: spearman' "$tmp/out"
+result $? "pick: confirmed on held-back pairs"
 
 # ---- classes
 model_of bert
