@@ -50,7 +50,7 @@ check_PROGRAMS += tests/e2e/fill_store
 tests_e2e_fill_store_SOURCES = tests/e2e/fill_store.c
 tests_e2e_fill_store_LDADD = libhost.la libcore.la
 
-cli_e2e = tests/e2e/cli-complete.sh tests/e2e/cli-front.sh tests/e2e/cli-input.sh \
+cli_e2e = tests/e2e/cli-complete.sh tests/e2e/cli-front.sh tests/e2e/cli-input.sh tests/e2e/cli-labelled.sh \
 	tests/e2e/cli-model.sh tests/e2e/cli-text.sh
 dist_check_SCRIPTS += $(cli_e2e)
 TESTS += $(cli_e2e)
