@@ -25,6 +25,7 @@ engine_simd = \
 	core/engine/kernels/simd_math.h \
 	core/engine/kernels/simd_nm.h \
 	core/engine/kernels/simd_ops.h \
+	core/engine/kernels/simd_panels.h \
 	core/engine/kernels/simd_sparse.h \
 	core/engine/kernels/simd_table.h \
 	core/engine/kernels/simd_vec.h

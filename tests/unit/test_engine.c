@@ -329,7 +329,7 @@ START_TEST(packed_bytes)
     uint32_t n = pare_plan_reports(plan, &reports);
     for (uint32_t i = 0; i < n; i++)
         if (strcmp(reports[i].path, "layer.0.ffn.up") == 0 && pare_isa_best() != PARE_ISA_SCALAR)
-            ck_assert_uint_eq(reports[i].packed_bytes, 288 * 96 / 2 + 288 * 3 * 4);
+            ck_assert_uint_eq(reports[i].packed_bytes, 288 * 96 / 2 + 288 * 3 * 2);
     pare_plan_free(plan);
     pare_graph_free(g);
 }

@@ -98,14 +98,14 @@ struct pare_packed {
                           in bytes */
     uint32_t *starts;  /* SPARSE: by group of panels, chunk, panel and output, where in data it
                           begins; one more ends the last */
-    float *scales;     /* [panel][group][panel width]; BLOCKS*: f16 where `half` */
+    float *scales;     /* [panel][group][panel width]; BLOCKS*, CODES*: f16 where `half` */
     float *zeros;      /* CODES*: the zero; DYNAMIC, BLOCKS*: what the sum of the inputs is
                           multiplied by; or NULL */
     int32_t *sums;     /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */
     uint32_t scratch;  /* SPARSE, CODES*: floats that a job needs */
     uint8_t zero_kind; /* CODES*: enum pare_zero_kind */
     uint8_t code_bias; /* CODES4: subtracted from the stored code */
-    bool half;         /* BLOCKS*: scales and zeros are exactly f16 */
+    bool half;         /* BLOCKS*, CODES*: scales and zeros are exactly f16 */
     int32_t offset;    /* BLOCKS*: added to the stored code */
     uint32_t span;     /* BLOCKS*: columns that are summed before a scale is applied */
     size_t bytes;      /* of everything above */

@@ -298,6 +298,28 @@ static int pack_sparse(const struct pare_kernels *kernels, const struct pare_wei
     return rc;
 }
 
+/* Whether every scale and zero of the weight is an f16. */
+static bool all_half(const struct pare_weight *w)
+{
+    for (uint32_t n = 0; n < w->rows; n++) {
+        for (uint32_t g = 0; g < w->groups; g++) {
+            const float scale = pare_weight_scale(w, n, g), zero = pare_weight_zero(w, n, g);
+            if (pare_f16_to_f32(pare_f32_to_f16(scale)) != scale ||
+                pare_f16_to_f32(pare_f32_to_f16(zero)) != zero)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void put_scale(const struct pare_packed *p, float *to, size_t at, float x)
+{
+    if (p->half)
+        ((uint16_t *)(void *)to)[at] = pare_f32_to_f16(x);
+    else
+        to[at] = x;
+}
+
 /* Scales of row n and, for weights with zeros, what belongs to them. `shift` was subtracted from
  * codes. */
 static void pack_scales(const struct pare_weight *w, struct pare_packed *p, uint32_t n, float shift)
@@ -305,11 +327,11 @@ static void pack_scales(const struct pare_weight *w, struct pare_packed *p, uint
     for (uint32_t g = 0; g < p->groups; g++) {
         size_t at = ((size_t)(n / p->panel) * p->groups + g) * p->panel + n % p->panel;
         float scale = pare_weight_scale(w, n, g), zero = pare_weight_zero(w, n, g);
-        p->scales[at] = scale;
+        put_scale(p, p->scales, at, scale);
         if (!p->zeros)
             continue;
         if (p->product != PARE_PRODUCT_DYNAMIC)
-            p->zeros[at] = zero;
+            put_scale(p, p->zeros, at, zero);
         else /* the sum of the inputs is multiplied by this */
             p->zeros[at] =
                 w->zero_kind == PARE_ZERO_INT ? -scale * (zero - shift) : zero + scale * shift;
@@ -326,11 +348,13 @@ static int pack_codes(const struct pare_kernels *kernels, const struct pare_weig
     p->scratch = (kernels->k_chunk + 2) * p->panel;
     p->code_bias = four && w->zero_kind == PARE_ZERO_NONE ? 8 : 0;
     p->panel_bytes = (size_t)(four ? (p->k + 1) / 2 : p->k) * p->panel;
+    p->half = all_half(w);
     size_t scales = (size_t)p->panels * p->panel * p->groups;
+    const size_t scale_size = p->half ? sizeof(uint16_t) : sizeof(float);
     uint8_t *data = p->data = room(p, p->panels, p->panel_bytes, &rc, err);
-    p->scales = room(p, scales, sizeof(float), &rc, err);
+    p->scales = room(p, scales, scale_size, &rc, err);
     if (w->zero_kind != PARE_ZERO_NONE)
-        p->zeros = room(p, scales, sizeof(float), &rc, err);
+        p->zeros = room(p, scales, scale_size, &rc, err);
     int16_t *row = pare_alloc(p->k, sizeof *row);
     if (rc == PARE_OK && !row)
         rc = pare_error_nomem(err, p->k * sizeof *row);
@@ -441,28 +465,6 @@ static int pack_dynamic(const struct pare_kernels *kernels, const struct pare_we
 }
 
 /* ---- blocks ---- */
-
-/* Whether every scale and zero of the weight is an f16. */
-static bool all_half(const struct pare_weight *w)
-{
-    for (uint32_t n = 0; n < w->rows; n++) {
-        for (uint32_t g = 0; g < w->groups; g++) {
-            const float scale = pare_weight_scale(w, n, g), zero = pare_weight_zero(w, n, g);
-            if (pare_f16_to_f32(pare_f32_to_f16(scale)) != scale ||
-                pare_f16_to_f32(pare_f32_to_f16(zero)) != zero)
-                return false;
-        }
-    }
-    return true;
-}
-
-static void put_scale(const struct pare_packed *p, float *to, size_t at, float x)
-{
-    if (p->half)
-        ((uint16_t *)(void *)to)[at] = pare_f32_to_f16(x);
-    else
-        to[at] = x;
-}
 
 static int pack_blocks(const struct pare_kernels *kernels, const struct pare_weight *w,
                        struct pare_packed *p, struct pare_error *err)

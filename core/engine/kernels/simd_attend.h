@@ -9,18 +9,6 @@
 
 #define FEW_QUERIES 4
 
-#if PARE_VEC == 16
-#define vf_load_f16(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
-#define vf_store_f16(p, v)                                                                         \
-    _mm256_storeu_si256((__m256i *)(void *)(p),                                                    \
-                        _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
-#else
-#define vf_load_f16(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
-#define vf_store_f16(p, v)                                                                         \
-    _mm_storeu_si128((__m128i *)(void *)(p),                                                       \
-                     _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
-#endif
-
 /* Where the parts of a head begin. */
 struct kept_head {
     const char *keys, *values;

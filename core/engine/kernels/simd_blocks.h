@@ -11,7 +11,6 @@
 #include "engine/kernels/simd_int8.h"
 
 #define BLOCK_ROWS (PARE_VEC == 16 ? 4 : 2)
-#define STREAM_AHEAD 4096 /* bytes; may lie beyond the end: nothing is read */
 
 #if PARE_VEC == 16
 #define vi_and_bytes(a, x) _mm512_and_si512(a, _mm512_set1_epi8(x))
@@ -45,12 +44,6 @@ struct block_tile {
     size_t ldy;
     const struct tile_end *end;
 };
-
-INLINE vf load_scale(const char *at, size_t i, bool half)
-{
-    return half ? vf_load_f16((const uint16_t *)(const void *)at + i)
-                : vf_load((const float *)(const void *)at + i);
-}
 
 /* Four columns of codes of 8 bits. Without VNNI `w` is signed. */
 INLINE void block_dot8(vi *acc, vi w, const int8_t *x)

@@ -166,28 +166,49 @@ static void panel_f32(uint32_t m, uint32_t k, const float *x, size_t ldx, const 
 typedef const float *(*decode_fn)(const struct pare_packed *w, uint32_t panel, uint32_t k0,
                                   uint32_t k1, uint32_t padded, float *scratch);
 
+/* The end of a tile whose first row is `row` and whose first output is n0. */
+INLINE struct tile_end end_of(const struct pare_job *job, uint32_t row, uint32_t n0)
+{
+    return (struct tile_end){
+        .bias = job->end.bias ? job->end.bias + n0 : NULL,
+        .residual = job->end.residual ? job->end.residual + (size_t)row * job->w->n + n0 : NULL,
+        .ld_residual = job->w->n,
+        .factor = job->end.factor,
+        .activation = job->end.activation,
+    };
+}
+
+/* One finished row: sums of the `vecs` vectors from output n0 on. */
+INLINE void end_row(const struct pare_job *job, uint32_t row, uint32_t n0, const int vecs,
+                    const vf acc[TILE_VECS])
+{
+    const uint32_t width = PARE_MIN((uint32_t)vecs * VL, job->w->n - n0);
+    const struct tile_end end = end_of(job, row, n0);
+    float *y = job->y + (size_t)row * job->w->n + n0;
+    UNROLL
+    for (int j = 0; j < vecs; j++) {
+        const vm mask = vm_first(width - (uint32_t)j * VL);
+        vf_store_m(y + j * VL, mask, end_vec(acc[j], &end, end.residual, (size_t)j * VL, mask));
+    }
+    if (end.activation)
+        simd_activate(end.activation, y, y, width);
+}
+
 INLINE void product_panels(const struct pare_job *job, decode_fn decode)
 {
     const struct pare_packed *w = job->w;
     for (uint32_t p = job->p0; p < job->p1; p++) {
         uint32_t n0 = p * w->panel, width = PARE_MIN(w->panel, w->n - n0);
         uint32_t padded = (width + VL - 1) / VL * VL;
-        struct tile_end end = {
-            .bias = job->end.bias ? job->end.bias + n0 : NULL,
-            .residual = job->end.residual ? job->end.residual + (size_t)job->m0 * w->n + n0 : NULL,
-            .ld_residual = w->n,
-            .factor = job->end.factor,
-            .activation = job->end.activation,
-        };
+        struct tile_end end = end_of(job, job->m0, n0);
         uint32_t chunks = (w->k + K_CHUNK - 1) / K_CHUNK;
         /* Even chunks whose ends are a multiple of 2, as packed 4-bit codes need. */
         uint32_t chunk = (w->k + chunks - 1) / chunks;
         chunk += chunk & 1;
         if (w->groups > 1 && w->scales) { /* those of the next panel */
-            const size_t scales = (size_t)w->groups * w->panel;
-            fetch_ahead((struct ahead){(const char *)(w->scales + (p + 1) * scales),
-                                       scales * sizeof(float)},
-                        0, 1);
+            const size_t scales =
+                (size_t)w->groups * w->panel * (w->half ? sizeof(uint16_t) : sizeof(float));
+            fetch_ahead((struct ahead){(const char *)w->scales + (p + 1) * scales, scales}, 0, 1);
         }
         for (uint32_t k0 = 0; k0 < w->k; k0 += chunk) {
             uint32_t k1 = PARE_MIN(k0 + chunk, w->k);
@@ -201,129 +222,6 @@ INLINE void product_panels(const struct pare_job *job, decode_fn decode)
                       k1 == w->k ? &end : NULL, next);
         }
     }
-}
-
-INLINE const float *decode_none(const struct pare_packed *w, uint32_t panel, uint32_t k0,
-                                uint32_t k1, uint32_t padded, float *scratch)
-{
-    (void)k1, (void)scratch;
-    const char *data = w->data;
-    return (const float *)(const void *)(data + panel * w->panel_bytes) + (size_t)k0 * padded;
-}
-
-static void simd_dense(const struct pare_job *job)
-{
-    product_panels(job, decode_none);
-}
-
-/* The low 4 bits of every lane less a bias, as floats. */
-struct nibbles {
-#if PARE_VEC == 16
-    vf table;
-#else
-    vi bias;
-#endif
-};
-INLINE struct nibbles nibbles_less(int bias)
-{
-#if PARE_VEC == 16
-    const vi lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    return (struct nibbles){vf_from_int(vi_sub(lane, vi_set1(bias)))};
-#else
-    return (struct nibbles){vi_set1(bias)};
-#endif
-}
-INLINE vf nibbles_float(struct nibbles n, vi codes)
-{
-#if PARE_VEC == 16
-    return _mm512_permutexvar_ps(codes, n.table); /* by the low 4 bits */
-#else
-    return vf_from_int(vi_sub(vi_and(codes, vi_set1(15)), n.bias));
-#endif
-}
-
-/* Codes of one column by their scales: scale * (code - zero), or scale * code + zero, as the
- * reference rounds. */
-INLINE void decode_column(vf v, const float *scale, const float *zero, uint8_t zero_kind,
-                          float *out)
-{
-    if (zero_kind == PARE_ZERO_INT)
-        v = vf_sub(v, vf_load(zero));
-    v = vf_mul(v, vf_load(scale));
-    if (zero_kind == PARE_ZERO_MIN)
-        v = vf_add(v, vf_load(zero));
-    vf_store(out, v);
-}
-
-INLINE const float *decode_codes(const struct pare_packed *w, uint32_t panel, uint32_t k0,
-                                 uint32_t k1, uint32_t padded, float *scratch, const int bits,
-                                 const uint8_t zero_kind)
-{
-    const uint8_t *codes = (const uint8_t *)w->data + panel * w->panel_bytes;
-    const size_t at = ((size_t)panel * w->groups) * w->panel;
-    const struct nibbles nibbles = nibbles_less(w->code_bias);
-    const uint32_t step = bits == 4 ? 2 : 1;
-    float *out = scratch;
-    for (uint32_t k = k0, end; k < k1; k = end) {
-        const uint32_t g = k / w->group;
-        const float *scale = w->scales + at + (size_t)g * w->panel;
-        const float *zero = w->zeros ? w->zeros + at + (size_t)g * w->panel : scale;
-        end = PARE_MIN((g + 1) * w->group, k1);
-        for (; k < end; k += step, out += step * padded) {
-            const uint8_t *row = codes + (size_t)(k / step) * padded;
-            for (uint32_t j = 0; j < padded; j += VL) {
-                if (bits == 4) { /* two columns in a byte; there is room for one beyond the last */
-                    const vi both = vi_widen_u8(row + j);
-                    decode_column(nibbles_float(nibbles, both), scale + j, zero + j, zero_kind,
-                                  out + j);
-                    decode_column(nibbles_float(nibbles, vi_shr(both, 4)), scale + j, zero + j,
-                                  zero_kind, out + padded + j);
-                } else {
-                    const vi code =
-                        zero_kind == PARE_ZERO_NONE ? vi_widen_s8(row + j) : vi_widen_u8(row + j);
-                    decode_column(vf_from_int(code), scale + j, zero + j, zero_kind, out + j);
-                }
-            }
-        }
-        end = k;
-    }
-    return scratch;
-}
-
-/* Constants, so that the choice leaves the loops. */
-INLINE const float *decode_kind(const struct pare_packed *w, uint32_t panel, uint32_t k0,
-                                uint32_t k1, uint32_t padded, float *scratch, const int bits)
-{
-    switch (w->zero_kind) {
-    case PARE_ZERO_INT:
-        return decode_codes(w, panel, k0, k1, padded, scratch, bits, PARE_ZERO_INT);
-    case PARE_ZERO_MIN:
-        return decode_codes(w, panel, k0, k1, padded, scratch, bits, PARE_ZERO_MIN);
-    default:
-        return decode_codes(w, panel, k0, k1, padded, scratch, bits, PARE_ZERO_NONE);
-    }
-}
-
-INLINE const float *decode4(const struct pare_packed *w, uint32_t panel, uint32_t k0, uint32_t k1,
-                            uint32_t padded, float *scratch)
-{
-    return decode_kind(w, panel, k0, k1, padded, scratch, 4);
-}
-
-INLINE const float *decode8(const struct pare_packed *w, uint32_t panel, uint32_t k0, uint32_t k1,
-                            uint32_t padded, float *scratch)
-{
-    return decode_kind(w, panel, k0, k1, padded, scratch, 8);
-}
-
-static void simd_codes4(const struct pare_job *job)
-{
-    product_panels(job, decode4);
-}
-
-static void simd_codes8(const struct pare_job *job)
-{
-    product_panels(job, decode8);
 }
 
 #endif

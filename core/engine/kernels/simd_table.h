@@ -6,6 +6,7 @@
 #include "engine/kernels/simd_int8.h"
 #include "engine/kernels/simd_nm.h"
 #include "engine/kernels/simd_ops.h"
+#include "engine/kernels/simd_panels.h"
 #include "engine/kernels/simd_sparse.h"
 
 const struct pare_kernels PARE_TABLE = {

@@ -56,6 +56,10 @@ typedef __mmask16 vm;
 #define vi_madd16(a, b) _mm512_madd_epi16(a, b)
 #define vi_widen_u8(p) _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define vi_widen_s8(p) _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define vf_load_f16(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define vf_store_f16(p, v)                                                                         \
+    _mm256_storeu_si256((__m256i *)(void *)(p),                                                    \
+                        _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
 /* 2 * VL signed bytes to 16 bits */
 #define vi_widen_s8_16(p)                                                                          \
     _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
@@ -119,6 +123,10 @@ typedef __m256i vm;
 #define vi_madd16(a, b) _mm256_madd_epi16(a, b)
 #define vi_widen_u8(p) _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p)))
 #define vi_widen_s8(p) _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p)))
+#define vf_load_f16(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define vf_store_f16(p, v)                                                                         \
+    _mm_storeu_si128((__m128i *)(void *)(p),                                                       \
+                     _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
 #define vi_widen_s8_16(p) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 
 INLINE float vf_sum(vf a)
@@ -167,12 +175,22 @@ INLINE void fetch_ahead(struct ahead next, uint32_t tile, uint32_t tiles)
         _mm_prefetch(next.at + tile * slice + i, _MM_HINT_T1);
 }
 
+/* How far ahead a single pass over a weight fetches, in bytes; it may lie beyond the end. */
+#define STREAM_AHEAD 4096
+
 /* A pair of int16, or 4 or 8 bytes, to every lane. */
 INLINE vi vi_spread4(const void *p)
 {
     int32_t word;
     __builtin_memcpy(&word, p, sizeof word);
     return vi_set1(word);
+}
+
+/* Vector of scales from number i on, f32 or f16. */
+INLINE vf load_scale(const char *at, size_t i, bool half)
+{
+    return half ? vf_load_f16((const uint16_t *)(const void *)at + i)
+                : vf_load((const float *)(const void *)at + i);
 }
 
 /* Transpose VL vectors in place: log2(VL) rounds, each swapping blocks of twice the size. */
