@@ -92,18 +92,20 @@ struct pare_packed {
     uint32_t slots;     /* NM: stored numbers per output and vector of inputs */
     size_t panel_bytes; /* of `data`, between panels */
     void *data;         /* f32 or codes */
+    uint8_t *control;   /* DYNAMIC_SPARSE: places of 4 of 8 inputs, place_bits each, low bits first;
+                           NM: which input */
+    uint16_t *offsets;  /* SPARSE: beside every number, where in a chunk of a block its inputs lie,
+                           in bytes */
+    uint32_t *starts;   /* SPARSE: by group of panels, chunk, panel and output, where in data it
+                           begins; one more ends the last */
+    float *scales;      /* [panel][group][panel width]; BLOCKS*, CODES*: f16 where `half` */
+    float *zeros;       /* CODES*: the zero; DYNAMIC, BLOCKS*: what the sum of the inputs is
+                           multiplied by; or NULL */
+    int32_t *sums;      /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */
+    uint32_t scratch;   /* SPARSE, CODES*, DYNAMIC_SPARSE: floats that a job needs */
+    uint8_t zero_kind;  /* CODES*: enum pare_zero_kind */
     uint8_t
-        *control; /* DYNAMIC_SPARSE: which 4 of 8 inputs, beside every 4 codes; NM: which input */
-    uint16_t *offsets; /* SPARSE: beside every number, where in a chunk of a block its inputs lie,
-                          in bytes */
-    uint32_t *starts;  /* SPARSE: by group of panels, chunk, panel and output, where in data it
-                          begins; one more ends the last */
-    float *scales;     /* [panel][group][panel width]; BLOCKS*, CODES*: f16 where `half` */
-    float *zeros;      /* CODES*: the zero; DYNAMIC, BLOCKS*: what the sum of the inputs is
-                          multiplied by; or NULL */
-    int32_t *sums;     /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */
-    uint32_t scratch;  /* SPARSE, CODES*: floats that a job needs */
-    uint8_t zero_kind; /* CODES*: enum pare_zero_kind */
+        place_bits;    /* DYNAMIC_SPARSE: 4, or 2 for 2:4, where places count from the first of 4 */
     uint8_t code_bias; /* CODES4: subtracted from the stored code */
     bool half;         /* BLOCKS*, CODES*: scales and zeros are exactly f16 */
     int32_t offset;    /* BLOCKS*: added to the stored code */

@@ -85,7 +85,6 @@ size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows)
 {
     switch (w->product) {
     case PARE_PRODUCT_DYNAMIC:
-    case PARE_PRODUCT_DYNAMIC_SPARSE:
         return w->zeros ? (size_t)rows * w->groups * sizeof(float) : 0;
     default:
         return w->scratch * sizeof(float);
@@ -385,21 +384,38 @@ static void dynamic_row(const struct pare_weight *w, uint32_t n, int shift, int1
         row[k] = 0;
 }
 
-/* The stored 4 of 8 columns from k on: their places and codes. Fewer stored: any others, with code
- * 0. */
-static void pick4(const uint8_t *kept, const int16_t *row, uint32_t k, uint8_t places[4],
-                  int16_t codes[4])
+/* The n stored columns of the m from k on: their places and codes. Fewer stored: any others, with
+ * code 0. */
+static void pick(const uint8_t *kept, const int16_t *row, uint32_t k, uint32_t n, uint32_t m,
+                 uint8_t *places, int8_t *codes)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < 8 && n < 4; i++) {
+    uint32_t found = 0;
+    memset(places, 0, n);
+    memset(codes, 0, n);
+    for (uint32_t i = 0; i < m && found < n; i++) {
         if (kept[k + i]) {
-            places[n] = (uint8_t)i;
-            codes[n++] = row[k + i];
+            places[found] = (uint8_t)i;
+            codes[found++] = (int8_t)row[k + i];
         }
     }
-    for (; n < 4; n++) {
-        places[n] = 0;
-        codes[n] = 0;
+}
+
+/* A row of a 4:8 or 2:4 weight, as output j of a panel `width` wide. */
+static void pack_places(struct pare_packed *p, const uint8_t *kept, const int16_t *row,
+                        uint32_t panel, uint32_t width, uint32_t j)
+{
+    const uint32_t half = p->place_bits == 2 ? 2 : 1; /* patterns per 8 columns */
+    int8_t *data = (int8_t *)p->data + panel * p->panel_bytes;
+    uint8_t *control = p->control + panel * (p->panel_bytes / 8 * p->place_bits);
+    for (uint32_t k = 0; k < p->k_padded; k += 8) {
+        const size_t at = (size_t)k / 8 * width + j;
+        uint8_t places[4];
+        for (uint32_t h = 0; h < half; h++)
+            pick(kept, row, k + h * 4, 4 / half, 8 / half, places + h * 2, data + at * 4 + h * 2);
+        for (uint32_t i = 0; i < 4; i++) {
+            const uint32_t bit = i * p->place_bits;
+            control[at * p->place_bits / 2 + bit / 8] |= (uint8_t)(places[i] << bit % 8);
+        }
     }
 }
 
@@ -419,8 +435,11 @@ static int pack_dynamic(const struct pare_kernels *kernels, const struct pare_we
         p->data = room(p, (size_t)p->n * p->k, sizeof(int16_t), &rc, err);
     else
         p->data = room(p, p->panels, p->panel_bytes, &rc, err);
-    if (sparse)
-        p->control = room(p, p->panels, p->panel_bytes, &rc, err);
+    if (sparse) {
+        p->place_bits = w->m == 4 ? 2 : 4;
+        p->control = room(p, p->panels, p->panel_bytes / 8 * p->place_bits, &rc, err);
+        p->scratch = (uint32_t)(p->panel_bytes / sizeof(float));
+    }
     p->scales = room(p, scales, sizeof(float), &rc, err);
     p->sums = room(p, scales, sizeof(int32_t), &rc, err);
     if (w->zero_kind != PARE_ZERO_NONE)
@@ -440,19 +459,7 @@ static int pack_dynamic(const struct pare_kernels *kernels, const struct pare_we
             memcpy((int16_t *)p->data + (size_t)n * p->k, row, p->k * sizeof *row);
         } else if (sparse) {
             pare_weight_kept(w, n, 1, kept);
-            int8_t *to = (int8_t *)p->data + panel * p->panel_bytes;
-            uint8_t *control = p->control + panel * p->panel_bytes;
-            for (uint32_t k = 0; k < p->k_padded; k += 8) {
-                uint8_t places[4];
-                int16_t codes[4];
-                pick4(kept, row, k, places, codes);
-                for (uint32_t i = 0; i < 4; i++) {
-                    size_t where = ((size_t)k / 8 * width + j) * 4 + i;
-                    to[where] = (int8_t)codes[i];
-                    control[where] =
-                        (uint8_t)(places[i] + 8 * (j % 2)); /* its own 8 of the 16 bytes */
-                }
-            }
+            pack_places(p, kept, row, panel, width, j);
         } else {
             int8_t *to = (int8_t *)p->data + panel * p->panel_bytes;
             for (uint32_t k = 0; k < p->k_padded; k++)
