@@ -20,6 +20,7 @@ struct vit_shape {
     uint32_t activation_bits; /* of every linear but the classifier */
     uint32_t bits, group;     /* integer weights; 0: f32 */
     uint32_t n, m;            /* N:M weights; 0: dense */
+    uint32_t density;         /* percent of the positions that a bitmap stores; 0: no bitmap */
 };
 
 static inline struct pare_blob *vit_vector(struct pare_random *r, size_t n, float mean,
@@ -95,6 +96,15 @@ static inline struct pare_weight *vit_weight(struct pare_random *r, uint32_t row
                     keep[row * cols + k + (start + i) % have] = 1;
             }
         rc = pare_weight_with_structure(w, s->n, s->m, keep, &next, NULL);
+        if (rc == PARE_OK) {
+            pare_weight_unref(w);
+            w = next;
+        }
+    }
+    if (rc == PARE_OK && s->density) {
+        for (size_t i = 0; i < (size_t)rows * cols; i++)
+            keep[i] = pare_random_below(r, 100) < s->density;
+        rc = pare_weight_with_structure(w, 0, 0, keep, &next, NULL);
         if (rc == PARE_OK) {
             pare_weight_unref(w);
             w = next;

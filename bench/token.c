@@ -31,6 +31,9 @@ static const struct kind {
     {"int4 g32", {.bits = 4, .group = 32, .activation_bits = 8}, PARE_ACTIVATION_GROUP},
     {"2:4 f32", {.n = 2, .m = 4}, 0},
     {"4:8 f32", {.n = 4, .m = 8}, 0},
+    {"50 % f32", {.density = 50}, 0},
+    {"25 % f32", {.density = 25}, 0},
+    {"10 % f32", {.density = 10}, 0},
     {"2:4 int8", {.n = 2, .m = 4, .bits = 8, .activation_bits = 8}, 0},
     {"4:8 int8", {.n = 4, .m = 8, .bits = 8, .activation_bits = 8}, 0},
 };
@@ -78,7 +81,7 @@ static void start(const struct pare_kernels *k, const struct kind *kind, const f
     if (!w)
         exit(1);
     const struct pare_choice c =
-        pare_choose(k, w, kind->encoding.activation_bits, kind->activation_group, 1);
+        pare_choose(k, w, kind->encoding.activation_bits, kind->activation_group, PARE_TOKENS_ANY);
     do {
         s->packed = realloc(s->packed, (s->copies + 1) * sizeof(struct pare_packed *));
         if (!s->packed || pare_pack(k, c.product, w, &s->packed[s->copies], NULL) != PARE_OK)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/plan_parts.h"
+#include "model/branch.h"
 
 void pare_plan_free(struct pare_plan *plan)
 {
@@ -38,6 +39,7 @@ static int pack_nodes(struct pare_plan *plan, struct pare_error *err)
     int rc = PARE_OK;
     struct pare_graph *g = plan->graph;
     const char *isa = pare_isa_name((enum pare_isa)plan->kernels->isa);
+    const bool one_by_one = pare_graph_causal(g);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         struct pare_node *node = &g->nodes[i];
         struct pare_plan_node *n = &plan->nodes[i];
@@ -47,8 +49,9 @@ static int pack_nodes(struct pare_plan *plan, struct pare_error *err)
             snprintf(n->kernel, sizeof n->kernel, "%s %s", pare_op_name(node->op), isa);
             continue;
         }
-        n->choice = pare_choose(plan->kernels, node->weight, node->activation_bits,
-                                node->activation_group, g->values[node->outputs[0]].tokens);
+        n->choice =
+            pare_choose(plan->kernels, node->weight, node->activation_bits, node->activation_group,
+                        one_by_one ? PARE_TOKENS_ANY : g->values[node->outputs[0]].tokens);
         PARE_TRY(pare_pack(plan->kernels, n->choice.product, node->weight, &n->packed, err));
         if (n->choice.decoded) {
             char from[64] = "";

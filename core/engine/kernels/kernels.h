@@ -267,7 +267,9 @@ enum pare_input pare_product_input(unsigned product);
 /* ---- packing (pack.c) ---- */
 
 /* How a weight runs on an instruction set: the product, and whether it is decoded to a wider form.
- * A rule by encoding and shape alone. `tokens`: rows per sample. */
+ * A rule by encoding and shape alone. `tokens`: rows per sample, or PARE_TOKENS_ANY: of texts that
+ * are read at once and token by token. */
+#define PARE_TOKENS_ANY 0u
 struct pare_choice {
     uint8_t product;
     bool decoded;

@@ -141,9 +141,9 @@ struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct 
         bool nm = thin && w->structure == PARE_NM && kernels->product[PARE_PRODUCT_NM] &&
                   kernels->lanes % w->m == 0;
         /* Vectors over tokens are the fastest where there are tokens to fill them; permutations ask
-         * for none. */
-        if (thin && tokens >= FEWEST_SPARSE_TOKENS && kernels->product[PARE_PRODUCT_SPARSE] &&
-            all < UINT32_MAX)
+         * for none, and read the fewest bytes where a token comes alone. */
+        const bool fill = tokens == PARE_TOKENS_ANY ? !nm : tokens >= FEWEST_SPARSE_TOKENS;
+        if (thin && fill && kernels->product[PARE_PRODUCT_SPARSE] && all < UINT32_MAX)
             c.product = PARE_PRODUCT_SPARSE;
         else if (nm)
             c.product = PARE_PRODUCT_NM;
