@@ -172,6 +172,9 @@ static int compile_product(struct compiler *c, uint32_t index, struct pare_step 
     case PARE_INPUT_BLOCKS:
         PARE_TRY(prepared(c, PARE_SLOT_BLOCKS, input, NULL, index, rows, k, &input));
         break;
+    case PARE_INPUT_BF16:
+        PARE_TRY(prepared(c, PARE_SLOT_BF16, input, NULL, index, rows, k, &input));
+        break;
     case PARE_INPUT_TRANSPOSED:
         PARE_TRY(prepared(c, PARE_SLOT_TRANSPOSED, input, NULL, index, rows, k, &input));
         break;

@@ -16,6 +16,7 @@ enum pare_slot_kind {
     PARE_SLOT_PATCHES,     /* rows x width floats */
     PARE_SLOT_ANGLES,      /* rows x width floats: cosines, then sines, of a ROPE's pairs */
     PARE_SLOT_BLOCKS,      /* rows of pare_blocks */
+    PARE_SLOT_BF16,        /* rows of pare_bf16_stride() bf16 */
     PARE_SLOT_KEPT         /* per sample the keys and values of an attention, see pare_kept */
 };
 

@@ -10,7 +10,8 @@
 
 #include "engine/kernels/kernels.h"
 
-static const char *const isa_names[PARE_ISA_COUNT] = {"scalar", "avx2", "avx512", "avx512vnni"};
+static const char *const isa_names[PARE_ISA_COUNT] = {"scalar", "avx2", "avx512", "avx512vnni",
+                                                      "avx512bf16"};
 
 const char *pare_isa_name(enum pare_isa isa)
 {
@@ -35,7 +36,9 @@ static enum pare_isa isa_of_cpu(void)
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
         return PARE_ISA_AVX2;
-    return __builtin_cpu_supports("avx512vnni") ? PARE_ISA_AVX512VNNI : PARE_ISA_AVX512;
+    if (!__builtin_cpu_supports("avx512vnni"))
+        return PARE_ISA_AVX512;
+    return __builtin_cpu_supports("avx512bf16") ? PARE_ISA_AVX512BF16 : PARE_ISA_AVX512VNNI;
 #else
     return PARE_ISA_SCALAR;
 #endif
@@ -55,7 +58,8 @@ const struct pare_kernels *pare_kernels_of(enum pare_isa isa)
 {
 #if defined(__x86_64__)
     static const struct pare_kernels *const tables[PARE_ISA_COUNT] = {
-        &pare_kernels_scalar, &pare_kernels_avx2, &pare_kernels_avx512, &pare_kernels_avx512vnni};
+        &pare_kernels_scalar, &pare_kernels_avx2, &pare_kernels_avx512, &pare_kernels_avx512vnni,
+        &pare_kernels_avx512bf16};
 #else
     static const struct pare_kernels *const tables[PARE_ISA_COUNT] = {&pare_kernels_scalar};
 #endif

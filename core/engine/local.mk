@@ -19,6 +19,7 @@ libcore_la_SOURCES += \
 if X86
 engine_simd = \
 	core/engine/kernels/simd_attend.h \
+	core/engine/kernels/simd_bf16.h \
 	core/engine/kernels/simd_blocks.h \
 	core/engine/kernels/simd_gemm.h \
 	core/engine/kernels/simd_int8.h \
@@ -30,14 +31,16 @@ engine_simd = \
 	core/engine/kernels/simd_table.h \
 	core/engine/kernels/simd_vec.h
 engine_avx512 = -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mprefer-vector-width=512
-noinst_LTLIBRARIES += libkernels-avx2.la libkernels-avx512.la libkernels-avx512vnni.la
+noinst_LTLIBRARIES += libkernels-avx2.la libkernels-avx512.la libkernels-avx512vnni.la libkernels-avx512bf16.la
 libkernels_avx2_la_SOURCES = core/engine/kernels/avx2.c $(engine_simd)
 libkernels_avx2_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off -mavx2 -mfma -mf16c
 libkernels_avx512_la_SOURCES = core/engine/kernels/avx512.c $(engine_simd)
 libkernels_avx512_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off $(engine_avx512)
 libkernels_avx512vnni_la_SOURCES = core/engine/kernels/avx512vnni.c $(engine_simd)
 libkernels_avx512vnni_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off $(engine_avx512) -mavx512vnni
-libcore_la_LIBADD += libkernels-avx2.la libkernels-avx512.la libkernels-avx512vnni.la
+libkernels_avx512bf16_la_SOURCES = core/engine/kernels/avx512bf16.c $(engine_simd)
+libkernels_avx512bf16_la_CFLAGS = $(AM_CFLAGS) -ffp-contract=off $(engine_avx512) -mavx512vnni -mavx512bf16
+libcore_la_LIBADD += libkernels-avx2.la libkernels-avx512.la libkernels-avx512vnni.la libkernels-avx512bf16.la
 endif
 
 EXTRA_DIST += bench/onednn.h bench/random_vit.h

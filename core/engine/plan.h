@@ -6,12 +6,14 @@
 
 #include "model/graph.h"
 
-/* Instruction sets, ascending. PARE_ISA=scalar|avx2|avx512|avx512vnni lowers the choice. */
+/* Instruction sets, ascending. PARE_ISA=scalar|avx2|avx512|avx512vnni|avx512bf16 lowers the choice.
+ */
 enum pare_isa {
     PARE_ISA_SCALAR = 0,
     PARE_ISA_AVX2,
     PARE_ISA_AVX512,
     PARE_ISA_AVX512VNNI,
+    PARE_ISA_AVX512BF16, /* and VNNI */
     PARE_ISA_COUNT
 };
 

@@ -33,6 +33,10 @@ bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot 
         if (!pare_mul_size(rows, pare_blocks_of(slot->width).bytes, &bytes))
             return false;
         break;
+    case PARE_SLOT_BF16:
+        if (!pare_mul_size(rows, pare_bf16_stride(slot->width) * sizeof(uint16_t), &bytes))
+            return false;
+        break;
     case PARE_SLOT_KEPT: /* width: bytes of a sample */
         if (!pare_mul_size(samples, width, &bytes))
             return false;
@@ -86,6 +90,17 @@ static void step_blocks(const struct pare_run *run, const struct pare_step *step
     run->kernels->quantize_blocks(
         pare_slot_read(run, step->in[0]) + (size_t)rows.from * width, rows.to - rows.from, width,
         (char *)pare_slot_data(run, step->out[0]) + rows.from * pare_blocks_of(width).bytes);
+}
+
+static void step_bf16(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                      uint32_t parts)
+{
+    const uint32_t width = run->slots[step->out[0]].width;
+    const struct pare_share rows = share_of_rows(run, step, part, parts);
+    run->kernels->to_bf16(pare_slot_read(run, step->in[0]) + (size_t)rows.from * width,
+                          rows.to - rows.from, width,
+                          (uint16_t *)pare_slot_data(run, step->out[0]) +
+                              (size_t)rows.from * pare_bf16_stride(width));
 }
 
 /* What is left of numbers that became int8 with one scale. */
@@ -181,6 +196,8 @@ static void step_product(const struct pare_run *run, const struct pare_step *ste
     job.p1 = w->panels;
     if (s->kind == PARE_SLOT_BLOCKS)
         job.blocks = pare_slot_data(run, step->in[0]);
+    else if (s->kind == PARE_SLOT_BF16)
+        job.halves = pare_slot_data(run, step->in[0]);
     else if (s->kind == PARE_SLOT_CODES)
         job.q = quantized(run, step->in[0]);
     else
@@ -390,7 +407,7 @@ pare_step_fn pare_step_preparing(unsigned slot_kind)
         [PARE_SLOT_CODES] = step_quantize,         [PARE_SLOT_TRANSPOSED] = step_transpose,
         [PARE_SLOT_DEQUANTIZED] = step_dequantize, [PARE_SLOT_PATCHES] = step_patches,
         [PARE_SLOT_BLOCKS] = step_blocks,          [PARE_SLOT_ANGLES] = pare_step_angles,
-        [PARE_SLOT_KEPT] = pare_step_keep,
+        [PARE_SLOT_KEPT] = pare_step_keep,         [PARE_SLOT_BF16] = step_bf16,
     };
     return slot_kind < PARE_COUNT(steps) ? steps[slot_kind] : NULL;
 }

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "bench/onednn.h"
 #include "engine/kernels/kernels.h"
+#include "model/ggml.h"
 #include "model/half.h"
 
 #define EPS 5.9604645e-8 /* 2^-24, the rounding of one float operation */
@@ -16,13 +17,15 @@
 
 struct encoding {
     uint32_t n, m;  /* N:M; n = 0 with m = 1: bitmap; m = 0: dense */
-    uint32_t bits;  /* 0: f32 */
+    uint32_t bits;  /* 0: f32; F16, BF16 */
     uint32_t group; /* 0: one per row */
     uint32_t zero_kind;
     uint32_t activations; /* 0: f32; 8: int8, a scale per token; BLOCKS: one per 32 columns */
 };
 
 #define BLOCKS 32u
+#define F16 16u
+#define BF16 17u
 
 static uint32_t activation_bits(const struct encoding *e)
 {
@@ -100,6 +103,27 @@ static struct pare_weight *quantized(struct pare_random *r, struct pare_weight *
     return out;
 }
 
+static struct pare_weight *halves(struct pare_weight *w, const struct encoding *e)
+{
+    struct pare_error err = {0};
+    struct pare_weight *out = NULL;
+    struct pare_blob *blob = NULL;
+    const size_t n = (size_t)w->rows * w->cols;
+    float *values = pare_alloc(n, sizeof *values);
+    ck_assert_ok(pare_blob_new(n, sizeof(uint16_t), &blob, &err), err);
+    pare_weight_decode(w, 0, w->rows, values);
+    for (size_t i = 0; i < n; i++)
+        ((uint16_t *)blob->data)[i] =
+            e->bits == F16 ? pare_f32_to_f16(values[i]) : pare_f32_to_bf16(values[i]);
+    ck_assert_ok(pare_weight_from_ggml(e->bits == F16 ? PARE_GGML_F16 : PARE_GGML_BF16, w->rows,
+                                       w->cols, blob, &out, &err),
+                 err);
+    pare_blob_unref(blob);
+    pare_weight_unref(w);
+    free(values);
+    return out;
+}
+
 static struct pare_weight *make_weight(struct pare_random *r, uint32_t rows, uint32_t cols,
                                        const struct encoding *e)
 {
@@ -110,7 +134,9 @@ static struct pare_weight *make_weight(struct pare_random *r, uint32_t rows, uin
     free(values);
     if (e->m)
         w = structured(r, w, e);
-    if (e->bits)
+    if (e->bits >= F16)
+        w = halves(w, e);
+    else if (e->bits)
         w = quantized(r, w, e);
     return w;
 }
@@ -136,6 +162,9 @@ static void prepare(struct inputs *in, enum pare_input kind)
     } else if (kind == PARE_INPUT_BLOCKS) {
         in->prepared = pare_alloc_aligned((size_t)in->m * pare_blocks_of(in->k).bytes, 1);
         k->quantize_blocks(in->x, in->m, in->k, in->prepared);
+    } else if (kind == PARE_INPUT_BF16) {
+        in->prepared = pare_alloc((size_t)in->m * pare_bf16_stride(in->k), sizeof(uint16_t));
+        k->to_bf16(in->x, in->m, in->k, in->prepared);
     } else if (kind == PARE_INPUT_TRANSPOSED) {
         uint32_t blocks = (in->m + k->token_block - 1) / k->token_block;
         in->prepared = pare_calloc((size_t)blocks * k->token_block * in->k + 1, sizeof(float));
@@ -153,7 +182,7 @@ static void run_product(const struct inputs *in, const struct pare_packed *w,
     uint32_t rows = in->m;
     if (pare_product_input(w->product) == PARE_INPUT_INT8)
         job.q = (struct pare_quantized){in->prepared, in->scales, pare_round_up(in->k, 16)};
-    job.blocks = in->prepared;
+    job.blocks = job.halves = in->prepared;
     if (pare_product_input(w->product) == PARE_INPUT_TRANSPOSED) {
         job.x = in->prepared;
         rows = (in->m + in->kernels->token_block - 1) / in->kernels->token_block;
@@ -196,14 +225,15 @@ static double act64(unsigned activation, double x)
 }
 
 /* Against sums in double. A sum of k products in float is off by at most (k + 2) roundings of the
- * sum of magnitudes; scales, bias, activation (slope below 1.13) and residual add a few more. */
+ * sum of magnitudes (products of two bf16 are exact in float, however a pair of them is added);
+ * scales, bias, activation (slope below 1.13) and residual add a few more. */
 static void check_product(const struct pare_kernels *kernels, const struct pare_weight *w,
-                          const struct encoding *e, uint32_t m, struct pare_random *r, bool *seen)
+                          const struct encoding *e, struct pare_choice choice, uint32_t m,
+                          struct pare_random *r, bool *seen)
 {
     struct pare_error err = {0};
     struct pare_packed *p = NULL;
     const uint32_t n = w->rows, k = w->cols;
-    struct pare_choice choice = pare_choose(kernels, w, activation_bits(e), activation_group(e), m);
     ck_assert_ptr_nonnull(kernels->product[choice.product]);
     ck_assert_ok(pare_pack(kernels, choice.product, w, &p, &err), err);
     seen[choice.product] = true;
@@ -228,6 +258,8 @@ static void check_product(const struct pare_kernels *kernels, const struct pare_
             if (e->activations)
                 used[row * k + i] =
                     (double)nearbyintf(*v * (127.0f / top)) * (double)(top / 127.0f);
+            if (pare_product_input(choice.product) == PARE_INPUT_BF16)
+                used[row * k + i] = (double)pare_bf16_to_f32(pare_f32_to_bf16(*v));
             if (choice.dequantize)
                 *v = nearbyintf(*v * (127.0f / top)) * (top / 127.0f);
         }
@@ -316,6 +348,7 @@ static const struct encoding encodings[] = {
     {0, 0, 4, 32, 1, BLOCKS}, {0, 0, 4, 0, 0, BLOCKS},  {0, 0, 4, 128, 0, BLOCKS},
     {0, 0, 3, 16, 0, BLOCKS}, {0, 0, 2, 16, 2, BLOCKS}, {2, 4, 4, 32, 0, BLOCKS},
     {0, 1, 8, 32, 1, BLOCKS}, {0, 0, 4, 6, 0, BLOCKS},  {0, 0, 0, 0, 0, BLOCKS},
+    {0, 0, F16, 0, 0, 0},     {0, 0, BF16, 0, 0, 0},    {0, 0, BF16, 0, 0, 8},
 };
 
 static const struct {
@@ -338,7 +371,14 @@ static void check_isa(int isa)
             if (encodings[e].group >= shapes[s].k)
                 continue;
             struct pare_weight *w = make_weight(&r, shapes[s].n, shapes[s].k, &encodings[e]);
-            check_product(kernels, w, &encodings[e], shapes[s].m, &r, seen);
+            struct pare_choice c = pare_choose(kernels, w, activation_bits(&encodings[e]),
+                                               activation_group(&encodings[e]), shapes[s].m);
+            check_product(kernels, w, &encodings[e], c, shapes[s].m, &r, seen);
+            /* The reference is not chosen, as there f32 is what asks less. */
+            if (isa == PARE_ISA_SCALAR && encodings[e].bits == BF16 && !c.dequantize) {
+                c.product = PARE_PRODUCT_BF16_DOT;
+                check_product(kernels, w, &encodings[e], c, shapes[s].m, &r, seen);
+            }
             pare_weight_unref(w);
         }
     }
@@ -804,6 +844,42 @@ START_TEST(onednn_agrees)
 END_TEST
 #endif
 
+/* Ties to even, denormals to 0 of their sign, what is not finite stays so; an odd row ends in 0. */
+START_TEST(bf16_inputs)
+{
+    const struct pare_kernels *kernels = pare_kernels_of((enum pare_isa)_i);
+    static const float odd[] = {0.0f,        -0.0f,           1.0f,     1.00390625f,
+                                1.01171875f, -1.00390625f,    3.4e38f,  1e-40f,
+                                -1e-40f,     1.17549435e-38f, INFINITY, -INFINITY,
+                                NAN,         -3.0f,           65504.0f, 1e-30f};
+    static const uint16_t want[] = {0,      0x8000, 0x3f80, 0x3f80, 0x3f82, 0xbf80, 0x7f80, 0,
+                                    0x8000, 0x0080, 0x7f80, 0xff80, 0x7fc0, 0xc040, 0x4780, 0x0da2};
+    struct pare_random r;
+    pare_random_seed(&r, 11);
+    if (!kernels || !kernels->to_bf16)
+        return;
+    for (size_t w = 0; w < PARE_COUNT(widths); w++) {
+        const uint32_t k = widths[w], rows = 3, stride = pare_bf16_stride(k);
+        float *x = random_floats(&r, (size_t)rows * k + 1) + 1;
+        uint16_t *out = pare_alloc((size_t)rows * stride + 1, sizeof *out);
+        for (uint32_t i = 0; i < k; i++)
+            x[i] = odd[i % PARE_COUNT(odd)];
+        out[rows * stride] = 1234;
+        kernels->to_bf16(x, rows, k, out);
+        ck_assert_uint_eq(out[rows * stride], 1234);
+        for (uint32_t i = 0; i < rows * stride; i++) {
+            const uint32_t col = i % stride, at = i / stride * k + col;
+            const uint16_t good = col == k     ? 0
+                                  : i < stride ? want[col % PARE_COUNT(want)]
+                                               : pare_f32_to_bf16(x[at]);
+            ck_assert_msg(out[i] == good, "%g becomes %04x, not %04x", (double)x[at], out[i], good);
+        }
+        free(x - 1);
+        free(out);
+    }
+}
+END_TEST
+
 START_TEST(isa_names)
 {
     setenv("PARE_ISA", "scalar", 1);
@@ -814,6 +890,7 @@ START_TEST(isa_names)
     ck_assert_int_eq(pare_isa_best(), best);
     unsetenv("PARE_ISA");
     ck_assert_str_eq(pare_isa_name(PARE_ISA_AVX512VNNI), "avx512vnni");
+    ck_assert_str_eq(pare_isa_name(PARE_ISA_AVX512BF16), "avx512bf16");
     ck_assert_ptr_null(pare_kernels_of(PARE_ISA_COUNT));
 }
 END_TEST
@@ -831,6 +908,7 @@ int main(void)
     tcase_add_loop_test(tc, norms, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, attention, 0, PARE_ISA_COUNT);
     tcase_add_loop_test(tc, quantize, 0, PARE_ISA_COUNT);
+    tcase_add_loop_test(tc, bf16_inputs, 0, PARE_ISA_COUNT);
 #ifdef HAVE_ONEDNN
     tcase_add_loop_test(tc, onednn_agrees, 0, PARE_ISA_COUNT);
 #endif

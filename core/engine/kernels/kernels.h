@@ -26,7 +26,8 @@ enum pare_input {
     PARE_INPUT_F32 = 0,    /* M x K floats */
     PARE_INPUT_INT8,       /* pare_quantized: one scale per token */
     PARE_INPUT_TRANSPOSED, /* blocks of tokens, each K x token_block; see pare_token_block() */
-    PARE_INPUT_BLOCKS      /* struct pare_blocks: one scale per 32 columns of a token */
+    PARE_INPUT_BLOCKS,     /* struct pare_blocks: one scale per 32 columns of a token */
+    PARE_INPUT_BF16        /* rows of pare_bf16_stride() numbers */
 };
 
 /* Quantized activations: rows of `stride` codes, int8 + 128 in a byte for VNNI and for the
@@ -59,12 +60,21 @@ static inline struct pare_blocks pare_blocks_of(uint32_t k)
     };
 }
 
+/* Numbers of a row of bf16 inputs: K, and a 0 to fill up a pair. */
+static inline uint32_t pare_bf16_stride(uint32_t k)
+{
+    return k + (k & 1);
+}
+
 /* The family of products: name, field in struct pare_kernels, input. The list feeds the
  * declarations, the tests and the benchmarks. */
 #define PARE_PRODUCTS(X)                                                                           \
     X(DENSE, dense, "f32 dense", PARE_INPUT_F32)                                                   \
     X(NM, nm, "f32 N:M", PARE_INPUT_F32)                                                           \
     X(SPARSE, sparse, "f32 sparse", PARE_INPUT_TRANSPOSED)                                         \
+    X(F16, f16, "f16 weight-only", PARE_INPUT_F32)                                                 \
+    X(BF16, bf16, "bf16 weight-only", PARE_INPUT_F32)                                              \
+    X(BF16_DOT, bf16_dot, "bf16", PARE_INPUT_BF16)                                                 \
     X(CODES4, codes4, "int4 weight-only", PARE_INPUT_F32)                                          \
     X(CODES8, codes8, "int8 weight-only", PARE_INPUT_F32)                                          \
     X(DYNAMIC, dynamic, "int8 dynamic", PARE_INPUT_INT8)                                           \
@@ -91,7 +101,7 @@ struct pare_packed {
     uint32_t panels;
     uint32_t slots;     /* NM: stored numbers per output and vector of inputs */
     size_t panel_bytes; /* of `data`, between panels */
-    void *data;         /* f32 or codes */
+    void *data;         /* f32, f16, bf16 or codes */
     uint8_t *control;   /* DYNAMIC_SPARSE: places of 4 of 8 inputs, place_bits each, low bits first;
                            NM: which input */
     uint16_t *offsets;  /* SPARSE: beside every number, where in a chunk of a block its inputs lie,
@@ -102,7 +112,7 @@ struct pare_packed {
     float *zeros;       /* CODES*: the zero; DYNAMIC, BLOCKS*: what the sum of the inputs is
                            multiplied by; or NULL */
     int32_t *sums;      /* DYNAMIC*: 128 * sum of the codes, for inputs stored with +128 */
-    uint32_t scratch;   /* SPARSE, CODES*, DYNAMIC_SPARSE: floats that a job needs */
+    uint32_t scratch;   /* SPARSE, F16, BF16, CODES*, DYNAMIC_SPARSE: floats that a job needs */
     uint8_t zero_kind;  /* CODES*: enum pare_zero_kind */
     uint8_t
         place_bits;    /* DYNAMIC_SPARSE: 4, or 2 for 2:4, where places count from the first of 4 */
@@ -119,6 +129,7 @@ struct pare_job {
     const float *x;          /* M x K, or the transposed blocks */
     struct pare_quantized q; /* for INT8 */
     const void *blocks;      /* for BLOCKS: row 0 */
+    const uint16_t *halves;  /* for BF16: row 0 */
     struct pare_epilogue end;
     float *y;                      /* M x N */
     bool turned;                   /* SPARSE: y in transposed blocks, as inputs are */
@@ -185,6 +196,9 @@ struct pare_kernels {
     void (*quantize)(const float *x, uint32_t rows, uint32_t k, void *codes, size_t stride,
                      float *scales);
     void (*quantize_blocks)(const float *x, uint32_t rows, uint32_t k, void *out);
+    /* To rows of pare_bf16_stride(k) bf16, ties to even, denormals to 0; NULL where products take
+     * none. */
+    void (*to_bf16)(const float *x, uint32_t rows, uint32_t k, uint16_t *out);
     /* Token block `block` of an M x K matrix. */
     void (*transpose)(const float *x, uint32_t m, uint32_t k, uint32_t block, float *out);
     void (*activate)(unsigned activation, const float *x, float *y, size_t n);
@@ -223,7 +237,7 @@ struct pare_kernels {
 /* NULL when the program has no kernels for it, or the CPU cannot run them. */
 const struct pare_kernels *pare_kernels_of(enum pare_isa isa);
 
-#define PARE_KERNELS(X) X(scalar) X(avx2) X(avx512) X(avx512vnni)
+#define PARE_KERNELS(X) X(scalar) X(avx2) X(avx512) X(avx512vnni) X(avx512bf16)
 #define X(name) extern const struct pare_kernels pare_kernels_##name;
 PARE_KERNELS(X)
 #undef X

@@ -102,6 +102,18 @@ static bool spans_fit(const struct pare_weight *w)
     return w->groups <= 1 || w->group % PARE_SUM_SPAN == 0;
 }
 
+/* The product of dense halves. `as_is`: inputs are not rounded. The portable kernels multiply f32,
+ * which asks less of them than bf16; their product of bf16 is a reference. */
+static uint8_t choose_half(const struct pare_kernels *kernels, const struct pare_weight *w,
+                           bool as_is)
+{
+    const uint8_t widened = w->values == PARE_VALUES_BF16 ? PARE_PRODUCT_BF16 : PARE_PRODUCT_F16;
+    if (w->values == PARE_VALUES_BF16 && !as_is && kernels->lanes > 1 &&
+        kernels->product[PARE_PRODUCT_BF16_DOT])
+        return PARE_PRODUCT_BF16_DOT;
+    return kernels->product[widened] ? widened : PARE_PRODUCT_DENSE;
+}
+
 struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct pare_weight *w,
                                uint32_t activation_bits, uint32_t activation_group, uint32_t tokens)
 {
@@ -153,6 +165,11 @@ struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct 
     if (integer && kernels->product[PARE_PRODUCT_CODES8]) {
         c.product = w->bits <= 4 && groups_fit(w, 2) ? PARE_PRODUCT_CODES4 : PARE_PRODUCT_CODES8;
         c.decoded = c.decoded || w->bits != (c.product == PARE_PRODUCT_CODES4 ? 4 : 8);
+        return c;
+    }
+    if (w->values == PARE_VALUES_BF16 || w->values == PARE_VALUES_F16) {
+        c.product = choose_half(kernels, w, c.dequantize);
+        c.decoded = c.decoded || c.product == PARE_PRODUCT_DENSE;
         return c;
     }
     c.decoded = c.decoded || integer;
@@ -215,6 +232,32 @@ static int pack_dense(const struct pare_kernels *kernels, const struct pare_weig
         pare_weight_decode(w, n, 1, row);
         for (size_t k = 0; k < p->k; k++)
             to[k * width] = row[k];
+    }
+    free(row);
+    return rc;
+}
+
+/* Halves as they are; for products of bf16 in pairs of columns, the last one filled up by 0. */
+static int pack_halves(const struct pare_kernels *kernels, const struct pare_weight *w,
+                       struct pare_packed *p, struct pare_error *err)
+{
+    int rc = PARE_OK;
+    const bool pairs = p->product == PARE_PRODUCT_BF16_DOT;
+    const uint32_t per = pairs ? 2 : 1;
+    p->k_padded = pairs ? pare_bf16_stride(p->k) : p->k;
+    p->scratch = pairs ? 0 : (kernels->k_chunk + 2) * p->panel; /* a decoded chunk */
+    p->panel_bytes = (size_t)p->k_padded * p->panel * sizeof(uint16_t);
+    uint8_t *data = p->data = room(p, p->panels, p->panel_bytes, &rc, err);
+    float *row = pare_alloc(p->k, sizeof *row);
+    if (rc == PARE_OK && !row)
+        rc = pare_error_nomem(err, p->k * sizeof *row);
+    for (uint32_t n = 0; rc == PARE_OK && n < p->n; n++) {
+        const uint32_t panel = n / p->panel, width = panel_width(p, kernels, panel);
+        uint16_t *to = (uint16_t *)(void *)(data + panel * p->panel_bytes);
+        pare_weight_decode(w, n, 1, row);
+        for (uint32_t k = 0; k < p->k; k++)
+            to[((size_t)k / per * width + n % p->panel) * per + k % per] =
+                p->product == PARE_PRODUCT_F16 ? pare_f32_to_f16(row[k]) : pare_f32_to_bf16(row[k]);
     }
     free(row);
     return rc;
@@ -478,7 +521,7 @@ static int pack_blocks(const struct pare_kernels *kernels, const struct pare_wei
 {
     int rc = PARE_OK;
     const bool four = p->product == PARE_PRODUCT_BLOCKS4, plain = kernels->panel == 1;
-    const bool is_unsigned = four || (!plain && kernels->isa == PARE_ISA_AVX512VNNI);
+    const bool is_unsigned = four || (!plain && kernels->k_step == 4);
     const bool centred = w->zero_kind == PARE_ZERO_NONE;
     const uint32_t per = four ? 8 : 4; /* columns that four bytes hold */
     if (four)
@@ -556,6 +599,11 @@ int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct
         break;
     case PARE_PRODUCT_SPARSE:
         PARE_TRY(pack_sparse(kernels, w, p, err));
+        break;
+    case PARE_PRODUCT_F16:
+    case PARE_PRODUCT_BF16:
+    case PARE_PRODUCT_BF16_DOT:
+        PARE_TRY(pack_halves(kernels, w, p, err));
         break;
     case PARE_PRODUCT_CODES4:
     case PARE_PRODUCT_CODES8:

@@ -137,6 +137,31 @@ static void scalar_blocks8(const struct pare_job *job)
     }
 }
 
+/* Products of two bf16 are exact in f32: each addition rounds once. */
+static void scalar_bf16(const struct pare_job *job)
+{
+    const struct pare_packed *w = job->w;
+    for (size_t r = job->m0; r < job->m1; r++) {
+        const uint16_t *x = job->halves + r * w->k_padded;
+        for (size_t c = job->p0; c < job->p1; c++) {
+            const uint16_t *row = (const uint16_t *)w->data + c * w->k_padded;
+            float sum = 0;
+            for (size_t k = 0; k < w->k_padded; k++)
+                sum += pare_bf16_to_f32(x[k]) * pare_bf16_to_f32(row[k]);
+            job->y[r * w->n + c] = finish(&job->end, sum, c, r * w->n + c);
+        }
+    }
+}
+
+static void scalar_to_bf16(const float *x, uint32_t rows, uint32_t k, uint16_t *out)
+{
+    for (uint32_t r = 0; r < rows; r++, x += k, out += pare_bf16_stride(k)) {
+        out[pare_bf16_stride(k) - 1] = 0;
+        for (uint32_t i = 0; i < k; i++)
+            out[i] = pare_f32_to_bf16(fpclassify(x[i]) == FP_SUBNORMAL ? copysignf(0, x[i]) : x[i]);
+    }
+}
+
 static void scalar_quantize_blocks(const float *x, uint32_t rows, uint32_t k, void *out)
 {
     const struct pare_blocks b = pare_blocks_of(k);
@@ -298,11 +323,13 @@ const struct pare_kernels pare_kernels_scalar = {
         {
             [PARE_PRODUCT_DENSE] = scalar_dense,
             [PARE_PRODUCT_SPARSE] = scalar_sparse,
+            [PARE_PRODUCT_BF16_DOT] = scalar_bf16,
             [PARE_PRODUCT_DYNAMIC] = scalar_dynamic,
             [PARE_PRODUCT_BLOCKS8] = scalar_blocks8,
         },
     .quantize = scalar_quantize,
     .quantize_blocks = scalar_quantize_blocks,
+    .to_bf16 = scalar_to_bf16,
     .transpose = scalar_transpose,
     .activate = scalar_activate,
     .add = scalar_add,

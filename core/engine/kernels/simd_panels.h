@@ -10,7 +10,18 @@
 
 /* How a weight's numbers lie in a panel: row after row of columns, of 4 bits two columns in a row
  * of bytes. */
-enum panel_form { FORM_F32, FORM_CODES8, FORM_CODES4 };
+enum panel_form { FORM_F32, FORM_F16, FORM_BF16, FORM_CODES8, FORM_CODES4 };
+
+INLINE uint32_t form_bytes(const enum panel_form form)
+{
+    return form == FORM_F32 ? 4 : form == FORM_F16 || form == FORM_BF16 ? 2 : 1;
+}
+
+/* VL floats or halves. */
+INLINE vf load_floats(const void *at, const enum panel_form form)
+{
+    return form == FORM_F32 ? vf_load(at) : form == FORM_F16 ? vf_load_f16(at) : vf_load_bf16(at);
+}
 
 /* The low 4 bits of every lane as floats. What is left beside it by AVX-512's permutation, which
  * looks at no other bits, shares the work between the units for permutations and conversions. */
@@ -80,6 +91,18 @@ INLINE const float *decode_none(const struct pare_packed *w, uint32_t panel, uin
     return (const float *)(const void *)(data + panel * w->panel_bytes) + (size_t)k0 * padded;
 }
 
+INLINE const float *decode_halves(const struct pare_packed *w, uint32_t panel, uint32_t k0,
+                                  uint32_t k1, uint32_t padded, float *scratch,
+                                  const enum panel_form form)
+{
+    const uint16_t *at =
+        (const uint16_t *)(const void *)((const char *)w->data + panel * w->panel_bytes) +
+        (size_t)k0 * padded;
+    for (size_t i = 0; i < (size_t)(k1 - k0) * padded; i += VL)
+        vf_store(scratch + i, load_floats(at + i, form));
+    return scratch;
+}
+
 /* Columns k0..k1, all of one group, of VL outputs; of 4 bits there is room for one beyond the last.
  */
 INLINE void decode_vector(const uint8_t *row, uint32_t k0, uint32_t k1, uint32_t padded,
@@ -135,8 +158,8 @@ INLINE const float *decode_codes(const struct pare_packed *w, uint32_t panel, ui
 INLINE vf token_add(vf acc, const uint8_t *from, vf x, vf x_second, const bool second,
                     const struct code_scale *s, const enum panel_form form, const bool shifted)
 {
-    if (form == FORM_F32)
-        return vf_fma(x, vf_load((const float *)(const void *)from), acc);
+    if (form < FORM_CODES8)
+        return vf_fma(x, load_floats(from, form), acc);
     if (form == FORM_CODES8)
         return vf_fma(x, scaled(code8(from, shifted), s, shifted), acc);
     const vi both = vi_widen_u8(from);
@@ -150,7 +173,7 @@ INLINE void token_tile(const struct pare_job *job, uint32_t p, const int panels,
 {
     const struct pare_packed *w = job->w;
     const float *x = job->x + (size_t)job->m0 * w->k;
-    const uint32_t vec_bytes = form == FORM_F32 ? VL * sizeof(float) : VL;
+    const uint32_t vec_bytes = VL * form_bytes(form);
     const uint32_t step = form == FORM_CODES4 ? 2 : 1;
     const uint8_t *at = (const uint8_t *)w->data + p * w->panel_bytes;
     vf acc[TOKEN_PANELS][TILE_VECS];
@@ -158,7 +181,7 @@ INLINE void token_tile(const struct pare_job *job, uint32_t p, const int panels,
     for (uint32_t g = 0, k = 0; g < w->groups; g++) {
         const uint32_t end = PARE_MIN((g + 1) * w->group, w->k);
         struct code_scale s[TOKEN_PANELS][TILE_VECS];
-        if (form != FORM_F32)
+        if (form >= FORM_CODES8)
             EACH_TOKEN_VEC(
                 s[i][j] = code_scale(w, ((size_t)(p + (uint32_t)i) * w->groups + g) * w->panel +
                                             (size_t)j * VL))
@@ -166,7 +189,7 @@ INLINE void token_tile(const struct pare_job *job, uint32_t p, const int panels,
             const vf first = vf_set1(x[k]), second = step == 2 ? vf_set1(x[k + 1]) : first;
             EACH_TOKEN_VEC({
                 const uint8_t *from = at + (size_t)i * w->panel_bytes + (uint32_t)j * vec_bytes;
-                if (form == FORM_F32 || j == 0)
+                if (vec_bytes > VL || j == 0)
                     _mm_prefetch((const char *)from + STREAM_AHEAD, _MM_HINT_T0);
                 acc[i][j] =
                     token_add(acc[i][j], from, first, second, true, &s[i][j], form, shifted);
@@ -209,6 +232,22 @@ static void simd_dense(const struct pare_job *job)
     else
         product_panels(job, decode_none);
 }
+
+#define HALVES(name, form)                                                                         \
+    static const float *decode_##name(const struct pare_packed *w, uint32_t panel, uint32_t k0,    \
+                                      uint32_t k1, uint32_t padded, float *scratch)                \
+    {                                                                                              \
+        return decode_halves(w, panel, k0, k1, padded, scratch, form);                             \
+    }                                                                                              \
+    static void name(const struct pare_job *job)                                                   \
+    {                                                                                              \
+        if (job->m1 - job->m0 == 1)                                                                \
+            token_panels(job, form, false);                                                        \
+        else                                                                                       \
+            product_panels(job, decode_##name);                                                    \
+    }
+HALVES(simd_f16, FORM_F16)
+HALVES(simd_bf16_weight, FORM_BF16)
 
 /* Constants, so that the choice leaves the loops. */
 #define CODES(name, form, shifted)                                                                 \

@@ -2,6 +2,7 @@
 /* The table of one instruction set; PARE_TABLE names it. */
 #include "engine/kernels/rope.h"
 #include "engine/kernels/simd_attend.h"
+#include "engine/kernels/simd_bf16.h"
 #include "engine/kernels/simd_blocks.h"
 #include "engine/kernels/simd_int8.h"
 #include "engine/kernels/simd_nm.h"
@@ -25,17 +26,25 @@ const struct pare_kernels PARE_TABLE = {
             [PARE_PRODUCT_DENSE] = simd_dense,
             [PARE_PRODUCT_NM] = simd_nm,
             [PARE_PRODUCT_SPARSE] = simd_sparse,
+            [PARE_PRODUCT_F16] = simd_f16,
+            [PARE_PRODUCT_BF16] = simd_bf16_weight,
             [PARE_PRODUCT_CODES4] = simd_codes4,
             [PARE_PRODUCT_CODES8] = simd_codes8,
             [PARE_PRODUCT_DYNAMIC] = simd_dynamic,
             [PARE_PRODUCT_BLOCKS8] = simd_blocks8,
             [PARE_PRODUCT_BLOCKS4] = simd_blocks4,
+#ifdef PARE_BF16
+            [PARE_PRODUCT_BF16_DOT] = simd_bf16,
+#endif
 #ifdef PARE_VNNI
             [PARE_PRODUCT_DYNAMIC_SPARSE] = simd_dynamic_sparse,
 #endif
         },
     .quantize = simd_quantize,
     .quantize_blocks = simd_quantize_blocks,
+#ifdef PARE_BF16
+    .to_bf16 = simd_to_bf16,
+#endif
     .transpose = simd_transpose,
     .activate = simd_activate,
     .add = simd_add,

@@ -60,6 +60,9 @@ typedef __mmask16 vm;
 #define vf_store_f16(p, v)                                                                         \
     _mm256_storeu_si256((__m256i *)(void *)(p),                                                    \
                         _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+#define vf_load_bf16(p)                                                                            \
+    vi_float(                                                                                      \
+        vi_shl(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
 /* 2 * VL signed bytes to 16 bits */
 #define vi_widen_s8_16(p)                                                                          \
     _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
@@ -127,6 +130,8 @@ typedef __m256i vm;
 #define vf_store_f16(p, v)                                                                         \
     _mm_storeu_si128((__m128i *)(void *)(p),                                                       \
                      _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+#define vf_load_bf16(p)                                                                            \
+    vi_float(vi_shl(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))
 #define vi_widen_s8_16(p) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 
 INLINE float vf_sum(vf a)
