@@ -57,13 +57,12 @@ static struct pare_model *open_model(const char *path)
 
 /* The outputs for n ids, keys and values kept as f32 and inputs of linears as f32: `*count` of
  * them. */
-static float *run(const struct pare_model *model, const float *ids, uint32_t n, bool reference,
-                  size_t *count)
+static float *run_by(const struct pare_model *model, const float *ids, uint32_t n,
+                     const struct pare_plan_options *options, size_t *count, char kernel[64])
 {
     struct pare_graph *g;
     struct pare_plan *plan;
-    const struct pare_plan_options options = {
-        .batch = 1, .threads = 1, .isa = -1, .reference = reference};
+    const struct pare_node_report *reports;
     ck_assert_ok(pare_graph_copy(model->graph, &g, &err), err);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         g->nodes[i].activation_bits = g->nodes[i].activation_group = 0;
@@ -71,7 +70,9 @@ static float *run(const struct pare_model *model, const float *ids, uint32_t n, 
             g->nodes[i].cache_bits = 32;
     }
     ck_assert_ok(pare_graph_set_length(g, n, &err), err);
-    ck_assert_ok(pare_plan_new(g, &options, &plan, &err), err);
+    ck_assert_ok(pare_plan_new(g, options, &plan, &err), err);
+    pare_plan_reports(plan, &reports);
+    snprintf(kernel, 64, "%.63s", reports[PARE_MAX(pare_graph_find(g, "head"), 0)].kernel);
     *count = pare_graph_outputs(g);
     float *out = pare_alloc(*count, sizeof *out);
     ck_assert_ptr_nonnull(out);
@@ -79,6 +80,19 @@ static float *run(const struct pare_model *model, const float *ids, uint32_t n, 
     pare_plan_free(plan);
     pare_graph_free(g);
     return out;
+}
+
+/* As transformers does it: inputs of bf16 weights are f32. */
+static float *run(const struct pare_model *model, const float *ids, uint32_t n, bool reference,
+                  size_t *count)
+{
+    char kernel[64];
+    const struct pare_plan_options options = {
+        .batch = 1,
+        .threads = 1,
+        .isa = (int)PARE_MIN(pare_isa_best(), PARE_ISA_AVX512VNNI),
+        .reference = reference};
+    return run_by(model, ids, n, &options, count, kernel);
 }
 
 static void check_near(const float *got, const float *want, size_t n, float relative,
@@ -159,6 +173,31 @@ static struct pare_node *node_of(const struct pare_model *model, const char *pat
     ck_assert_msg(at >= 0, "there is no %s", path);
     return &model->graph->nodes[at];
 }
+
+/* bf16 weights meet bf16 inputs where the CPU multiplies them, f32 elsewhere, and the plan says
+ * which. An input of a product is then off by 2^-9, and the five or six products in a row of each
+ * of the two layers add up to less than 2^-5 of the largest output. */
+START_TEST(bf16_as_the_cpu_has_it)
+{
+    static const char *const kernels[PARE_ISA_COUNT] = {
+        "decode bf16 -> f32 dense scalar", "bf16 weight-only avx2", "bf16 weight-only avx512",
+        "bf16 weight-only avx512vnni", "bf16 avx512bf16"};
+    struct pare_model *model = open_fixture(0);
+    struct expected e = expected_of(0);
+    for (int isa = 0; isa <= (int)pare_isa_best(); isa++) {
+        const struct pare_plan_options options = {.batch = 1, .threads = 1, .isa = isa};
+        char kernel[64];
+        size_t n;
+        float *got = run_by(model, e.ids, e.n, &options, &n, kernel);
+        ck_assert_str_eq(kernel, kernels[isa]);
+        check_near(got + n - e.numbers, e.rows, e.numbers,
+                   isa == PARE_ISA_AVX512BF16 ? 1.0f / 32 : 1e-4f, kernel);
+        free(got);
+    }
+    free(e.rows);
+    pare_model_free(model);
+}
+END_TEST
 
 START_TEST(weights_stay_as_they_are)
 {
@@ -811,6 +850,7 @@ int main(void)
     const int n = (int)PARE_COUNT(models);
     tcase_add_loop_test(tc, as_transformers, 0, n);
     tcase_add_test(tc, weights_stay_as_they_are);
+    tcase_add_test(tc, bf16_as_the_cpu_has_it);
     tcase_add_test(tc, separators_come_from_the_folder);
     tcase_add_loop_test(tc, to_folders_and_back, 0, n);
     tcase_add_loop_test(tc, to_gguf_and_back, 0, n);
