@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "engine/kernels/kernels.h"
+#include "model/ggml.h"
 
 #define SIDE 2048u
 #define BYTES ((size_t)96 << 20) /* of all weights of an encoding, packed */
@@ -21,21 +22,24 @@ static const struct kind {
     const char *name;
     struct vit_shape encoding;
     uint32_t activation_group;
+    uint32_t type; /* PARE_GGML_BF16, PARE_GGML_F16, or 0 */
 } kinds[] = {
-    {"f32", {0}, 0},
-    {"int8 weight-only", {.bits = 8}, 0},
-    {"int8 weight-only g32", {.bits = 8, .group = 32}, 0},
-    {"int4 weight-only g32", {.bits = 4, .group = 32}, 0},
-    {"int8", {.bits = 8, .activation_bits = 8}, 0},
-    {"int8 g32", {.bits = 8, .group = 32, .activation_bits = 8}, PARE_ACTIVATION_GROUP},
-    {"int4 g32", {.bits = 4, .group = 32, .activation_bits = 8}, PARE_ACTIVATION_GROUP},
-    {"2:4 f32", {.n = 2, .m = 4}, 0},
-    {"4:8 f32", {.n = 4, .m = 8}, 0},
-    {"50 % f32", {.density = 50}, 0},
-    {"25 % f32", {.density = 25}, 0},
-    {"10 % f32", {.density = 10}, 0},
-    {"2:4 int8", {.n = 2, .m = 4, .bits = 8, .activation_bits = 8}, 0},
-    {"4:8 int8", {.n = 4, .m = 8, .bits = 8, .activation_bits = 8}, 0},
+    {"f32", {0}, 0, 0},
+    {"bf16", {0}, 0, PARE_GGML_BF16},
+    {"f16", {0}, 0, PARE_GGML_F16},
+    {"int8 weight-only", {.bits = 8}, 0, 0},
+    {"int8 weight-only g32", {.bits = 8, .group = 32}, 0, 0},
+    {"int4 weight-only g32", {.bits = 4, .group = 32}, 0, 0},
+    {"int8", {.bits = 8, .activation_bits = 8}, 0, 0},
+    {"int8 g32", {.bits = 8, .group = 32, .activation_bits = 8}, PARE_ACTIVATION_GROUP, 0},
+    {"int4 g32", {.bits = 4, .group = 32, .activation_bits = 8}, PARE_ACTIVATION_GROUP, 0},
+    {"2:4 f32", {.n = 2, .m = 4}, 0, 0},
+    {"4:8 f32", {.n = 4, .m = 8}, 0, 0},
+    {"50 % f32", {.density = 50}, 0, 0},
+    {"25 % f32", {.density = 25}, 0, 0},
+    {"10 % f32", {.density = 10}, 0, 0},
+    {"2:4 int8", {.n = 2, .m = 4, .bits = 8, .activation_bits = 8}, 0, 0},
+    {"4:8 int8", {.n = 4, .m = 8, .bits = 8, .activation_bits = 8}, 0, 0},
 };
 
 /* Copies of a weight in one encoding, and the token's numbers as it wants them. */
@@ -67,9 +71,34 @@ static void prepare(const struct pare_kernels *k, struct subject *s, const float
         k->transpose(x, 1, SIDE, 0, codes);
         s->job.x = codes;
         break;
+    case PARE_INPUT_BF16:
+        k->to_bf16(x, 1, SIDE, codes);
+        s->job.halves = codes;
+        break;
     default:
         break;
     }
+}
+
+/* The weight as halves. */
+static struct pare_weight *halves(struct pare_weight *w, uint32_t type)
+{
+    struct pare_weight *out = NULL;
+    struct pare_blob *blob = NULL;
+    const size_t n = (size_t)SIDE * SIDE;
+    float *values = pare_alloc(n, sizeof *values);
+    if (!values || pare_blob_new(n, sizeof(uint16_t), &blob, NULL) != PARE_OK)
+        exit(1);
+    pare_weight_decode(w, 0, SIDE, values);
+    for (size_t i = 0; i < n; i++)
+        ((uint16_t *)blob->data)[i] =
+            type == PARE_GGML_F16 ? pare_f32_to_f16(values[i]) : pare_f32_to_bf16(values[i]);
+    if (pare_weight_from_ggml(type, SIDE, SIDE, blob, &out, NULL) != PARE_OK)
+        exit(1);
+    pare_blob_unref(blob);
+    pare_weight_unref(w);
+    free(values);
+    return out;
 }
 
 static void start(const struct pare_kernels *k, const struct kind *kind, const float *x, float *y,
@@ -80,6 +109,8 @@ static void start(const struct pare_kernels *k, const struct kind *kind, const f
     struct pare_weight *w = vit_weight(&r, SIDE, SIDE, &kind->encoding);
     if (!w)
         exit(1);
+    if (kind->type)
+        w = halves(w, kind->type);
     const struct pare_choice c =
         pare_choose(k, w, kind->encoding.activation_bits, kind->activation_group, PARE_TOKENS_ANY);
     do {

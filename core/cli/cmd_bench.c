@@ -59,11 +59,12 @@ static bool print(struct job *j, const char *name, const struct pare_graph *grap
 {
     struct pare_interval t = pare_stat_median_interval(j->median, j->visits, 0.95);
     json_t *out = json_pack(
-        "{s:s, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "model", name, "batch",
-        (json_int_t)j->shape.batch, "threads", (json_int_t)j->shape.threads, "isa",
-        pare_isa_name(pare_isa_best()), "latency_ms", t.value / 1e6, "latency_ms_lo", t.lo / 1e6,
-        "latency_ms_hi", t.hi / 1e6, "min_ms", j->min_ns / 1e6, "visits", (json_int_t)j->visits,
-        "inferences", (json_int_t)j->n, "size_bytes", (json_int_t)pare_graph_bytes(graph), "macs",
+        "{s:s, s:I, s:I, s:s, s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "model", name,
+        "batch", (json_int_t)j->shape.batch, "threads", (json_int_t)j->shape.threads, "isa",
+        pare_isa_name(pare_isa_best()), "kernel", pare_plan_main_kernel(pare_bench_plan(j->bench)),
+        "latency_ms", t.value / 1e6, "latency_ms_lo", t.lo / 1e6, "latency_ms_hi", t.hi / 1e6,
+        "min_ms", j->min_ns / 1e6, "visits", (json_int_t)j->visits, "inferences", (json_int_t)j->n,
+        "size_bytes", (json_int_t)pare_graph_bytes(graph), "macs",
         (json_int_t)pare_graph_macs(graph), "peak_rss_bytes", (json_int_t)pare_peak_rss());
     if (!out || (j->shape.phase != PARE_BENCH_WHOLE && !add_rate(j, t, out))) {
         json_decref(out);

@@ -500,6 +500,24 @@ uint32_t pare_plan_reports(const struct pare_plan *plan, const struct pare_node_
     return plan->graph->n_nodes;
 }
 
+const char *pare_plan_main_kernel(const struct pare_plan *plan)
+{
+    const struct pare_node_report *r = plan->reports;
+    const char *best = "";
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
+        uint64_t macs = 0;
+        for (uint32_t j = i; r[i].packed_bytes && j < plan->graph->n_nodes; j++)
+            if (strcmp(r[j].kernel, r[i].kernel) == 0)
+                macs += r[j].macs;
+        if (macs > most) {
+            most = macs;
+            best = r[i].kernel;
+        }
+    }
+    return best;
+}
+
 void pare_plan_profile(struct pare_plan *plan, bool on)
 {
     plan->profiling = on;

@@ -81,6 +81,9 @@ struct pare_node_report {
     bool decoded;          /* no kernel of its own: decoded to a wider form */
 };
 uint32_t pare_plan_reports(const struct pare_plan *plan, const struct pare_node_report **out);
+/* The kernel that does the most multiply-adds of weights, for tables of one line; "" without
+ * weights. Valid as long as the plan. */
+const char *pare_plan_main_kernel(const struct pare_plan *plan);
 
 /* Time of each node in the next runs, in ns, added up; indices as in pare_plan_reports(). Off by
  * default: it costs a clock reading per node. */
