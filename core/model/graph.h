@@ -16,18 +16,18 @@ enum pare_op {
     PARE_OP_CONV2D =
         1, /* image -> tokens: a linear over patches, kernel = stride, row-major patches, each
               flattened as channel, y, x; weight rows x (channels * kernel * kernel) */
-    PARE_OP_TOKENS,     /* x -> [prefix; x] + position;  a: prefix count x width (may be empty), b:
-                           position */
-    PARE_OP_LINEAR,     /* x -> x W' + bias */
-    PARE_OP_NORM,       /* layer norm over the width, a: gamma, b: beta */
-    PARE_OP_ATTENTION,  /* q, k, v [, sizes] -> softmax(q k' scale [+ log sizes]) v, heads side by
-                           side; fewer kv_heads serve as many query heads each; causal: a token
-                           sees itself and the `window` - 1 before it (0: all before it) */
-    PARE_OP_ACTIVATION, /* element by element */
-    PARE_OP_ADD,        /* x, y -> factor * (x + y) */
-    PARE_OP_ADD_VECTOR, /* x -> x + a, the same vector for every token (a dropped branch's mean) */
-    PARE_OP_POOL, /* x [, sizes] -> one token: row `token`, or the mean of all when token is
-                     PARE_POOL_MEAN, each counting by its size */
+    PARE_OP_TOKENS,      /* x -> [prefix; x] + position;  a: prefix count x width (may be empty), b:
+                            position */
+    PARE_OP_LINEAR,      /* x -> x W' + bias */
+    PARE_OP_NORM,        /* layer norm over the width, a: gamma, b: beta */
+    PARE_OP_ATTENTION,   /* q, k, v [, sizes] -> softmax(q k' scale [+ log sizes]) v, heads side by
+                            side; fewer kv_heads serve as many query heads each; causal: a token
+                            sees itself and the `window` - 1 before it (0: all before it) */
+    PARE_OP_ACTIVATION,  /* element by element */
+    PARE_OP_ADD,         /* x, y -> factor * (x + y) */
+    PARE_OP_ADD_VECTOR,  /* x -> x + a, the same vector for every token (a dropped branch's mean) */
+    PARE_OP_POOL,        /* x [, sizes] -> one token: row `token`, or the mean of all when token is
+                            PARE_POOL_MEAN, each counting by its size */
     PARE_OP_TOKEN_MERGE, /* stream, keys [, sizes] -> merged stream, sizes (tokens x 1); ToMe */
     PARE_OP_EMBED,       /* ids -> rows of the weight, chosen as enum pare_embed says */
     PARE_OP_RMS_NORM,    /* x / sqrt(mean x^2 + eps) * a, over each of `heads` equal slices (a: one

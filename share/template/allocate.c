@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * @ID@: the more important a unit is in the ranking, the further its value is from `strong` towards
- * `mild`. Begin by making this do what yours shall do; `make check` tells whether the contract still
- * holds.
+ * `mild`. Begin by making this do what yours shall do; `make check` tells whether the contract
+ * still holds.
  *
  * The three rules that matter most: return the status that `error` returned, take memory from
  * `alloc`, and never print to stdout.
