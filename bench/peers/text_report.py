@@ -3,7 +3,7 @@
 import math
 
 from report import engines_of, opening, sections, show, table, targets
-from stats import Setting, interval
+from stats import Setting, interval, mean_interval
 from targets import Target
 from text_models import ENCODINGS
 from text_truth import EXACT, OWN, PEER
@@ -35,6 +35,7 @@ each other as each is of F32 are 1.41 times as far apart.
 """
 PERPLEXITY_NOTES = """\
 Windows of 512 tokens of the shipped text, the second half of each counts, as in llama.cpp's own program.
+Differences are without sign, between the bounds that hold them with 95 %: windows are paired.
 """
 EMBEDDING_NOTES = """\
 all-MiniLM-L6-v2 in f32, passages of the shipped text: the largest difference of a coordinate (vectors
@@ -108,8 +109,11 @@ def exactness(data):
     return rms(data, OWN, EXACT, PEER, EXACT)
 
 
-def perplexity_off(both):
-    return exactly(abs(both["pare"]["perplexity"] / both["llama.cpp"]["perplexity"] - 1))
+def perplexity_off(both, one="pare", other="llama.cpp"):
+    """By how much two perplexities differ, without sign, and between which bounds with 95 %: windows are paired."""
+    one, two = both[one]["windows"], both[other]["windows"]
+    middle, low, high = (math.expm1(x) for x in mean_interval([x - y for x, y in zip(one, two)]))
+    return abs(middle), max(low, -high, 0), max(-low, high)
 
 
 def perplexities(data):
@@ -188,9 +192,10 @@ def logits(truth):
 
 def perplexity_rows(named):
     rows = [[name, f"{both['pare']['perplexity']:.4f}", f"{both['llama.cpp']['perplexity']:.4f}",
-             f"{perplexity_off(both)[0]:.3%}", f"{both['no flash attention']['perplexity']:.4f}",
+             show(perplexity_off(both), "{:.3%}"),
+             show(perplexity_off(both, "no flash attention"), "{:.3%}"),
              f"{both['pare']['error']:.2f}", str(both["pare"]["n"])] for name, both in named]
-    return table(["model", "Pare", "llama.cpp", "difference", "llama.cpp, no flash attention",
+    return table(["model", "Pare", "llama.cpp", "difference", "of llama.cpp's own, flash attention or not",
                   "standard error by the text", "tokens"], rows)
 
 

@@ -2,6 +2,7 @@
 """Whether engines say the same: logits, perplexity, embeddings."""
 import math
 import sys
+import tempfile
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def llama_perplexity(a, file, *form):
     engine = Texts(a, a.most_threads, WINDOW, outputs="all").llama(file, *form)
     ids = tokens_of(engine, text_of(a))
     windows = min(len(ids) // WINDOW, a.windows or len(ids))
-    half, total, count = WINDOW // 2, 0.0, 0
+    half, losses = WINDOW // 2, []
     for i in range(windows):
         print(f"\rperplexity by llama.cpp: window {i + 1} of {windows}", end="", file=sys.stderr)
         window = ids[i * WINDOW:(i + 1) * WINDOW].copy()
@@ -74,17 +75,20 @@ def llama_perplexity(a, file, *form):
         y = outputs_of(engine, window).reshape(WINDOW, -1)[half:-1].astype(np.float64)
         top = y.max(1, keepdims=True)
         sums = np.log(np.exp(y - top).sum(1)) + top[:, 0]
-        total += float((sums - y[np.arange(len(y)), window[half + 1:].astype(int)]).sum())
-        count += len(y)
+        losses.append(float((sums - y[np.arange(len(y)), window[half + 1:].astype(int)]).mean()))
     print(file=sys.stderr)
     engine.close()
-    return {"perplexity": math.exp(total / count), "n": count}
+    return {"perplexity": math.exp(np.mean(losses)), "n": len(losses) * (half - 1), "windows": losses}
 
 
 def pare_perplexity(a, model, pare=None):
-    said = (pare or Pare(a)).json("eval", model, "--text", text_of(a), "--window", WINDOW, "--method", "llama.cpp",
-                                  *(["--samples", a.windows] if a.windows else []))
-    return {"perplexity": said["perplexity"], "n": said["n"], "error": said["perplexity_error"]}
+    with tempfile.NamedTemporaryFile(suffix=".npy") as tokens:
+        said = (pare or Pare(a)).json("eval", model, "--text", text_of(a), "--window", WINDOW, "--method", "llama.cpp",
+                                      "--nll", tokens.name, "--force",
+                                      *(["--samples", a.windows] if a.windows else []))
+        windows = np.load(tokens.name).astype(np.float64).reshape(-1, WINDOW // 2 - 1).mean(1)
+    return {"perplexity": said["perplexity"], "n": said["n"], "error": said["perplexity_error"],
+            "windows": windows.tolist()}
 
 
 def perplexities(a, model, file, pare=None):
