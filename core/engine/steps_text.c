@@ -195,23 +195,22 @@ void pare_step_attend(const struct pare_run *run, const struct pare_step *step, 
     const uint32_t width = run->slots[step->out[0]].width;
     const uint32_t dk = q_width / heads, dv = width / heads;
     const struct pare_kept kept = kept_here(run, step, step->in[1], dk, dv);
-    /* Heads that share keys go together where that leaves work for everybody. */
-    const uint32_t together = run->n * kv_heads >= 2 * parts || parts == 1 ? heads / kv_heads : 1;
-    const uint32_t sets = heads / together, all = run->n * sets;
+    /* Heads are shared out; those of a part that look at the same keys go together. */
+    const uint32_t group = heads / kv_heads, all = run->n * heads;
     const uint32_t cuts = all >= 2 * parts ? 1 : parts;
     const struct pare_share units = pare_share_of(all * cuts, part, parts);
     const float *q = pare_slot_read(run, step->in[0]);
     float *out = pare_slot_data(run, step->out[0]);
-    for (uint32_t u = units.from; u < units.to; u++) {
-        const uint32_t set = u / cuts % sets, sample = u / cuts / sets;
+    for (uint32_t u = units.from, together; u < units.to; u += together) {
+        const uint32_t head = u / cuts % heads, sample = u / cuts / heads;
+        together = cuts == 1 ? PARE_MIN(units.to - u, group - head % group) : 1;
         const size_t first = pare_rows_first(rows, sample);
         const struct pare_share queries =
             pare_share_of(pare_rows_first(rows, sample + 1) - (uint32_t)first, u % cuts, cuts);
-        const uint32_t head = set * together;
         const struct pare_attend a = {
             .kept = &kept,
             .data = kept_data(run, step, step->in[1], sample),
-            .kv_head = head / (heads / kv_heads),
+            .kv_head = head / group,
             .q = q + (first + queries.from) * q_width + (size_t)head * dk,
             .out = out + (first + queries.from) * width + (size_t)head * dv,
             .q_stride = q_width,
