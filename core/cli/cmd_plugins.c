@@ -161,6 +161,7 @@ static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
     line("except", p->except);
     line("needs", wants.data);
     line("not after", p->precedes);
+    line("not before", p->follows);
     line("label", p->label);
     line("author", p->author);
     line("licence", p->license);
@@ -220,6 +221,7 @@ static bool json_one(const struct pare_plugin_file *f)
     put(o, "on", p->on);
     put(o, "except", p->except);
     put(o, "not_after", p->precedes);
+    put(o, "not_before", p->follows);
     put(o, "label", p->label);
     put(o, "author", p->author);
     put(o, "license", p->license);

@@ -167,9 +167,12 @@ static int prepare_rules(struct pare_planner *pl)
     if (!pl->forbidden)
         return pare_planner_nomem(pl);
     for (size_t a = 0; a < n; a++) {
-        for (size_t b = 0; b < n; b++)
+        for (size_t b = 0; b < n; b++) {
+            const struct pare_plugin *first = &p->stages[a].plugin->desc;
+            const struct pare_plugin *then = &p->stages[b].plugin->desc;
             pl->forbidden[a * n + b] =
-                in_list(p->stages[b].plugin->desc.precedes, p->stages[a].plugin->desc.id);
+                in_list(then->precedes, first->id) || in_list(first->follows, then->id);
+        }
     }
     for (size_t i = 0; i < p->n_excludes; i++)
         n_conditions += p->excludes[i].n;

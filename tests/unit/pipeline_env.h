@@ -126,7 +126,7 @@ static struct pare_plugin_file test_plugins[] = {
               PARE_PLUGIN_PARAMS(merge_params)},
      .path = (char[]){"/plugins/token-merge.so"},
      .sha256 = "d4"},
-    {.desc = {TRANSFORM, .id = "wide", .unit_kind = PARE_UNIT_LINEAR,
+    {.desc = {TRANSFORM, .id = "wide", .unit_kind = PARE_UNIT_LINEAR, .follows = "token-merge",
               PARE_PLUGIN_PARAMS(wide_params)},
      .path = (char[]){"/plugins/wide.so"},
      .sha256 = "d5"},

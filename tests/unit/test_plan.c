@@ -665,6 +665,23 @@ START_TEST(skips_have_reasons)
 }
 END_TEST
 
+/* Whoever says it, the earlier or the later one. */
+START_TEST(both_sides_order)
+{
+    struct planned p = must(HEAD "stages: [{id: w, plugin: wide, optional: true, with: {a: 1}}, "
+                                 "{id: m, plugin: token-merge, optional: true}]\n");
+    ck_assert_uint_eq(p.plan->n_skipped, 1);
+    ck_assert_str_eq(p.plan->variants[3].skip,
+                     "plugin 'token-merge' cannot come after 'wide' (stages 'm' and 'w')");
+    drop(&p);
+    p = must(HEAD "stages: [{order: any, stages: [{id: w, plugin: wide, with: {a: 1}}, {id: m, "
+                  "plugin: token-merge}]}]\n");
+    ck_assert_uint_eq(p.plan->n_variants, 2); /* the baseline, and the one order that can be */
+    ck_assert_ptr_eq(strstr(p.plan->variants[1].label, "merge"), p.plan->variants[1].label);
+    drop(&p);
+}
+END_TEST
+
 static int refuse_2_4_with_mean(void *user, const struct pare_step *step, struct pare_error *err)
 {
     const char *pattern = json_string_value(json_object_get(step->params, "pattern"));
@@ -1087,6 +1104,7 @@ int main(void)
     tcase_add_test(tc, values_of_all_kinds);
     tcase_add_test(tc, duplicates_keep_their_labels);
     tcase_add_test(tc, skips_have_reasons);
+    tcase_add_test(tc, both_sides_order);
     tcase_add_test(tc, plugins_check_their_settings);
     tcase_add_test(tc, useless_excludes_are_noted);
     tcase_add_test(tc, canonical_json);

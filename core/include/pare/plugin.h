@@ -408,10 +408,10 @@ struct pare_plugin {
     uint32_t needs;
     uint32_t
         unit_kind; /* what it works on: apply_unit's units, a score's rows (mask of those it can) */
-    const char *on;     /* default selector, "**" for all; NULL: "**" */
-    const char *except; /* default exception, or NULL */
-    const char
-        *precedes; /* ids that must not come before it in a pipeline: "quantize,prune"; or NULL */
+    const char *on;       /* default selector, "**" for all; NULL: "**" */
+    const char *except;   /* default exception, or NULL */
+    const char *precedes; /* ids that must not come before it in a pipeline: "quantize,prune"; or
+                             NULL. What must not come after it is told by `follows`. */
     uint32_t n_params, param_size;
     const struct pare_param *params;
 
@@ -429,6 +429,7 @@ struct pare_plugin {
     /* Settings for which `needs` holds, as alternatives: "criterion=wanda;what=heads|channels".
      * NULL: for all. Needs of the plugins that a parameter names are their own. */
     const char *needs_when;
+    const char *follows; /* ids that must not come after it in a pipeline; or NULL */
 };
 
 typedef const struct pare_plugin *(*pare_plugin_entry)(void);
