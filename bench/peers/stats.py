@@ -23,6 +23,14 @@ def mean_interval(values):
     return mean, mean - half, mean + half
 
 
+def root_ratio(one, two):
+    """The root of the ratio of two means, and where it lies with 95 %: pairs, to first order."""
+    below = statistics.mean(two)
+    ratio = statistics.mean(one) / below
+    _, low, high = mean_interval([(x - ratio * y) / below for x, y in zip(one, two)])
+    return math.sqrt(ratio), math.sqrt(max(ratio + low, 0)), math.sqrt(ratio + high)
+
+
 class Setting:
     """One model, batch and number of threads."""
 

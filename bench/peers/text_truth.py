@@ -38,9 +38,12 @@ def ways(a, files, encoding):
 
 
 def distance(y, truth):
-    """Of logits by token: RMS and largest, of the truth's RMS; the share of tokens whose likeliest is the same."""
+    """Of logits by token: RMS (and its square by token) and largest, of the truth's RMS; the share of tokens whose
+    likeliest is the same."""
     size = math.sqrt(np.mean(truth ** 2, dtype=np.float64))
-    return {"rms": math.sqrt(np.mean((y - truth) ** 2, dtype=np.float64)) / size,
+    squares = np.mean((y - truth) ** 2, axis=1, dtype=np.float64) / size ** 2
+    return {"rms": math.sqrt(squares.mean()),
+            "squares": squares.tolist(),
             "largest": float(np.abs(y - truth).max()) / size,
             "agreement": float(np.mean(y.argmax(1) == truth.argmax(1)))}
 
