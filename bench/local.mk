@@ -14,7 +14,7 @@ bench_token_LDADD = libcore.la
 bench_scale_SOURCES = bench/scale.c
 bench_scale_LDADD = libcli.la libhost.la libcore.la
 CLEANFILES += bench/serve$(EXEEXT) bench/serve_text$(EXEEXT) bench/rates$(EXEEXT) bench/scale$(EXEEXT) bench/token$(EXEEXT)
-EXTRA_DIST += bench/README.md bench/RESULTS.md bench/env.sh bench/peers.sh bench/text.sh \
+EXTRA_DIST += bench/README.md bench/RESULTS.md bench/RESULTS-text.md bench/env.sh bench/peers.sh bench/text.sh \
 	bench/peers/drive.py \
 	bench/peers/engines.py \
 	bench/peers/export_f32.py \
