@@ -26,23 +26,37 @@ static json_t *defaults(struct pare_check *check)
     return setting;
 }
 
-/* Run it on the first model where it works. False: on none, and said so. */
-static bool first_that_works(struct pare_check *check, const json_t *setting,
-                             struct pare_check_model *m)
+/* The plugin's defaults, and the first model where they work. */
+struct subject {
+    json_t *setting;
+    struct pare_check_model m;
+};
+
+static void subject_end(struct subject *s)
+{
+    json_decref(s->setting);
+    pare_check_model_free(&s->m);
+}
+
+/* False: they work on none, and that was said. */
+static bool subject_begin(struct pare_check *check, struct subject *s)
 {
     struct pare_check_outcome o;
     struct pare_error last = {0};
-    for (size_t i = 0; setting && i < PARE_CHECK_FAMILIES && pare_check_model(check, i, m); i++) {
-        pare_check_apply(check, m, &(struct pare_check_use){.setting = setting}, &o);
+    *s = (struct subject){.setting = defaults(check)};
+    for (size_t i = 0; s->setting && i < PARE_CHECK_FAMILIES && pare_check_model(check, i, &s->m);
+         i++) {
+        pare_check_apply(check, &s->m, &(struct pare_check_use){.setting = s->setting}, &o);
         const bool works = o.rc == PARE_OK;
         last = o.err;
         pare_check_outcome_free(&o);
         if (works)
             return true;
-        pare_check_model_free(m);
+        pare_check_model_free(&s->m);
     }
     pare_check_say(check, PARE_CHECK_SKIP, "its defaults work on none of the tiny models: %s",
                    last.what);
+    subject_end(s);
     return false;
 }
 
@@ -90,20 +104,17 @@ void pare_check_odd_shapes(struct pare_check *check)
 void pare_check_same_bytes(struct pare_check *check)
 {
     static const uint32_t threads[] = {1, 1, 2};
-    struct pare_check_model m;
+    struct subject s;
     char first[PARE_HASH_HEX] = "";
-    json_t *setting = defaults(check);
-    if (!first_that_works(check, setting, &m)) {
-        json_decref(setting);
+    if (!subject_begin(check, &s))
         return;
-    }
     const bool promised = (check->file->desc.flags & PARE_DETERMINISTIC) != 0;
     for (size_t i = 0; i < PARE_COUNT(threads); i++) {
         struct pare_check_outcome o;
         omp_set_num_threads((int)threads[i]);
         pare_check_apply(
-            check, &m,
-            &(struct pare_check_use){.setting = setting, .seed = 7, .threads = threads[i]}, &o);
+            check, &s.m,
+            &(struct pare_check_use){.setting = s.setting, .seed = 7, .threads = threads[i]}, &o);
         if (o.rc != PARE_OK)
             pare_check_say(check, PARE_CHECK_FAIL, "run %zu fails: %s", i + 1, o.err.what);
         else if (i == 0)
@@ -115,27 +126,23 @@ void pare_check_same_bytes(struct pare_check *check)
                            promised ? ", though PARE_DETERMINISTIC promises the same" : "");
         pare_check_outcome_free(&o);
     }
-    json_decref(setting);
-    pare_check_model_free(&m);
+    subject_end(&s);
 }
 
 /* What goes to stdout meanwhile is counted. */
 void pare_check_quiet(struct pare_check *check)
 {
-    struct pare_check_model m;
+    struct subject s;
     struct pare_check_outcome o;
     char text[120];
-    json_t *setting = defaults(check);
-    if (!first_that_works(check, setting, &m)) {
-        json_decref(setting);
+    if (!subject_begin(check, &s))
         return;
-    }
     const int kept = dup(STDOUT_FILENO), heard = memfd_create("stdout", MFD_CLOEXEC);
     fflush(stdout);
     if (kept < 0 || heard < 0 || dup2(heard, STDOUT_FILENO) < 0) {
         pare_check_say(check, PARE_CHECK_SKIP, "stdout cannot be heard here");
     } else {
-        pare_check_apply(check, &m, &(struct pare_check_use){.setting = setting}, &o);
+        pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting}, &o);
         fflush(stdout);
         dup2(kept, STDOUT_FILENO);
         const ssize_t n = pread(heard, text, sizeof text - 1, 0);
@@ -148,25 +155,21 @@ void pare_check_quiet(struct pare_check *check)
     }
     close(kept);
     close(heard);
-    json_decref(setting);
-    pare_check_model_free(&m);
+    subject_end(&s);
 }
 
 void pare_check_leaks(struct pare_check *check)
 {
     enum { WARM = 10, RUNS = 100 };
-    struct pare_check_model m;
-    json_t *setting = defaults(check);
-    if (!first_that_works(check, setting, &m)) {
-        json_decref(setting);
+    struct subject s;
+    if (!subject_begin(check, &s))
         return;
-    }
     size_t used[3] = {0};
     for (int i = 0; i <= WARM + RUNS; i++) {
         struct pare_check_outcome o;
         if (i >= WARM && (i - WARM) % (RUNS / 2) == 0)
             used[(i - WARM) / (RUNS / 2)] = mallinfo2().uordblks;
-        pare_check_apply(check, &m, &(struct pare_check_use){.setting = setting}, &o);
+        pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting}, &o);
         pare_check_outcome_free(&o);
     }
     /* Both halves have to grow: caches fill up once. The least block of malloc is 32 bytes. */
@@ -178,8 +181,7 @@ void pare_check_leaks(struct pare_check *check)
                        "each run leaves about %zu bytes behind: take memory from host->alloc, or "
                        "free it",
                        lost / (RUNS / 2));
-    json_decref(setting);
-    pare_check_model_free(&m);
+    subject_end(&s);
 }
 
 /* ---- a host that gives less
@@ -229,13 +231,10 @@ static int short_progress(struct pare_ctx *ctx, double share)
 void pare_check_no_memory(struct pare_check *check)
 {
     enum { MOST = 200 };
-    struct pare_check_model m;
+    struct subject s;
     struct pare_host host = pare_check_host();
-    json_t *setting = defaults(check);
-    if (!first_that_works(check, setting, &m)) {
-        json_decref(setting);
+    if (!subject_begin(check, &s))
         return;
-    }
     host.alloc = short_alloc;
     shortage.of = check->file;
     long long all = 1;
@@ -244,7 +243,7 @@ void pare_check_no_memory(struct pare_check *check)
         shortage.allocs = 0;
         shortage.allocs_left = k;
         fprintf(stderr, "without memory from request %lld on\n", k + 1);
-        pare_check_apply(check, &m, &(struct pare_check_use){.setting = setting, .host = &host},
+        pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting, .host = &host},
                          &o);
         if (o.rc == PARE_OK && shortage.allocs > k)
             pare_check_say(check, PARE_CHECK_FAIL,
@@ -257,8 +256,7 @@ void pare_check_no_memory(struct pare_check *check)
         all = o.rc == PARE_OK ? 0 : k + 2;
         pare_check_outcome_free(&o);
     }
-    json_decref(setting);
-    pare_check_model_free(&m);
+    subject_end(&s);
 }
 
 void pare_check_no_extension(struct pare_check *check)
@@ -267,13 +265,10 @@ void pare_check_no_extension(struct pare_check *check)
                                       PARE_EXT_CALIBRATION, PARE_EXT_PROBE,     PARE_EXT_LINALG,
                                       PARE_EXT_PARALLEL,    PARE_EXT_RANDOM,    PARE_EXT_SCORED,
                                       PARE_EXT_TABLE,       PARE_EXT_ALLOCATION};
-    struct pare_check_model m;
+    struct subject s;
     struct pare_host host = pare_check_host();
-    json_t *setting = defaults(check);
-    if (!first_that_works(check, setting, &m)) {
-        json_decref(setting);
+    if (!subject_begin(check, &s))
         return;
-    }
     host.extension = short_extension;
     shortage.of = check->file;
     for (size_t i = 0; i < PARE_COUNT(ids) && !pare_check_failed(check); i++) {
@@ -281,7 +276,7 @@ void pare_check_no_extension(struct pare_check *check)
         shortage.hidden = ids[i];
         shortage.asked = false;
         fprintf(stderr, "without %s\n", ids[i]);
-        pare_check_apply(check, &m, &(struct pare_check_use){.setting = setting, .host = &host},
+        pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting, .host = &host},
                          &o);
         if (shortage.asked && o.rc != PARE_OK && !o.err.what[0])
             pare_check_say(check, PARE_CHECK_FAIL, "without %s it fails and does not say why",
@@ -293,24 +288,21 @@ void pare_check_no_extension(struct pare_check *check)
         pare_check_outcome_free(&o);
     }
     shortage.hidden = NULL;
-    json_decref(setting);
-    pare_check_model_free(&m);
+    subject_end(&s);
 }
 
 void pare_check_cancel(struct pare_check *check)
 {
-    struct pare_check_model m;
+    struct subject s;
     struct pare_check_outcome o;
     struct pare_host host = pare_check_host();
-    json_t *setting = defaults(check);
-    if (!first_that_works(check, setting, &m)) {
-        json_decref(setting);
+    if (!subject_begin(check, &s))
         return;
-    }
     host.progress = short_progress;
     shortage.of = check->file;
     shortage.answered = 0;
-    pare_check_apply(check, &m, &(struct pare_check_use){.setting = setting, .host = &host}, &o);
+    pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting, .host = &host},
+                     &o);
     if (o.rc == PARE_OK && shortage.answered > 0)
         pare_check_say(check, PARE_CHECK_FAIL,
                        "host->progress says stop %lld times, and it goes on: return PARE_CANCELLED",
@@ -321,8 +313,7 @@ void pare_check_cancel(struct pare_check *check)
     else if (o.rc != PARE_OK && o.rc != PARE_CANCELLED)
         pare_check_say(check, PARE_CHECK_FAIL, "asked to stop it fails otherwise: %s", o.err.what);
     pare_check_outcome_free(&o);
-    json_decref(setting);
-    pare_check_model_free(&m);
+    subject_end(&s);
 }
 
 /* ---- size
@@ -331,23 +322,20 @@ void pare_check_cancel(struct pare_check *check)
 /* What is written of a model is what it is said to take. */
 void pare_check_size(struct pare_check *check)
 {
-    struct pare_check_model m;
+    struct subject s;
     struct pare_check_outcome o;
     struct pare_tensors tensors = {0};
     struct pare_error err = {0};
-    json_t *setting, *graph = NULL;
+    json_t *graph = NULL;
     uint64_t stored = 0;
     if (check->file->desc.kind != PARE_TRANSFORM) {
         pare_check_say(check, PARE_CHECK_SKIP, "it does not change models");
         return;
     }
-    setting = defaults(check);
-    if (!first_that_works(check, setting, &m)) {
-        json_decref(setting);
+    if (!subject_begin(check, &s))
         return;
-    }
-    pare_check_apply(check, &m, &(struct pare_check_use){.setting = setting}, &o);
-    const uint64_t said = pare_graph_bytes(o.graph), before = pare_graph_bytes(m.model->graph);
+    pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting}, &o);
+    const uint64_t said = pare_graph_bytes(o.graph), before = pare_graph_bytes(s.m.model->graph);
     if (pare_native_store(o.graph, &tensors, &graph, &err) != PARE_OK)
         pare_check_say(check, PARE_CHECK_FAIL, "its model cannot be written: %s", err.what);
     for (size_t i = 0; i < tensors.n; i++)
@@ -362,6 +350,5 @@ void pare_check_size(struct pare_check *check)
     json_decref(graph);
     pare_tensors_free(&tensors);
     pare_check_outcome_free(&o);
-    json_decref(setting);
-    pare_check_model_free(&m);
+    subject_end(&s);
 }

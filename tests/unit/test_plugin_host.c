@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "kit/new.h"
 #include "plugin/fpstate.h"
 
 /* Where libtool leaves the misbehaving plugins. */
@@ -767,7 +768,7 @@ START_TEST(names)
 }
 END_TEST
 
-/* The template compiles as its own Makefile says, loads, and does what it says. */
+/* What is written to start from compiles as its own Makefile says, loads, and does what it says. */
 START_TEST(template)
 {
     struct world w;
@@ -775,13 +776,13 @@ START_TEST(template)
     const struct pare_plugin_file *file;
     const char *folder = pare_test_folder();
     world_open(&w, 16);
+    snprintf(path, sizeof path, "%s/new", folder);
+    ck_assert_ok(pare_plugin_new("drop-small", "transform", path, "/nowhere", &w.err), w.err);
     snprintf(command, sizeof command,
-             "cp %s/Makefile %s/plugin.c %s && make -s -C %s CFLAGS='-O1 -Werror' "
-             "PARE_CFLAGS=-I%s >%s/log 2>&1",
-             pare_test_source("share/template"), pare_test_source("share/template"), folder, folder,
+             "make -s -C %s CFLAGS='-O1 -Werror' PARE_CFLAGS=-I%s >%s/log 2>&1", path,
              pare_test_source("core/include"), folder);
     ck_assert_msg(system(command) == 0, "%s", command);
-    snprintf(path, sizeof path, "%s/org.example.drop-small.so", folder);
+    snprintf(path, sizeof path, "%s/new/org.example.drop-small.so", folder);
     ck_assert_ok(pare_catalog_find(w.catalog, path, NULL, &file, &w.err), w.err);
     struct pare_graph *g = world_copy(&w, w.model->graph);
     ck_assert_int_eq(world_apply_file(&w, g, file, "{'threshold': 0}", NULL, NULL), PARE_OK);
