@@ -74,8 +74,7 @@ static int insert_visit(struct pare_store *store, int64_t session_id, size_t rou
         median, p90, (int64_t)sorted[v->n - 1], v->nivcsw, v->steal_ticks, v->load1, v->mhz,
         (int)v->disturbed));
     sqlite3_bind_blob(stmt, 15, bytes, (int)(4 * v->n), SQLITE_STATIC);
-    if (pare__store_step(store, stmt, err) < 0)
-        rc = pare__store_fail(store, NULL, "");
+    rc = pare__store_put(store, stmt, err);
 out:
     sqlite3_finalize(stmt);
     free(bytes);

@@ -124,6 +124,14 @@ static int status_of(struct pare_store *store)
     return pare__store_fail(store, NULL, "");
 }
 
+int pare__store_put(struct pare_store *store, sqlite3_stmt *stmt, struct pare_error *err)
+{
+    if (pare__store_step(store, stmt, err) < 0)
+        return status_of(store);
+    sqlite3_reset(stmt);
+    return PARE_OK;
+}
+
 int pare__store_run(struct pare_store *store, struct pare_error *err, const char *sql,
                     const char *types, ...)
 {

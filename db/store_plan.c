@@ -62,11 +62,7 @@ int pare_store_data(struct pare_store *store, const char *key, const char *name,
     for (size_t i = 0; i < n; i++) {
         sqlite3_bind_int64(stmt, 2, (sqlite3_int64)i);
         sqlite3_bind_int(stmt, 3, targets[i]);
-        if (pare__store_step(store, stmt, err) < 0) {
-            rc = pare__store_fail(store, NULL, "");
-            goto out;
-        }
-        sqlite3_reset(stmt);
+        PARE_TRY(pare__store_put(store, stmt, err));
     }
 out:
     sqlite3_finalize(stmt);

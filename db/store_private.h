@@ -49,6 +49,8 @@ int pare__store_get(struct pare_store *store, int64_t *out, struct pare_error *e
                     const char *types, ...);
 /* Step: 1 a row, 0 the end, -1 an error that was put into `err`. */
 int pare__store_step(struct pare_store *store, sqlite3_stmt *stmt, struct pare_error *err);
+/* Run a statement that gives no rows, so that it can be bound and run again. */
+int pare__store_put(struct pare_store *store, sqlite3_stmt *stmt, struct pare_error *err);
 
 /* This machine and boot, and when a process began (clock ticks after boot; -1: there is none). */
 struct pare_process {

@@ -351,11 +351,7 @@ int pare_store_outcome(struct pare_store *store, int64_t variant_id, int64_t dat
             sqlite3_bind_double(stmt, 4, (double)nll[i]);
         else
             sqlite3_bind_null(stmt, 4);
-        if (pare__store_step(store, stmt, err) < 0) {
-            rc = pare__store_fail(store, NULL, "");
-            goto out;
-        }
-        sqlite3_reset(stmt);
+        PARE_TRY(pare__store_put(store, stmt, err));
     }
     PARE_TRY(compare(store, COMPARE(PAIRS_OF), variant_id, err));
     PARE_TRY(compare(store, COMPARE(PAIRS_WITH), variant_id, err));

@@ -46,11 +46,7 @@ static int put_scores(struct pare_store *store, int64_t data_id, size_t n, const
     for (size_t i = 0; i < n; i++) {
         sqlite3_bind_int64(stmt, 2, (sqlite3_int64)i);
         sqlite3_bind_double(stmt, 3, score[i]);
-        if (pare__store_step(store, stmt, err) < 0) {
-            rc = pare__store_fail(store, NULL, "");
-            goto out;
-        }
-        sqlite3_reset(stmt);
+        PARE_TRY(pare__store_put(store, stmt, err));
     }
 out:
     sqlite3_finalize(stmt);
@@ -93,11 +89,7 @@ int pare_store_similarity(struct pare_store *store, int64_t variant_id, int64_t 
             sqlite3_bind_double(stmt, 4, (double)part[i]);
         else
             sqlite3_bind_null(stmt, 4);
-        if (pare__store_step(store, stmt, err) < 0) {
-            rc = pare__store_fail(store, NULL, "");
-            goto out;
-        }
-        sqlite3_reset(stmt);
+        PARE_TRY(pare__store_put(store, stmt, err));
     }
     PARE_TRY(pare__store_compare_similarity(store, variant_id, err));
 out:
@@ -136,8 +128,7 @@ int pare_store_token_losses(struct pare_store *store, int64_t variant_id, int64_
                                  "INSERT OR REPLACE INTO token_loss VALUES(?, ?, ?)", "i", id));
     sqlite3_bind_blob64(stmt, 2, bytes, 4 * n_windows, SQLITE_STATIC);
     sqlite3_bind_blob64(stmt, 3, bytes + 4 * n_windows, 4 * n, SQLITE_STATIC);
-    if (pare__store_step(store, stmt, err) < 0)
-        rc = pare__store_fail(store, NULL, "");
+    rc = pare__store_put(store, stmt, err);
 out:
     sqlite3_finalize(stmt);
     free(bytes);
