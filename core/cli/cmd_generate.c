@@ -14,6 +14,7 @@
 #include "engine/text.h"
 #include "measure/sampling.h"
 #include "measure/tokens.h"
+#include "text/utf8.h"
 
 enum { PASS_TOKENS = 256, PROMPT_MOST = 64 << 20 };
 
@@ -77,6 +78,7 @@ static int read_prompt(struct job *j, struct pare_error *err)
         rc = pare_error_nomem(err, 0);
         goto out;
     }
+    PARE_TRY(pare_utf8_check("prompt", text.data ? text.data : "", text.len, err));
     PARE_TRY(pare_tokenizer_encode(j->tokenizer, text.data ? text.data : "", text.len,
                                    PARE_ENCODE_ADD, &j->prompt, err));
     if (j->prompt.n == 0) {

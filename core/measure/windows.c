@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "text/utf8.h"
 
 #define TEXT_MAX ((size_t)1 << 30)
 #define TOKENS_MAX (1u << 30)
@@ -68,6 +69,7 @@ static int read_ids(struct pare_windows *w, const struct pare_tokenizer *tokeniz
     size_t size;
     int rc;
     PARE_TRY(pare_file_read(w->spec.path, TEXT_MAX, &text, &size, err));
+    PARE_TRY(pare_utf8_check(w->spec.path, text, size, err));
     PARE_TRY(pare_tokenizer_encode(tokenizer, text, size, PARE_ENCODE_ADD, &ids, err));
     if (ids.n > TOKENS_MAX) {
         rc = pare_error_set(err, PARE_UNSUPPORTED, "%s: %zu tokens are too many", w->spec.path,

@@ -63,8 +63,14 @@ static int encode(const struct pare_writing *w, const struct pare_node *node, ui
         return rc;
     }
     pare_weight_describe(weight, what);
-    pare_writing_refuse(w, "%s is a %s weight", node->path, what);
-    pare_error_hint(w->err, "--decode writes it as f32, at the size of f32");
+    pare_writing_refuse(w, "%s is %s %s weight", node->path, what[0] == 'i' ? "an" : "a", what);
+    if (w->to == PARE_DIALECT_GGUF && weight->structure == PARE_DENSE)
+        pare_error_detail(
+            w->err,
+            "its integers share a scale per 32 columns (or per 16 and 256): group_size "
+            "32, where that divides the %u columns",
+            weight->cols);
+    pare_error_hint(w->err, "--decode writes such weights as f32, at the size of f32");
     return PARE_UNSUPPORTED;
 }
 

@@ -43,6 +43,21 @@ size_t pare_utf8_valid(const char *text, size_t n)
     return i;
 }
 
+int pare_utf8_check(const char *name, const char *text, size_t n, struct pare_error *err)
+{
+    const size_t valid = pare_utf8_valid(text, n);
+    size_t line = 1, column = 1;
+    if (valid == n)
+        return PARE_OK;
+    for (size_t i = 0; i < valid; i++) {
+        line += text[i] == '\n';
+        column = text[i] == '\n' ? 1 : column + 1;
+    }
+    pare_error_set(err, PARE_INVALID, "%s:%zu:%zu: this is no text in UTF-8", name, line, column);
+    pare_error_hint(err, "convert it: iconv -f ENCODING -t UTF-8");
+    return PARE_INVALID;
+}
+
 void pare_utf8_repair(const char *text, size_t n, struct pare_str *out)
 {
     for (size_t i = 0; i < n;) {

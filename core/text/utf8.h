@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/status.h"
 #include "base/str.h"
 
 /* Characters of text that is known to be UTF-8, and their classes as the reference has them. Pure
@@ -16,6 +17,9 @@
 
 /* Bytes at the start of `text` that are UTF-8 (no surrogates, nothing above U+10FFFF). */
 size_t pare_utf8_valid(const char *text, size_t n);
+
+/* PARE_INVALID with NAME:LINE:COLUMN and what to do where a text is not UTF-8. */
+int pare_utf8_check(const char *name, const char *text, size_t n, struct pare_error *err);
 
 /* Append `text` with U+FFFD for each maximal part of a sequence that is not UTF-8 (The Unicode
  * Standard, section 3.9). */

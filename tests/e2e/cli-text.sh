@@ -24,6 +24,10 @@ result $? "eval: a plausible perplexity ($plain)"
 is "eval --method: the second halves" "$((8 * 63))" \
     "$("$pare" eval "$story" --text "$alice/test.txt" --window 128 --samples 8 --method llama.cpp --format json | member n)"
 fails_with 2 "none of hf, llama.cpp" "eval: an unknown method" "$pare" eval "$story" --text "$alice/test.txt" --method x
+printf 'one\ntwo caf\351\n' >"$tmp/latin1.txt"
+fails_with 2 'latin1.txt:2:8: this is no text in UTF-8' "eval: a text that is not UTF-8" "$pare" eval "$story" --text "$tmp/latin1.txt"
+fails_with 2 'prompt:2:8: this is no text in UTF-8' "generate: a prompt that is not UTF-8" \
+    sh -c '"$1" generate "$2" - <"$3"' sh "$pare" "$story" "$tmp/latin1.txt"
 fails_with 2 "nowhere.txt" "eval: a text that is not there" "$pare" eval "$story" --text "$tmp/nowhere.txt"
 
 # ---- bench
