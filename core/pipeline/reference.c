@@ -11,7 +11,8 @@ static const struct pare_reference_row rows[] = {
     {"Top level", "name",
      "the pipeline's name in the database (the file's name, without its ending)"},
     {"Top level", "model",
-     "a folder with config.json and safetensors, or a .safetensors file that Pare wrote"},
+     "a folder with config.json and safetensors, a GGUF file, or a .safetensors file that Pare "
+     "wrote"},
     {"Top level", "data", "the samples to calibrate, evaluate and confirm on"},
     {"Top level", "stages", "the compressions, in the order in which they are applied"},
     {"Top level", "exclude", "combinations that are not wanted"},
