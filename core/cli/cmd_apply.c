@@ -6,12 +6,11 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/show.h"
-#include "pipeline/child.h"
+#include "pipeline/ask.h"
 #include "pipeline/run.h"
 #include "pipeline/run_parts.h"
 #include "pipeline/worker.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,45 +94,27 @@ static int collect_sets(struct pare_cli *cli, const char **sets, struct pare_poo
     return PARE_EXIT_OK;
 }
 
+static void print_log(void *user, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", text);
+}
+
 /* Run the job in a worker and wait: a crash is an error, not our end. */
 static int in_worker(struct pare_cli *cli, json_t *job, json_t **answer, struct pare_error *err)
 {
-    struct pare_child child;
-    int sig = 0, code = 0, rc;
-    rc = pare_child_start(&child, cli->program, 1, false, err);
-    if (rc != PARE_OK) {
-        json_decref(job);
-        return rc;
-    }
-    pare_message_send(child.fd, job, err);
-    while (!*answer && !child.closed && rc == PARE_OK) {
-        struct pollfd fds[] = {{.fd = child.fd, .events = POLLIN},
-                               {.fd = child.log_fd, .events = POLLIN}};
-        json_t *message;
-        poll(fds, 2, 500);
-        pare_child_listen(&child);
-        while (!*answer && (rc = pare_message_next(&child.reader, &message, err)) == PARE_OK &&
-               message) {
-            const char *type = pare_message_text(message, "type");
-            if (strcmp(type, "built") == 0 || strcmp(type, "failed") == 0)
-                *answer = json_incref(message);
-            else if (strcmp(type, "log") == 0)
-                fprintf(stderr, "%s\n", pare_message_text(message, "text"));
-            json_decref(message);
-        }
-    }
-    pare_child_end(&child, !*answer, &sig, &code);
-    if (child.log.len)
-        fputs(child.log.data, stderr);
-    pare_str_free(&child.log);
-    if (*answer && strcmp(pare_message_text(*answer, "type"), "failed") == 0) {
-        pare_message_error(*answer, err);
-        return err->status;
-    }
-    if (!*answer && rc == PARE_OK) {
-        rc = pare_error_set(err, PARE_FAILED, "the plugin crashed with signal %d (%s)", sig,
-                            strsignal(sig));
+    struct pare_ask ask = {.program = cli->program, .threads = 1, .tell = print_log};
+    int rc = pare_ask_worker(&ask, job, err);
+    if (ask.log.len)
+        fputs(ask.log.data, stderr);
+    pare_str_free(&ask.log);
+    *answer = ask.answer;
+    if (rc == PARE_OK && !*answer) {
+        rc = pare_error_set(err, PARE_FAILED, "the plugin did not finish: %s", ask.why);
         pare_error_hint(err, "the same with --in-process runs under a debugger");
+    } else if (rc == PARE_OK && strcmp(pare_message_text(*answer, "type"), "failed") == 0) {
+        pare_message_error(*answer, err);
+        rc = err->status;
     }
     return rc;
 }

@@ -2,7 +2,6 @@
 /* The list of checks, and running one here or all of them in workers. */
 #include "kit/check_parts.h"
 
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "pipeline/child.h"
+#include "pipeline/ask.h"
 
 static const struct pare_check_case cases[] = {
     {"handshake", "the file loads, and its descriptor is whole and of this ABI",
@@ -116,68 +115,25 @@ static void take_answer(const json_t *answer, struct pare_check_result *out)
     snprintf(out->text, sizeof out->text, "%s", text);
 }
 
-/* The end of what a worker printed, on one line. */
-static void last_words(const struct pare_str *log, char *out, size_t size)
-{
-    size_t n = log->len, at = 0;
-    while (n > 0 && log->data[n - 1] == '\n')
-        n--;
-    size_t from = n;
-    while (from > 0 && log->data[from - 1] != '\n')
-        from--;
-    for (; from < n && at + 1 < size; from++)
-        out[at++] = (char)(((unsigned char)log->data[from] < ' ') ? ' ' : log->data[from]);
-    out[at] = '\0';
-}
-
 /* Of a worker, on models of some kilobytes. */
 #define MEMORY_MOST 1000000000ULL
 
 static int run_one(const struct pare_check_run *run, const struct pare_check_case *c,
                    struct pare_check_result *out, struct pare_error *err)
 {
-    struct pare_child child;
-    json_t *answer = NULL;
-    char words[200];
-    int sig = 0, code = 0;
-    int rc = pare_child_start(&child, run->program, 2, false, err);
-    if (rc != PARE_OK)
-        return rc;
-    const double end = pare_clock_seconds() + run->seconds;
-    pare_message_send(
-        child.fd,
-        json_pack("{s:s, s:s, s:s}", "type", "check", "plugin", run->plugin, "check", c->name),
-        err);
-    while (!answer && !child.closed && rc == PARE_OK && pare_clock_seconds() < end &&
-           pare_child_rss(&child) <= MEMORY_MOST) {
-        struct pollfd fds[] = {{.fd = child.fd, .events = POLLIN},
-                               {.fd = child.log_fd, .events = POLLIN}};
-        poll(fds, 2, 200);
-        pare_child_listen(&child);
-        rc = pare_message_next(&child.reader, &answer, err);
-    }
-    const bool large = pare_child_rss(&child) > MEMORY_MOST;
-    const bool late = !answer && !child.closed && rc == PARE_OK;
-    pare_child_end(&child, !answer, &sig, &code);
-    last_words(&child.log, words, sizeof words);
+    struct pare_ask ask = {
+        .program = run->program, .threads = 2, .seconds = run->seconds, .bytes = MEMORY_MOST};
+    json_t *job =
+        json_pack("{s:s, s:s, s:s}", "type", "check", "plugin", run->plugin, "check", c->name);
+    int rc = pare_ask_worker(&ask, job, err);
     *out = (struct pare_check_result){.level = PARE_CHECK_FAIL};
-    if (answer)
-        take_answer(answer, out);
-    else if (large)
-        snprintf(out->text, sizeof out->text, "it took more than %llu MB%s%s",
-                 MEMORY_MOST / 1000000, *words ? "; its last words: " : "", words);
-    else if (late)
-        snprintf(out->text, sizeof out->text, "it was still at it after %g s%s%s", run->seconds,
-                 *words ? "; its last words: " : "", words);
-    else if (sig)
-        snprintf(out->text, sizeof out->text, "it crashed with signal %d (%s)%s%s", sig,
-                 strsignal(sig), *words ? "; its last words: " : "", words);
+    if (ask.answer)
+        take_answer(ask.answer, out);
     else
-        snprintf(out->text, sizeof out->text, "it ended the process with status %d%s%s", code,
-                 *words ? "; its last words: " : "", words);
-    json_decref(answer);
-    pare_str_free(&child.log);
-    return PARE_OK;
+        snprintf(out->text, sizeof out->text, "%s", ask.why);
+    json_decref(ask.answer);
+    pare_str_free(&ask.log);
+    return rc;
 }
 
 int pare_check_all(const struct pare_check_run *run, struct pare_error *err)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libhost_la_SOURCES += \
 	core/pipeline/choose.c core/pipeline/choose_store.c core/pipeline/choose.h \
-	core/pipeline/child.c core/pipeline/child.h \
+	core/pipeline/ask.c core/pipeline/ask.h core/pipeline/child.c core/pipeline/child.h \
 	core/pipeline/diag.c core/pipeline/diag.h \
 	core/pipeline/init.c core/pipeline/init.h \
 	core/pipeline/keys.c core/pipeline/keys.h \
