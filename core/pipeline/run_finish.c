@@ -164,14 +164,13 @@ static double real_at(const json_t *list, size_t i)
     return json_is_number(j) ? json_number_value(j) : (double)NAN;
 }
 
-static struct pare_run_outcome outcome_at(const json_t *answer, size_t i)
+/* What an answer says of its samples: a list each, absent where it has none. */
+enum { PREDICTED, TARGET, NLL, DIVERGENCE, AGREEMENT, NORMALISED, SIMILARITY, SCORE, LISTS };
+static const char *const list_names[LISTS] = {"predicted", "target",     "nll",        "divergence",
+                                              "agreement", "normalised", "similarity", "score"};
+
+static struct pare_run_outcome outcome_at(json_t *const list[LISTS], size_t i)
 {
-    enum { PREDICTED, TARGET, NLL, DIVERGENCE, AGREEMENT, NORMALISED, SIMILARITY, SCORE, LISTS };
-    static const char *const names[] = {"predicted", "target",     "nll",        "divergence",
-                                        "agreement", "normalised", "similarity", "score"};
-    const json_t *list[LISTS];
-    for (size_t k = 0; k < LISTS; k++)
-        list[k] = json_object_get(answer, names[k]);
     return (struct pare_run_outcome){.predicted = class_at(list[PREDICTED], i),
                                      .target = class_at(list[TARGET], i),
                                      .nll = (float)real_at(list[NLL], i),
@@ -190,11 +189,14 @@ static int take_outcomes(struct phase *p, struct pare_run_variant *v, const json
     if (!seen)
         return pare_error_nomem(p->err, n * sizeof *seen);
     v->seen = seen;
-    if (json_array_size(json_object_get(answer, "predicted")) != n - v->n_seen)
+    json_t *list[LISTS];
+    for (size_t k = 0; k < LISTS; k++)
+        list[k] = json_object_get(answer, list_names[k]);
+    if (json_array_size(list[PREDICTED]) != n - v->n_seen)
         return pare_error_set(p->err, PARE_FAILED,
                               "a worker evaluated other samples than it was told");
     for (size_t i = 0; v->n_seen < n; i++)
-        v->seen[v->n_seen++] = outcome_at(answer, i);
+        v->seen[v->n_seen++] = outcome_at(list, i);
     json_decref(v->tokens);
     v->tokens = json_incref(json_object_get(answer, "tokens"));
     v->share = (double)n / (double)p->samples->ends[p->samples->n_looks - 1];
