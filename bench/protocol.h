@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -74,17 +75,22 @@ out:
     return rc;
 }
 
-/* Answer until there are no more requests. The first line was printed before. */
-static inline int server_loop(struct server *s, struct pare_error *err)
+/* Answer until there are no more requests, unless the start, which printed the first line, failed;
+ * tell what went wrong. Returns the exit status. */
+static inline int server_serve(struct server *s, const char *program, int rc,
+                               struct pare_error *err)
 {
     char line[4096];
-    int rc = PARE_OK;
     fflush(stdout);
     while (rc == PARE_OK && fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = '\0';
         rc = server_answer(s, line, err);
     }
-    return rc;
+    if (rc != PARE_OK)
+        fprintf(stderr, "%s: %s; %s\n", program, err->what, err->detail);
+    free(s->inputs);
+    free(s->outputs);
+    return rc == PARE_OK ? 0 : 1;
 }
 
 /* Room for inputs and outputs. */

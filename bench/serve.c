@@ -140,14 +140,9 @@ int main(int argc, char **argv)
         return 2;
     }
     pare_flush_denormals();
-    int rc = start(&engine, argv[1], &err);
-    if (rc == PARE_OK)
-        rc = server_loop(&engine.server, &err);
-    if (rc != PARE_OK)
-        fprintf(stderr, "%s: %s; %s\n", argv[0], err.what, err.detail);
+    const int rc = start(&engine, argv[1], &err);
+    const int status = server_serve(&engine.server, argv[0], rc, &err);
     pare_plan_free(engine.plan);
     pare_model_free(engine.model);
-    free(engine.server.inputs);
-    free(engine.server.outputs);
-    return rc == PARE_OK ? 0 : 1;
+    return status;
 }
