@@ -220,12 +220,7 @@ INLINE void product_blocks(const struct pare_job *job, const tile_block_fn (*til
         const size_t scale_bytes = (size_t)w->groups * w->panel * scale_size;
         for (uint32_t i = 0, at = 0; i < count; i++) {
             const uint32_t rows = (m - at + count - i - 1) / (count - i), r = job->m0 + at;
-            const struct tile_end end = {
-                .bias = job->end.bias ? job->end.bias + n0 : NULL,
-                .residual = job->end.residual ? job->end.residual + (size_t)r * w->n + n0 : NULL,
-                .ld_residual = w->n,
-                .factor = job->end.factor,
-            };
+            const struct tile_end end = end_of(job, r, n0);
             const struct block_tile t = {
                 .x = (const int8_t *)job->blocks + r * b.bytes,
                 .ldx = b.bytes,
