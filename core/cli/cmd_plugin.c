@@ -13,7 +13,6 @@
  * --------------------------------------------------------------------------------------- */
 
 struct report {
-    struct pare_cli *cli;
     struct pare_table table;
     size_t count[PARE_CHECK_FAIL + 1];
     bool people;
@@ -56,7 +55,7 @@ static bool print_list(struct pare_cli *cli)
 static int check(struct pare_cli *cli)
 {
     static const char *const columns[] = {"check", "level", "found", "demands", "seconds"};
-    struct report r = {.cli = cli, .people = cli->format == PARE_FORMAT_TABLE};
+    struct report r = {.people = cli->format == PARE_FORMAT_TABLE};
     struct pare_error err = {0};
     long long seconds;
     if (pare_cli_option(cli, "list"))

@@ -15,11 +15,6 @@
 
 static const char *const kinds[] = {"transform", "score", "allocate"};
 
-const char *pare_plugin_new_kinds(void)
-{
-    return "transform, score, allocate";
-}
-
 /* What stands for @KEY@. */
 struct word {
     const char *key, *value;
@@ -107,7 +102,7 @@ int pare_plugin_new(const char *name, const char *kind, const char *folder, cons
     }
     if (!is_kind(kind)) {
         pare_error_set(err, PARE_INVALID, "there is no kind '%.40s' to begin with", kind);
-        pare_error_hint(err, "--kind is one of %s", pare_plugin_new_kinds());
+        pare_error_hint(err, "--kind is one of transform, score, allocate");
         return PARE_INVALID;
     }
     if (pare_file_exists(folder))

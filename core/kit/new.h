@@ -11,7 +11,5 @@
  * kind, a folder that is there. */
 int pare_plugin_new(const char *name, const char *kind, const char *folder, const char *share,
                     struct pare_error *err);
-/* "transform, score, allocate" */
-const char *pare_plugin_new_kinds(void);
 
 #endif
