@@ -271,10 +271,7 @@ int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out, str
         if (p.done == 0 && pare__sample_at(e, 0) == 0)
             pare_hash_bytes(p.logits, classes * sizeof *p.logits, o.first_logits);
         PARE_TRY(pare__take_outcomes(p.logits, classes, p.done, part, &o, err));
-        if (e->progress && e->progress(e->user, p.done + part) != 0) {
-            rc = pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
-            goto out;
-        }
+        PARE_TRY(pare__tell(e->progress, e->user, p.done + part, err));
     }
     for (size_t i = 0; i < e->n_keep; i++)
         e->kept[i] = pare_activations_finish(&p.keep[i]);

@@ -11,13 +11,6 @@
 
 #define TOKENS_PER_PASS 4096u
 
-static int tell(const struct pare_evaluation *e, uint32_t done, struct pare_error *err)
-{
-    if (e->progress && e->progress(e->user, done) != 0)
-        return pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
-    return PARE_OK;
-}
-
 /* ---- models that give a vector per text ---- */
 
 /* Reads several texts at once. */
@@ -84,7 +77,7 @@ static int evaluate_classes(struct pare_evaluation *e, struct pare_outcomes *o,
         n = PARE_MIN(p.samples, o->n - done);
         PARE_TRY(pooled_read(&p, e, done, n, err));
         PARE_TRY(pare__take_outcomes(p.out, p.width, done, n, o, err));
-        PARE_TRY(tell(e, done + n, err));
+        PARE_TRY(pare__tell(e->progress, e->user, done + n, err));
     }
 out:
     pooled_close(&p);
@@ -123,7 +116,7 @@ static int evaluate_similarity(struct pare_evaluation *e, struct pare_outcomes *
             o->similarity[done + i] = cosine(a, a + p.width, p.width);
             o->score[done + i] = pare_dataset_score(e->data, pare__sample_at(e, done + i));
         }
-        PARE_TRY(tell(e, done + n, err));
+        PARE_TRY(pare__tell(e->progress, e->user, done + n, err));
     }
 out:
     pooled_close(&p);
@@ -236,7 +229,7 @@ static int evaluate_choices(struct pare_evaluation *e, struct pare_outcomes *o,
             bytes[k] = s.bytes;
         }
         take_choices(o, i, sums, bytes, n);
-        PARE_TRY(tell(e, i + 1, err));
+        PARE_TRY(pare__tell(e->progress, e->user, i + 1, err));
     }
 out:
     pare_next_close(&c.next);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of an evaluation share. Internal to core/measure/evaluate*.c. */
+/* What the parts of an evaluation share. Internal to core/measure/. */
 #ifndef PARE_MEASURE_EVALUATE_PARTS_H
 #define PARE_MEASURE_EVALUATE_PARTS_H
 
@@ -13,6 +13,15 @@ static inline uint32_t pare__sample_at(const struct pare_evaluation *e, uint32_t
 static inline uint32_t pare__samples_of(const struct pare_evaluation *e)
 {
     return e->samples ? e->n_samples : pare_dataset_size(e->data);
+}
+
+/* Tell how many samples are done; PARE_CANCELLED when whoever is told wants no more. */
+static inline int pare__tell(int (*progress)(void *user, uint32_t done), void *user, uint32_t done,
+                             struct pare_error *err)
+{
+    if (progress && progress(user, done) != 0)
+        return pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
+    return PARE_OK;
 }
 
 /* What logits say of samples first .. first + n - 1, whose targets are there. */

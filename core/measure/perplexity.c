@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "measure/evaluate_parts.h"
 #include "measure/next_token.h"
 
 /* What a part of a window says: tokens at .. at + n - 1 were read, tokens up to `end` follow. */
@@ -125,10 +126,7 @@ int pare_perplexity_measure(const struct pare_perplexity_job *job, struct pare_p
             pare_windows_read(job->windows, job->which ? job->which[i] : i, ids);
         PARE_TRY(read_window(job, &model, job->baseline ? &other : NULL, w, ids, &p, err));
         p.ends[i] = p.tokens;
-        if (job->progress && job->progress(job->user, i + 1) != 0) {
-            rc = pare_error_set(err, PARE_CANCELLED, "the evaluation was stopped");
-            goto out;
-        }
+        PARE_TRY(pare__tell(job->progress, job->user, i + 1, err));
     }
     if (p.tokens == 0) {
         rc = pare_error_set(err, PARE_INVALID, "the windows leave no token to predict");
