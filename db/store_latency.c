@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/stat.h"
 
 #define LEVEL 0.95
@@ -62,8 +63,7 @@ static int insert_visit(struct pare_store *store, int64_t session_id, size_t rou
     }
     for (size_t i = 0; i < v->n; i++) {
         sorted[i] = v->ns[i];
-        for (int k = 0; k < 4; k++)
-            bytes[4 * i + (size_t)k] = (unsigned char)(v->ns[i] >> (8 * k));
+        pare_put_le32(bytes + 4 * i, v->ns[i]);
     }
     double median = pare_stat_median(sorted, v->n);
     double p90 = v->n >= P90_FROM ? pare_stat_quantile(sorted, v->n, 0.9) : (double)NAN;
@@ -129,8 +129,7 @@ static bool add_samples(struct series *s, const unsigned char *bytes, size_t n)
         return false;
     double *x = s->pool + s->n_pool;
     for (size_t i = 0; i < n; i++, bytes += 4)
-        x[i] = (double)(bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-                        (uint32_t)bytes[3] << 24);
+        x[i] = (double)pare_get_le32(bytes);
     pare_stat_sort(x, n);
     double q1 = pare_stat_quantile(x, n, 0.25), q3 = pare_stat_quantile(x, n, 0.75);
     for (size_t i = 0; i < n; i++)

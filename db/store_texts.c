@@ -97,13 +97,6 @@ out:
     return pare_store_end(store, rc, err);
 }
 
-/* Four bytes, the lowest first. */
-static void put_u32(uint8_t *out, uint32_t x)
-{
-    for (int b = 0; b < 4; b++)
-        out[b] = (uint8_t)(x >> 8 * b);
-}
-
 int pare_store_token_losses(struct pare_store *store, int64_t variant_id, int64_t data_id,
                             const uint32_t *ends, size_t n_windows, const float *nll, size_t n,
                             struct pare_error *err)
@@ -117,11 +110,11 @@ int pare_store_token_losses(struct pare_store *store, int64_t variant_id, int64_
         return rc;
     }
     for (size_t i = 0; i < n_windows; i++)
-        put_u32(bytes + 4 * i, ends[i]);
+        pare_put_le32(bytes + 4 * i, ends[i]);
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &nll[i], sizeof bits);
-        put_u32(bytes + 4 * (n_windows + i), bits);
+        pare_put_le32(bytes + 4 * (n_windows + i), bits);
     }
     PARE_TRY(outcome_of(store, variant_id, data_id, &id, err));
     PARE_TRY(pare__store_prepare(store, &stmt, err,

@@ -33,6 +33,19 @@ static inline bool pare_add_size(size_t a, size_t b, size_t *out)
     return true;
 }
 
+/* Little-endian, as every format here stores integers. */
+static inline void pare_put_le32(void *to, uint32_t x)
+{
+    for (size_t i = 0; i < 4; i++)
+        ((unsigned char *)to)[i] = (unsigned char)(x >> 8 * i);
+}
+
+static inline uint32_t pare_get_le32(const void *from)
+{
+    const unsigned char *b = from;
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
 static inline size_t pare_round_up(size_t n, size_t step)
 {
     return (n + step - 1) / step * step;

@@ -3,6 +3,7 @@
  * Face folder. */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "measure/array.h"
@@ -183,8 +184,7 @@ static int loss_row(void *user, const struct pare_row *row, struct pare_error *e
     if (!l->nll)
         return pare_error_nomem(err, l->n * sizeof *l->nll);
     for (size_t i = 0; i < l->n; i++, bytes += 4) {
-        const uint32_t bits = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-                              (uint32_t)bytes[3] << 24;
+        const uint32_t bits = pare_get_le32(bytes);
         memcpy(&l->nll[i], &bits, sizeof bits);
     }
     return PARE_OK;

@@ -146,9 +146,8 @@ int pare_npy_header(const char *path, const uint8_t *bytes, size_t size, struct 
     if (bytes[6] < 1 || bytes[6] > 3)
         return pare_error_set(err, PARE_UNSUPPORTED, "%s: .npy version %u is not read", path,
                               bytes[6]);
-    size_t length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
-    if (head == 12)
-        length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
+    const size_t length =
+        head == 12 ? pare_get_le32(bytes + 8) : (size_t)bytes[8] | (size_t)bytes[9] << 8;
     if (length > size - head)
         return pare_error_set(err, PARE_INVALID, "%s is truncated", path);
     struct text t = {(const char *)bytes + head, (const char *)bytes + head + length};

@@ -14,20 +14,6 @@
 #define HEAD 12u          /* magic, length, CRC */
 #define LENGTH_MAX (1u << 30)
 
-static void put_u32(unsigned char *p, uint32_t x)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (unsigned char)(x >> 8 * i);
-}
-
-static uint32_t get_u32(const char *p)
-{
-    uint32_t x = 0;
-    for (int i = 3; i >= 0; i--)
-        x = x << 8 | (unsigned char)p[i];
-    return x;
-}
-
 int pare_message_send(int fd, json_t *message, struct pare_error *err)
 {
     struct pare_str frame = {0};
@@ -38,9 +24,9 @@ int pare_message_send(int fd, json_t *message, struct pare_error *err)
         return pare_error_nomem(err, 0);
     unsigned char head[HEAD];
     uint32_t length = (uint32_t)strlen(text);
-    put_u32(head, MAGIC);
-    put_u32(head + 4, length);
-    put_u32(head + 8, pare_crc32(0, text, length));
+    pare_put_le32(head, MAGIC);
+    pare_put_le32(head + 4, length);
+    pare_put_le32(head + 8, pare_crc32(0, text, length));
     pare_str_append_n(&frame, (const char *)head, HEAD);
     pare_str_append_n(&frame, text, length);
     free(text);
@@ -89,14 +75,14 @@ int pare_message_next(struct pare_message_reader *r, json_t **out, struct pare_e
     *out = NULL;
     if (r->bytes.len < HEAD)
         return PARE_OK;
-    uint32_t length = get_u32(r->bytes.data + 4);
-    if (get_u32(r->bytes.data) != MAGIC || length > LENGTH_MAX)
+    uint32_t length = pare_get_le32(r->bytes.data + 4);
+    if (pare_get_le32(r->bytes.data) != MAGIC || length > LENGTH_MAX)
         return pare_error_set(err, PARE_INVALID,
                               "the other process sends something that is no message");
     if (r->bytes.len - HEAD < length)
         return PARE_OK;
     const char *text = r->bytes.data + HEAD;
-    if (get_u32(r->bytes.data + 8) != pare_crc32(0, text, length))
+    if (pare_get_le32(r->bytes.data + 8) != pare_crc32(0, text, length))
         return pare_error_set(err, PARE_INVALID, "a message of the other process is damaged");
     json_error_t why;
     json_t *message = json_loadb(text, length, 0, &why);

@@ -5,23 +5,21 @@
 
 #include <utf8proc.h>
 
+#include "base/mem.h"
 #include "text/utf8.h"
 
 int pare_charsmap_parse(const void *blob, size_t size, uint32_t *units, struct pare_charsmap *out,
                         struct pare_error *err)
 {
     const unsigned char *b = blob;
-    size_t bytes = 0;
-    for (size_t i = 0; i < 4 && i < size; i++)
-        bytes |= (size_t)b[i] << (8 * i);
+    const size_t bytes = size < 4 ? 0 : pare_get_le32(b);
     if (size < 4 || bytes > size - 4 || bytes % 4 != 0 || bytes == 0) {
         pare_error_set(err, PARE_INVALID, "the compiled normalizer is broken");
         pare_error_detail(err, "its trie would have %zu of %zu bytes", bytes, size);
         return PARE_INVALID;
     }
     for (size_t i = 0; i < bytes / 4; i++)
-        units[i] = (uint32_t)b[4 + 4 * i] | (uint32_t)b[5 + 4 * i] << 8 |
-                   (uint32_t)b[6 + 4 * i] << 16 | (uint32_t)b[7 + 4 * i] << 24;
+        units[i] = pare_get_le32(b + 4 + 4 * i);
     *out = (struct pare_charsmap){
         units, bytes / 4, {(const char *)blob + 4 + bytes, size - 4 - bytes}, out->longest};
     return PARE_OK;
