@@ -171,6 +171,12 @@ const char *pare_nearest(const char *word, const char *const *candidates, size_t
     return best || longer != 1 ? best : candidates[least];
 }
 
+bool pare_ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
 bool pare_glob_match(const char *pattern, const char *path)
 {
     /* Backtracking to the last star only is enough within one kind of star; `**` restarts it. */

@@ -36,6 +36,8 @@ void pare_format_grouped(uint64_t n, char *out);
 bool pare_parse_double(const char *text, double *out);
 bool pare_parse_int(const char *text, long long *out);
 
+bool pare_ends_with(const char *text, const char *end);
+
 /* The candidate closest to `word` by edit distance (transpositions count one), else the only one
  * that begins with it; NULL when none is worth suggesting. */
 const char *pare_nearest(const char *word, const char *const *candidates, size_t n);

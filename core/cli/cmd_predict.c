@@ -16,16 +16,10 @@ struct job {
     uint32_t classes, label; /* label: UINT32_MAX when it is not known */
 };
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* A file of many samples, of which one has to be named. */
 static bool holds_many(const char *file)
 {
-    return ends_with(file, ".npy") || strstr(pare_path_name(file), "-images") != NULL;
+    return pare_ends_with(file, ".npy") || strstr(pare_path_name(file), "-images") != NULL;
 }
 
 /* FILE:INDEX splits at the last colon; *file is NULL when it is not so written. */

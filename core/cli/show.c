@@ -134,12 +134,6 @@ double pare_rows_number(const struct pare_rows *rows, size_t row, const char *co
                                                                               : (double)NAN;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 void pare_rows_cell(const struct pare_rows *rows, size_t row, size_t column,
                     enum pare_format format, struct pare_table *to)
 {
@@ -152,7 +146,7 @@ void pare_rows_cell(const struct pare_rows *rows, size_t row, size_t column,
         if (people && (strcmp(name, "macs") == 0 || strcmp(name, "parameters") == 0)) {
             pare_show_count(c->real, text);
             pare_table_number(to, c->real, text);
-        } else if (people && (ends_with(name, "_bytes") || strcmp(name, "bytes") == 0)) {
+        } else if (people && (pare_ends_with(name, "_bytes") || strcmp(name, "bytes") == 0)) {
             pare_show_bytes(c->real, text);
             pare_table_number(to, c->real, text);
         } else {

@@ -60,15 +60,6 @@ struct reader {
 
 /* ---- where something is wrong ---- */
 
-/* Characters before a byte of the line, from 1. */
-static uint32_t column_at(const struct reader *r, size_t byte)
-{
-    uint32_t column = 1;
-    for (size_t i = 0; i < byte && i < r->n; i++)
-        column += ((unsigned char)r->line[i] & 0xC0) != 0x80;
-    return column;
-}
-
 static size_t cell_start(const struct reader *r, size_t column)
 {
     size_t at = 0;
@@ -105,8 +96,8 @@ static size_t place_of(const struct reader *r, const char *name)
 /* "FILE:LINE:COLUMN: what": the place is a byte of the line. */
 static int wrong_at(const struct reader *r, size_t byte, const char *what)
 {
-    return pare_error_set(r->err, PARE_INVALID, "%.200s:%u:%u: %s", r->path, r->number,
-                          column_at(r, byte), what);
+    return pare_error_set(r->err, PARE_INVALID, "%.200s:%u:%zu: %s", r->path, r->number,
+                          1 + pare_utf8_count(r->line, PARE_MIN(byte, r->n)), what);
 }
 
 static int wrong(const struct reader *r, enum role role, const char *what)
@@ -444,15 +435,9 @@ static bool blank(const struct reader *r)
     return i == r->n;
 }
 
-static bool ends_with(const char *path, const char *end)
-{
-    const size_t n = strlen(path), m = strlen(end);
-    return n > m && strcmp(path + n - m, end) == 0;
-}
-
 bool pare_records_named(const char *path)
 {
-    return ends_with(path, ".jsonl") || ends_with(path, ".tsv");
+    return pare_ends_with(path, ".jsonl") || pare_ends_with(path, ".tsv");
 }
 
 int pare_records_parse(const char *path, const char *bytes, size_t size,
@@ -465,7 +450,7 @@ int pare_records_parse(const char *path, const char *bytes, size_t size,
                        .model = model,
                        .out = out,
                        .err = err ? err : &local,
-                       .tabs = ends_with(path, ".tsv")};
+                       .tabs = pare_ends_with(path, ".tsv")};
     size_t at = size >= 3 && memcmp(bytes, mark, 3) == 0 ? 3 : 0;
     int rc = PARE_OK;
     *out = (struct pare_records){0};

@@ -315,10 +315,12 @@ out:
     return rc;
 }
 
-static bool ends_with(const char *text, const char *end)
+void pare_tensors_hash(const struct pare_tensors *tensors, struct pare_hash *h)
 {
-    size_t n = strlen(text), k = strlen(end);
-    return n >= k && strcmp(text + n - k, end) == 0;
+    for (size_t i = 0; i < tensors->n; i++) {
+        pare_hash_text(h, tensors->items[i].name);
+        pare_hash_add(h, tensors->items[i].data->data, tensors->items[i].data->size);
+    }
 }
 
 int pare_tensors_open(const char *path, struct pare_tensors *out, struct pare_error *err)
@@ -350,7 +352,8 @@ int pare_tensors_open(const char *path, struct pare_tensors *out, struct pare_er
                              "model.safetensors.index.json and the files it names");
         goto out;
     }
-    PARE_TRY(ends_with(file, ".json") ? read_index(file, out, err) : read_file(file, out, err));
+    PARE_TRY(pare_ends_with(file, ".json") ? read_index(file, out, err)
+                                           : read_file(file, out, err));
     pare_tensors_sort(out);
     for (size_t i = 1; i < out->n; i++) {
         if (strcmp(out->items[i].name, out->items[i - 1].name) == 0) {

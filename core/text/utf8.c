@@ -43,17 +43,26 @@ size_t pare_utf8_valid(const char *text, size_t n)
     return i;
 }
 
+size_t pare_utf8_count(const char *text, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return count;
+}
+
 int pare_utf8_check(const char *name, const char *text, size_t n, struct pare_error *err)
 {
     const size_t valid = pare_utf8_valid(text, n);
-    size_t line = 1, column = 1;
+    size_t line = 1, start = 0;
     if (valid == n)
         return PARE_OK;
     for (size_t i = 0; i < valid; i++) {
-        line += text[i] == '\n';
-        column = text[i] == '\n' ? 1 : column + 1;
+        if (text[i] == '\n')
+            line++, start = i + 1;
     }
-    pare_error_set(err, PARE_INVALID, "%s:%zu:%zu: this is no text in UTF-8", name, line, column);
+    pare_error_set(err, PARE_INVALID, "%s:%zu:%zu: this is no text in UTF-8", name, line,
+                   1 + pare_utf8_count(text + start, valid - start));
     pare_error_hint(err, "convert it: iconv -f ENCODING -t UTF-8");
     return PARE_INVALID;
 }

@@ -21,6 +21,9 @@ size_t pare_utf8_valid(const char *text, size_t n);
 /* PARE_INVALID with NAME:LINE:COLUMN and what to do where a text is not UTF-8. */
 int pare_utf8_check(const char *name, const char *text, size_t n, struct pare_error *err);
 
+/* Characters of `n` bytes: what a column counts. */
+size_t pare_utf8_count(const char *text, size_t n);
+
 /* Append `text` with U+FFFD for each maximal part of a sequence that is not UTF-8 (The Unicode
  * Standard, section 3.9). */
 void pare_utf8_repair(const char *text, size_t n, struct pare_str *out);
