@@ -50,7 +50,6 @@ json_t *pare_check_setting(struct pare_check *check, const char *yaml, struct pa
 /* How the plugin is run on a model. */
 struct pare_check_use {
     const json_t *setting; /* of the plugin */
-    const char *on;        /* NULL: its own selectors */
     uint32_t threads;      /* 0: 1 */
     uint64_t seed;
     const struct pare_host *host; /* NULL: the host's own */

@@ -12,8 +12,10 @@
 #include "model/model.h"
 #include "model/native.h"
 #include "model/unit.h"
+#include "pipeline/spec_env.h"
 #include "pipeline/values.h"
 #include "plugin/context.h"
+#include "plugin/descriptor.h"
 
 enum { SAMPLES = 6 };
 
@@ -101,12 +103,6 @@ void pare_check_model_free(struct pare_check_model *m)
 /* ---- settings
  * ----------------------------------------------------------------------------------- */
 
-static int find_plugin(void *user, const char *name, const char *folder,
-                       const struct pare_plugin_file **out, struct pare_error *err)
-{
-    return pare_catalog_find(user, name, folder, out, err);
-}
-
 /* What parameters without a default get: the first value worth trying, else the least. An
  * allocator's values without bounds are those of `sparsity`, see run_allocator(). */
 static void append_required(struct pare_str *s, const struct pare_plugin *desc, const char *yaml)
@@ -131,7 +127,7 @@ static void append_required(struct pare_str *s, const struct pare_plugin *desc, 
 
 json_t *pare_check_setting(struct pare_check *check, const char *yaml, struct pare_error *why)
 {
-    struct pare_spec_env env = {.user = check->catalog, .find = find_plugin};
+    struct pare_spec_env env = pare_catalog_env(check->catalog);
     struct pare_diags diags = {0};
     struct pare_used used = {0};
     struct pare_yaml_tree tree = {0};
@@ -172,10 +168,7 @@ int pare_check_graph_hash(const struct pare_graph *graph, char hash[PARE_HASH_HE
     char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
     pare_hash_begin(&h);
     pare_hash_text(&h, text ? text : "");
-    for (size_t i = 0; i < tensors.n; i++) {
-        pare_hash_text(&h, tensors.items[i].name);
-        pare_hash_add(&h, tensors.items[i].data->data, tensors.items[i].data->size);
-    }
+    pare_tensors_hash(&tensors, &h);
     pare_hash_end(&h, hash);
     free(text);
 out:
@@ -218,32 +211,22 @@ static struct pare_stage_env env_of(const struct pare_check *check,
                                    .host = use->host};
 }
 
-/* Selectors of a descriptor, "a,b": one list, NULL-terminated. */
-static void split(const char *text, char *copy, size_t size, const char **list, size_t most)
-{
-    char *rest = NULL;
-    size_t n = 0;
-    snprintf(copy, size, "%s", text ? text : "");
-    for (char *part = strtok_r(copy, ", ", &rest); part && n + 1 < most;
-         part = strtok_r(NULL, ", ", &rest))
-        list[n++] = part;
-    list[n] = NULL;
-}
-
 static void apply_step(struct pare_check *check, const struct pare_check_model *m,
                        const struct pare_check_use *use, const struct pare_plugin_file *plugin,
                        const json_t *setting, struct pare_check_outcome *out)
 {
-    char on[256], except[256];
-    const char *take[16], *leave[16];
+    struct pare_pool pool = {0};
     struct pare_stage_env env = env_of(check, m, use);
     struct pare_units units = {0};
     const char *own = plugin->desc.on ? plugin->desc.on : "**";
-    split(use->on ? use->on : own, on, sizeof on, take, PARE_COUNT(take));
-    split(plugin->desc.except, except, sizeof except, leave, PARE_COUNT(leave));
-    const struct pare_step step = {
-        .stage = "check", .plugin = plugin, .on = take, .except = leave, .params = setting};
-    out->rc = pare_graph_copy(m->model->graph, &out->graph, &out->err);
+    const char *not_on = plugin->desc.except ? plugin->desc.except : "";
+    const struct pare_step step = {.stage = "check",
+                                   .plugin = plugin,
+                                   .on = pare_descriptor_selectors(&pool, own),
+                                   .except = pare_descriptor_selectors(&pool, not_on),
+                                   .params = setting};
+    out->rc = step.on && step.except ? pare_graph_copy(m->model->graph, &out->graph, &out->err)
+                                     : pare_error_nomem(&out->err, 0);
     if (out->rc == PARE_OK)
         out->rc = pare_units_of(out->graph, ~0u, &units, &out->err);
     if (out->rc == PARE_OK)
@@ -254,6 +237,7 @@ static void apply_step(struct pare_check *check, const struct pare_check_model *
     if (out->rc == PARE_OK)
         out->rc = pare_check_graph_hash(out->graph, out->hash, &out->err);
     pare_units_free(&units);
+    pare_pool_free(&pool);
 }
 
 /* Its values for all units of every kind that it rates. */

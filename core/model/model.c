@@ -98,10 +98,7 @@ int pare_model_hash(struct pare_model *model, const char **out, struct pare_erro
     pare_hash_begin(&h);
     pare_hash_text(&h, text);
     pare_hash_text(&h, how);
-    for (size_t i = 0; i < tensors.n; i++) {
-        pare_hash_text(&h, tensors.items[i].name);
-        pare_hash_add(&h, tensors.items[i].data->data, tensors.items[i].data->size);
-    }
+    pare_tensors_hash(&tensors, &h);
     pare_hash_end(&h, model->hash);
 out:
     free(text);

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/hash.h"
 #include "model/blob.h"
 
 /* The safetensors format: 8 bytes of header length, a JSON header, the payloads.
@@ -67,6 +68,9 @@ int pare_tensors_expect(const struct pare_tensors *tensors, const char *name, un
  * `*out` is a reference. */
 int pare_tensors_take(struct pare_tensors *tensors, const char *name, unsigned rank,
                       const uint64_t *shape, struct pare_blob **out, struct pare_error *err);
+
+/* Add names and payloads to `h`, in the order of `items`. */
+void pare_tensors_hash(const struct pare_tensors *tensors, struct pare_hash *h);
 
 /* Append a tensor for writing; `data` is referenced. */
 int pare_tensors_add(struct pare_tensors *tensors, const char *name, enum pare_dtype dtype,

@@ -8,10 +8,21 @@
 #include "pipeline/keys.h"
 #include "plugin/stage.h"
 
+static int find_in_catalog(void *user, const char *name, const char *folder,
+                           const struct pare_plugin_file **out, struct pare_error *err)
+{
+    return pare_catalog_find(user, name, folder, out, err);
+}
+
+struct pare_spec_env pare_catalog_env(struct pare_catalog *catalog)
+{
+    return (struct pare_spec_env){.user = catalog, .find = find_in_catalog};
+}
+
 static int find(void *user, const char *name, const char *folder,
                 const struct pare_plugin_file **out, struct pare_error *err)
 {
-    return pare_catalog_find(((struct pare_world *)user)->catalog, name, folder, out, err);
+    return find_in_catalog(((struct pare_world *)user)->catalog, name, folder, out, err);
 }
 
 static void close_model(struct pare_world *w)

@@ -26,4 +26,7 @@ struct pare_world {
 struct pare_spec_env pare_world_env(struct pare_world *w);
 void pare_world_free(struct pare_world *w);
 
+/* An environment that only finds plugins: enough for settings and for steps read back. */
+struct pare_spec_env pare_catalog_env(struct pare_catalog *catalog);
+
 #endif

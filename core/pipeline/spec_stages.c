@@ -98,20 +98,6 @@ static const char **strings_of(struct pare_reader *r, const json_t *list)
     return out;
 }
 
-/* A descriptor's selectors, "a,b". */
-static const char **own_selectors(struct pare_reader *r, const char *text)
-{
-    size_t n = 0;
-    char *copy = pare_pool_strdup(&r->p->pool, text);
-    const char **out = pare_read_alloc(r, strlen(text) + 2, sizeof *out);
-    char *rest = NULL;
-    if (!copy || !out)
-        return NULL;
-    for (char *part = strtok_r(copy, ", ", &rest); part; part = strtok_r(NULL, ", ", &rest))
-        out[n++] = !strcmp(part, "*") ? "**" : part;
-    return out;
-}
-
 static size_t count(const char *const *list)
 {
     size_t n = 0;
@@ -133,10 +119,14 @@ static void read_selection(struct pare_reader *r, const struct stage_text *s)
         ok = false;
     }
     if (ok) {
-        stage->on = on ? strings_of(r, on) : own_selectors(r, desc->on ? desc->on : "**");
+        struct pare_pool *pool = &r->p->pool;
+        stage->on =
+            on ? strings_of(r, on) : pare_descriptor_selectors(pool, desc->on ? desc->on : "**");
         stage->except_is_default = !except;
-        stage->except =
-            except ? strings_of(r, except) : own_selectors(r, desc->except ? desc->except : "");
+        stage->except = except ? strings_of(r, except)
+                               : pare_descriptor_selectors(pool, desc->except ? desc->except : "");
+        if (!stage->on || !stage->except)
+            r->check.diags->nomem = true;
     }
     json_decref(on);
     json_decref(except);

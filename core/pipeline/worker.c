@@ -238,12 +238,6 @@ out:
     return rc;
 }
 
-static int find_plugin(void *user, const char *name, const char *folder,
-                       const struct pare_plugin_file **out, struct pare_error *err)
-{
-    return pare_catalog_find(user, name, folder, out, err);
-}
-
 static int open_baseline(struct worker *w, const json_t *job, struct pare_error *err)
 {
     return w->baseline ? PARE_OK
@@ -252,7 +246,7 @@ static int open_baseline(struct worker *w, const json_t *job, struct pare_error 
 
 static int job_build(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
 {
-    struct pare_spec_env find = {.user = w->catalog, .find = find_plugin};
+    struct pare_spec_env find = pare_catalog_env(w->catalog);
     const char *out_path = pare_message_text(job, "out");
     struct pare_steps steps = {0};
     struct pare_graph *graph = NULL, *baseline = NULL;

@@ -196,6 +196,18 @@ static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file
     return PARE_OK;
 }
 
+const char **pare_descriptor_selectors(struct pare_pool *pool, const char *text)
+{
+    char *copy = pare_pool_strdup(pool, text), *rest = NULL;
+    const char **out = pare_pool_alloc(pool, strlen(text) + 2, sizeof *out);
+    size_t n = 0;
+    if (!copy || !out)
+        return NULL;
+    for (char *part = strtok_r(copy, ", ", &rest); part; part = strtok_r(NULL, ", ", &rest))
+        out[n++] = strcmp(part, "*") == 0 ? "**" : part;
+    return out;
+}
+
 bool pare_plugin_id_is_plain(const char *id)
 {
     return *id && *id != '.' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(id);

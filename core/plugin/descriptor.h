@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/mem.h"
 #include "plugin/catalog.h"
 
 /* Copy a plugin's descriptor into `out->desc`, as much as both sides know, and check all of it:
@@ -14,6 +15,10 @@ int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_fi
 
 /* Ids are also names of files: lower case, digits, '-', '_' and '.', which does not come first. */
 bool pare_plugin_id_is_plain(const char *id);
+
+/* The selectors of a descriptor's `on` or `except`, "a,b" (`*` is all: `**`), as a NULL-terminated
+ * list in the pool; NULL: memory ran out. */
+const char **pare_descriptor_selectors(struct pare_pool *pool, const char *text);
 
 /* Whether a value in text is of the parameter's type and within its bounds; `why` (may be NULL)
  * gets what was expected. */
