@@ -16,7 +16,7 @@ static const struct pare_check_case cases[] = {
      pare_check_handshake},
     {"one-symbol", "exports its entry and nothing else", pare_check_symbols},
     {"libraries", "links to the C and mathematics libraries only", pare_check_libraries},
-    {"load-time", "loads in less than 100 ms", pare_check_load_time},
+    {"load-time", "loads in less than 100 ms of the CPU", pare_check_load_time},
     {"metadata", "tells what it is, by whom, since when and under which licence",
      pare_check_metadata},
     {"parameters",

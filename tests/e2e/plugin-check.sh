@@ -32,8 +32,8 @@ fails_with 2 "no name for a plugin" "plugin new: a bad name" "$pare" plugin new 
 fails_with 2 "no kind 'metrik'.*|transform, score, allocate" "plugin new: an unknown kind" "$pare" plugin new x --kind metrik -o "$tmp/x"
 
 bad=$PARE_TOP_BUILD/tests/plugins/.libs
-found() { # PLUGIN CHECK LEVEL PATTERN
-    "$pare" plugin check "$bad/$1.so" --only "$2" --seconds 5 >"$tmp/out" 2>"$tmp/err"
+found() { # PLUGIN CHECK LEVEL PATTERN [SECONDS]
+    "$pare" plugin check "$bad/$1.so" --only "$2" --seconds "${5:-120}" >"$tmp/out" 2>"$tmp/err"
     code=$?
     grep -Eq -- "^$3 +$2 +.*$4" "$tmp/out" && { [ "$3" != fail ] || [ $code -eq 1 ]; }
     result $? "plugin check: $1: $3 in $2"
@@ -43,7 +43,7 @@ if [ -f "$bad/bad-crash.so" ]; then
     found bad-fastmath handshake fail 'floating-point state'
     found bad-bounds handshake fail ''
     found bad-crash families fail 'crashed with signal 11'
-    found bad-stall families fail 'still at it after 5 s'
+    found bad-stall families fail 'still at it after 3 s' 3
     found bad-memory families fail 'took more than 1000 MB'
     found bad-fpstate families fail 'floating-point state'
     found bad-silent families fail 'gave no reason'
