@@ -9,6 +9,7 @@
 #include "pipeline/ask.h"
 #include "pipeline/run.h"
 #include "pipeline/run_parts.h"
+#include "pipeline/setup.h"
 #include "pipeline/worker.h"
 
 #include <stdlib.h>
@@ -101,13 +102,17 @@ static void print_log(void *user, const char *text)
 }
 
 /* Run the job in a worker and wait: a crash is an error, not our end. */
-static int in_worker(struct pare_cli *cli, json_t *job, json_t **answer, struct pare_error *err)
+static int in_worker(struct pare_cli *cli, const struct pare_used *used, json_t *job,
+                     json_t **answer, struct pare_error *err)
 {
-    struct pare_ask ask = {.program = cli->program, .threads = 1, .tell = print_log};
+    json_t *setup = pare_setup_new(used);
+    struct pare_ask ask = {
+        .program = cli->program, .threads = 1, .setup = setup, .tell = print_log};
     int rc = pare_ask_worker(&ask, job, err);
     if (ask.log.len)
         fputs(ask.log.data, stderr);
     pare_str_free(&ask.log);
+    json_decref(setup);
     *answer = ask.answer;
     if (rc == PARE_OK && !*answer) {
         rc = pare_error_set(err, PARE_FAILED, "the plugin did not finish: %s", ask.why);
@@ -188,7 +193,7 @@ static int build(struct pare_cli *cli, const struct pare_pipeline *p,
         rc = pare_worker_do(job, &answer, err);
         json_decref(job);
     } else {
-        rc = in_worker(cli, job, &answer, err);
+        rc = in_worker(cli, &p->used, job, &answer, err);
     }
     if (rc == PARE_OK)
         print_result(before, answer, file);

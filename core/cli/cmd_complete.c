@@ -208,7 +208,7 @@ static void offer_plugins(const struct job *j)
     if (pare_catalog_all(catalog, NULL, NULL, &list, &n, NULL) == PARE_OK) {
         for (size_t i = 0; i < n; i++) {
             bool apply = strcmp(j->command->name, "apply") == 0;
-            if (!apply || list[i]->desc.kind == PARE_TRANSFORM)
+            if (!apply || pare_plugin_transforms(&list[i]->desc))
                 offer(j, list[i]->desc.id, list[i]->desc.summary);
         }
     }

@@ -10,8 +10,10 @@
 
 #include "base/str.h"
 
-static const char *const kinds[] = {
-    [PARE_TRANSFORM] = "transform", [PARE_SCORE] = "score", [PARE_ALLOCATE] = "allocate"};
+static const char *const kinds[] = {[PARE_TRANSFORM] = "transform",
+                                    [PARE_SCORE] = "score",
+                                    [PARE_ALLOCATE] = "allocate",
+                                    [PARE_ENCODING] = "encoding"};
 static const char *const types[] = {
     [PARE_INT] = "integer",   [PARE_REAL] = "number", [PARE_BOOL] = "true/false",
     [PARE_CHOICE] = "choice", [PARE_TEXT] = "text",   [PARE_INTS] = "integers",

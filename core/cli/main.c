@@ -2,6 +2,8 @@
 /* The program: find the command, sort out what was typed, run it. */
 #include "cli/command.h"
 #include "engine/plan.h"
+#include "model/encoding.h"
+#include "plugin/catalog.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -70,6 +72,7 @@ int main(int argc, char **argv)
         signal(SIGPIPE,
                SIG_IGN); /* a worker that goes away is an error; `| head` ends the others */
     cli.program = own_path();
+    pare_encoding_set_resolver(pare_catalog_resolve_encoding);
     cli.terminal = isatty(STDOUT_FILENO);
     cli.color = color_wanted();
     int rc = pare_cli_parse(&cli, argc - 1, argv + 1);

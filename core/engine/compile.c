@@ -106,7 +106,7 @@ static int64_t only_reader(const struct compiler *c, uint32_t value, uint32_t af
     return -1;
 }
 
-/* Let an activation and then an addition that only this product feeds happen in its epilogue. */
+/* Let an activation or an addition that only this product feeds happen in its epilogue. */
 static void fuse_after(struct compiler *c, uint32_t index, struct pare_step *step)
 {
     const struct pare_graph *g = c->graph;
@@ -115,9 +115,7 @@ static void fuse_after(struct compiler *c, uint32_t index, struct pare_step *ste
         step->end.activation = g->nodes[next].activation;
         step->out[0] = g->nodes[next].outputs[0];
         c->p->fused[next] = index + 1;
-        next = only_reader(c, step->out[0], (uint32_t)next);
-    }
-    if (next >= 0 && g->nodes[next].op == PARE_OP_ADD) {
+    } else if (next >= 0 && g->nodes[next].op == PARE_OP_ADD) {
         const struct pare_node *add = &g->nodes[next];
         uint32_t other = add->inputs[0] == step->out[0] ? add->inputs[1] : add->inputs[0];
         if (other == step->out[0] || other == 0 || c->writer[other] >= index)

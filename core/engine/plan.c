@@ -62,7 +62,8 @@ static int pack_nodes(struct pare_plan *plan, struct pare_error *err)
             snprintf(n->kernel, sizeof n->kernel, "%s %s", pare_product_name(n->choice.product),
                      isa);
         }
-        pare_blob_forget(node->weight->stored); /* from here on the packed form is read */
+        if (!n->packed->weight)
+            pare_blob_forget(node->weight->stored); /* from here on the packed form is read */
         plan->reports[i].packed_bytes = n->packed->bytes;
         plan->reports[i].decoded = n->choice.decoded;
         pare_weight_unref(node->weight);

@@ -175,7 +175,7 @@ void pare_check_metadata(struct pare_check *check)
         pare_check_say(check, PARE_CHECK_WARN, "`summary` is not one line of at most 100 bytes");
     if (!is_version(p->version))
         pare_check_say(check, PARE_CHECK_WARN, "`version` is not MAJOR.MINOR.PATCH");
-    if (p->kind == PARE_TRANSFORM && !has(p->label))
+    if (pare_plugin_transforms(p) && !has(p->label))
         pare_check_say(check, PARE_CHECK_WARN,
                        "`label` is missing: variants are named by it, \"q{bits}\"");
     if (!(p->flags & PARE_DETERMINISTIC))

@@ -328,7 +328,7 @@ void pare_check_size(struct pare_check *check)
     struct pare_error err = {0};
     json_t *graph = NULL;
     uint64_t stored = 0;
-    if (check->file->desc.kind != PARE_TRANSFORM) {
+    if (!pare_plugin_transforms(&check->file->desc)) {
         pare_check_say(check, PARE_CHECK_SKIP, "it does not change models");
         return;
     }

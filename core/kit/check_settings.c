@@ -179,7 +179,7 @@ void pare_check_identity(struct pare_check *check)
     struct pare_check_model m;
     char before[PARE_HASH_HEX];
     size_t tried = 0;
-    if (desc->kind != PARE_TRANSFORM) {
+    if (!pare_plugin_transforms(desc)) {
         pare_check_say(check, PARE_CHECK_SKIP, "it does not change models");
         return;
     }
@@ -283,7 +283,7 @@ void pare_check_layer_wise(struct pare_check *check)
     size_t tried = 0;
     if (!pare_check_model(check, 0, &m))
         return;
-    for (uint32_t i = 0; i < desc->n_params && desc->kind == PARE_TRANSFORM; i++) {
+    for (uint32_t i = 0; i < desc->n_params && pare_plugin_transforms(desc); i++) {
         const struct pare_param *p = &desc->params[i];
         struct pare_units units = {0};
         if (!(p->varies & PARE_UNIT_LINEAR) || !p->identity ||

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "model/family_parts.h"
 #include "model/ggml.h"
+#include "model/weight_parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ static int encode(const struct pare_writing *w, const struct pare_node *node, ui
 {
     const struct pare_weight *weight = node->weight;
     char what[48];
-    bool plain = weight->structure == PARE_DENSE && weight->values != PARE_VALUES_INT;
+    bool plain = pare_weight_is_ggml(weight) && !weight->ggml;
     if (plain || w->to == PARE_DIALECT_GGUF) {
         int rc = pare_weight_to_ggml(weight, w->decode, type, data, w->err);
         if (rc != PARE_UNSUPPORTED)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libcore_la_SOURCES += \
 	core/model/blob.c core/model/blob.h \
+	core/model/encoding.c core/model/encoding.h \
 	core/model/graph.c core/model/graph_change.c core/model/graph.h \
 	core/model/half.h \
 	core/model/unit.h \

@@ -2,6 +2,7 @@
 /* Pare's own format: a safetensors file whose metadata describes the graph. */
 #include "model/native.h"
 #include "base/mem.h"
+#include "model/encoding.h"
 #include "model/ggml.h"
 #include "model/weight_parts.h"
 
@@ -54,16 +55,12 @@ static const char *const zero_kinds[] = {"none", "int", "min"};
 /* How values are named, and the dtype they are stored with. Integers are told by their bits, or by
  * the type of their blocks; f32 is what is meant when nothing is said. */
 static const char *const value_names[] = {
-    [PARE_VALUES_F32] = "f32",
-    [PARE_VALUES_INT] = "int",
-    [PARE_VALUES_F16] = "f16",
-    [PARE_VALUES_BF16] = "bf16",
+    [PARE_VALUES_F32] = "f32",   [PARE_VALUES_INT] = "int",       [PARE_VALUES_F16] = "f16",
+    [PARE_VALUES_BF16] = "bf16", [PARE_VALUES_PLUGIN] = "plugin",
 };
 static const uint8_t value_dtypes[] = {
-    [PARE_VALUES_F32] = PARE_F32,
-    [PARE_VALUES_INT] = PARE_U8,
-    [PARE_VALUES_F16] = PARE_F16,
-    [PARE_VALUES_BF16] = PARE_BF16,
+    [PARE_VALUES_F32] = PARE_F32,   [PARE_VALUES_INT] = PARE_U8,    [PARE_VALUES_F16] = PARE_F16,
+    [PARE_VALUES_BF16] = PARE_BF16, [PARE_VALUES_PLUGIN] = PARE_U8,
 };
 
 static struct pare_blob **blob_of(struct pare_node *node, size_t i)
@@ -101,7 +98,9 @@ static int add_weight(struct pare_tensors *tensors, const struct pare_node *node
         json_object_set_new(j, "n", json_integer(w->n));
         json_object_set_new(j, "m", json_integer(w->m));
     }
-    if (w->ggml) {
+    if (w->encoding) {
+        json_object_set_new(j, "encoding", json_string(w->encoding->id));
+    } else if (w->ggml) {
         json_object_set_new(j, "ggml", json_string(pare_ggml_name(w->ggml)));
     } else if (w->values == PARE_VALUES_F16 || w->values == PARE_VALUES_BF16) {
         json_object_set_new(j, "values", json_string(value_names[w->values]));
@@ -269,8 +268,13 @@ static int find_word(const char *word, const char *const *words, size_t n)
 static int get_values_kind(const json_t *w, struct pare_weight *shape, struct pare_error *err)
 {
     const json_t *ggml = json_object_get(w, "ggml"), *values = json_object_get(w, "values");
+    const char *own = json_string_value(json_object_get(w, "encoding"));
     const struct pare_ggml_kind *kind = pare_ggml_named(json_string_value(ggml));
     uint32_t bits = 0;
+    if (own) {
+        shape->values = PARE_VALUES_PLUGIN;
+        return pare_encoding_find(own, &shape->encoding, err);
+    }
     if (ggml) {
         if (!kind || !kind->bits)
             return wrong(err, "a weight has blocks of no known type");

@@ -2,6 +2,7 @@
 /* Reading encodings: the portable reference that every kernel is tested against. */
 #include "model/weight.h"
 #include "base/mem.h"
+#include "model/encoding.h"
 #include "model/ggml.h"
 #include "model/half.h"
 #include "model/weight_parts.h"
@@ -152,6 +153,12 @@ static bool walk_next(struct walk *it)
     return true;
 }
 
+bool pare_weight_is_ggml(const struct pare_weight *w)
+{
+    return w->structure == PARE_DENSE &&
+           (w->ggml || (w->values != PARE_VALUES_INT && w->values != PARE_VALUES_PLUGIN));
+}
+
 unsigned pare_weight_value_bytes(const struct pare_weight *w)
 {
     static const uint8_t bytes[] = {
@@ -188,9 +195,14 @@ const void *pare_weight_row(const struct pare_weight *w, uint32_t row)
 
 void pare_weight_decode(const struct pare_weight *w, uint32_t row, uint32_t n, float *out)
 {
+    if (w->values == PARE_VALUES_PLUGIN) {
+        const struct pare_encoded bytes = pare_encoded_of(w);
+        w->encoding->table.decode(&bytes, row, n, out);
+        return;
+    }
     for (uint32_t r = row; r < row + n; r++, out += w->cols) {
         const void *stored = pare_weight_row(w, r);
-        if (w->structure == PARE_DENSE && (w->ggml || w->values != PARE_VALUES_INT)) {
+        if (pare_weight_is_ggml(w)) {
             pare_ggml_decode(pare_weight_ggml_type(w), stored, w->cols, out);
             continue;
         }
@@ -285,6 +297,14 @@ void pare_weight_describe(const struct pare_weight *w, char *out)
 {
     static const char *const zeros[] = {"", " zero", " min"};
     char structure[16] = "", group[24] = "";
+    if (w->values == PARE_VALUES_PLUGIN) {
+        const struct pare_encoded bytes = pare_encoded_of(w);
+        snprintf(out, 48, "%.47s", w->encoding->id);
+        if (w->encoding->table.describe)
+            w->encoding->table.describe(&bytes, out, 48);
+        out[47] = '\0';
+        return;
+    }
     if (w->structure == PARE_NM)
         snprintf(structure, sizeof structure, "%u:%u ", w->n, w->m);
     else if (w->structure == PARE_BITMAP)

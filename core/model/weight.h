@@ -34,14 +34,18 @@
  *   blocks  interleaved, dense only, cols a multiple of the block; `scales` and `zeros` are not
  *           there. Bits, zero_kind, group and groups say what the type means, so that codes, scales
  *           and zeros read like those of any integer weight; they are f32 numbers, not all of them
- *           f16. */
+ *           f16.
+ *   plugin  bytes that a plugin laid out, dense only; see encoding.h */
 enum pare_structure { PARE_DENSE = 0, PARE_NM = 1, PARE_BITMAP = 2 };
 enum pare_values {
     PARE_VALUES_F32 = 0,
     PARE_VALUES_INT = 1,
     PARE_VALUES_F16 = 2,
-    PARE_VALUES_BF16 = 3
+    PARE_VALUES_BF16 = 3,
+    PARE_VALUES_PLUGIN = 4
 };
+
+struct pare_own_encoding;
 
 struct pare_weight {
     int refs;
@@ -54,10 +58,11 @@ struct pare_weight {
     uint8_t ggml;      /* int: enum pare_ggml_type of the blocks; 0: codes and scales apart */
     uint32_t group;    /* columns per scale; cols: one scale per row */
     uint32_t groups;   /* scales per row */
-    struct pare_blob *stored; /* floats, halves, codes or blocks */
+    struct pare_blob *stored; /* floats, halves, codes, blocks, or a plugin's bytes */
     struct pare_blob *index;  /* N:M, bitmap */
     struct pare_blob *scales; /* f16 [rows][groups] */
     struct pare_blob *zeros;  /* PARE_ZERO_INT: u8, PARE_ZERO_MIN: f16, [rows][groups] */
+    const struct pare_own_encoding *encoding; /* of values that a plugin laid out */
     uint64_t *row_start; /* derived, bitmap: index of each row's first stored value, in values for
                             f32, in bytes for int; rows + 1 entries */
 };
@@ -71,7 +76,8 @@ int pare_weight_wrap(uint32_t rows, uint32_t cols, struct pare_blob *data, struc
 
 /* An encoding put together from its parts, as read from a file: `shape` gives every field but the
  * blobs' contents, which are checked (sizes, ascending places in their groups, finite scales).
- * Blobs are referenced. With `ggml` set only rows, cols and stored of the shape matter. */
+ * Blobs are referenced. With `ggml` or `encoding` set only rows, cols and stored of the shape
+ * matter. */
 int pare_weight_assemble(const struct pare_weight *shape, struct pare_weight **out,
                          struct pare_error *err);
 

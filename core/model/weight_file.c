@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Encodings from the parts of a file, and the check of all that a weight holds. */
 #include "base/mem.h"
+#include "model/encoding.h"
 #include "model/ggml.h"
 #include "model/weight_parts.h"
 
@@ -84,6 +85,11 @@ int pare_weight_assemble(const struct pare_weight *shape, struct pare_weight **o
 {
     struct pare_weight *w = NULL;
     int rc;
+    if (shape->encoding && (shape->structure != PARE_DENSE || shape->index))
+        return pare_error_set(err, PARE_INVALID, "a plugin's encoding is dense");
+    if (shape->encoding)
+        return pare_weight_encoded(shape->encoding, shape->rows, shape->cols, shape->stored, out,
+                                   err);
     if (shape->ggml || is_half(shape->values))
         return assemble_ggml(shape, out, err);
     PARE_TRY(pare_weight_blank(shape->rows, shape->cols, &w, err));

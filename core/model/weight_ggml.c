@@ -175,12 +175,16 @@ int pare_weight_to_ggml(const struct pare_weight *w, int widen, uint32_t *type,
 {
     const struct pare_ggml_kind *kind;
     const char *why = "its tensors are dense";
-    if (w->ggml || w->values != PARE_VALUES_INT) {
+    if (pare_weight_is_ggml(w)) {
         *type = pare_weight_ggml_type(w);
-        if (w->structure != PARE_DENSE)
-            return widen ? fill_zeros(w, data, err) : no_type(w, why, err);
         *data = pare_blob_ref(w->stored);
         return PARE_OK;
+    }
+    if (w->values == PARE_VALUES_PLUGIN)
+        return no_type(w, "only the plugin that brings it reads it", err);
+    if (w->values != PARE_VALUES_INT) {
+        *type = pare_weight_ggml_type(w);
+        return widen ? fill_zeros(w, data, err) : no_type(w, why, err);
     }
     kind = choose_type(w, widen, &why);
     if (!kind)

@@ -512,8 +512,7 @@ int pare_weight_select(const struct pare_weight *old, const uint8_t *keep_rows,
                        const uint8_t *keep_cols, struct pare_weight **out, struct pare_error *err)
 {
     uint32_t rows = count_kept(keep_rows, old->rows), cols = count_kept(keep_cols, old->cols);
-    const bool plain =
-        old->structure == PARE_DENSE && (old->ggml || old->values != PARE_VALUES_INT);
+    const bool plain = pare_weight_is_ggml(old);
     const struct pare_ggml_kind *kind = plain ? pare_ggml_find(pare_weight_ggml_type(old)) : NULL;
     struct pare_blob *data = NULL;
     int rc;

@@ -14,6 +14,8 @@ uint32_t pare_weight_row_stored(const struct pare_weight *w);
 /* Bits of one place in a group of m, and bytes of a row of `index` (0 when dense). */
 unsigned pare_weight_place_bits(const struct pare_weight *w);
 size_t pare_weight_index_row(const struct pare_weight *w);
+/* Whether the rows are those of a tensor in one of ggml's types: floats, halves or blocks. */
+bool pare_weight_is_ggml(const struct pare_weight *w);
 /* Bytes of one stored number that is no integer. */
 unsigned pare_weight_value_bytes(const struct pare_weight *w);
 /* ggml's type of a dense weight that is floats or blocks. */

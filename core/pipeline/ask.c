@@ -53,7 +53,7 @@ int pare_ask_worker(struct pare_ask *ask, json_t *job, struct pare_error *err)
     bool late = false, large = false;
     ask->answer = NULL;
     ask->why[0] = '\0';
-    int rc = pare_child_start(&child, ask->program, ask->threads, false, err);
+    int rc = pare_child_start(&child, ask->program, ask->threads, false, ask->setup, err);
     if (rc != PARE_OK) {
         json_decref(job);
         return rc;

@@ -54,7 +54,7 @@ static void close_fd(int *fd)
 }
 
 int pare_child_start(struct pare_child *child, const char *program, unsigned threads, bool timed,
-                     struct pare_error *err)
+                     const json_t *setup, struct pare_error *err)
 {
     char slots[8][64];
     char name[] = "pare", verb[] = "worker", *argv[] = {name, verb, NULL};
@@ -109,6 +109,9 @@ int pare_child_start(struct pare_child *child, const char *program, unsigned thr
     fcntl(child->fd, F_SETFL, O_NONBLOCK);
     fcntl(child->log_fd, F_SETFL, O_NONBLOCK);
     child->last_heard = pare_clock_seconds();
+    struct pare_error ignored; /* a worker that is gone shows when it is listened to */
+    if (setup)
+        pare_message_send(child->fd, json_deep_copy(setup), &ignored);
 out:
     for (int i = 0; i < 2; i++) {
         close_fd(&talk[i]);

@@ -22,9 +22,10 @@ struct pare_child {
 /* The descriptor on which a worker finds its parent. */
 #define PARE_CHILD_FD 3
 
-/* Start `program worker` with so many threads; a `timed` one is alone and bound to its cores. */
+/* Start `program worker` with so many threads; a `timed` one is alone and bound to its cores.
+ * `setup` (see setup.h; NULL: none) is what it is told first. */
 int pare_child_start(struct pare_child *child, const char *program, unsigned threads, bool timed,
-                     struct pare_error *err);
+                     const json_t *setup, struct pare_error *err);
 /* Read what it printed and sent; messages are taken with pare_message_next(). */
 void pare_child_listen(struct pare_child *child);
 void pare_child_forget_log(struct pare_child *child);

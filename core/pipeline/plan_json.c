@@ -118,7 +118,7 @@ static int read_step(const json_t *entry, const struct known *known, size_t n_kn
     }
     if (!out->stage || !out->plugin || !json_is_object(out->params))
         return bad(err, "a step lacks its stage, plugin or params");
-    if (out->plugin->desc.kind != PARE_TRANSFORM)
+    if (!pare_plugin_transforms(&out->plugin->desc))
         return bad(err, "a step's plugin is no transform");
     if (!propagate || (strcmp(propagate, "original") != 0 && strcmp(propagate, "compressed") != 0))
         return bad(err, "propagate is neither original nor compressed");

@@ -186,7 +186,7 @@ static void start_job(struct phase *p, struct seat *s, enum job_kind job, size_t
          p->rc != PARE_OK))
         return;
     if (s->child.pid == 0)
-        p->rc = pare_child_start(&s->child, r->options->program, 1, false, p->err);
+        p->rc = pare_child_start(&s->child, r->options->program, 1, false, r->setup, p->err);
     if (p->rc == PARE_OK)
         begin_attempt(p, s, job, node, variant);
     if (p->rc != PARE_OK)

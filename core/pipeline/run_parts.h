@@ -92,6 +92,7 @@ struct pare_runner {
     struct pare_run_samples evaluate, confirm;
     uint64_t memory; /* of the machine, bytes; PARE_MEMORY says less */
     unsigned cpus;
+    json_t *setup;            /* what workers are told first */
     struct pare_choice *race; /* what is known when a race begins; NULL: nobody is stopped */
     /* progress */
     size_t build_total, build_done;

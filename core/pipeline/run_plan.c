@@ -8,6 +8,7 @@
 #include "engine/plan.h"
 #include "measure/measure.h"
 #include "pipeline/run_parts.h"
+#include "pipeline/setup.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -350,7 +351,8 @@ int pare_run_prepare(struct pare_runner *r, struct pare_error *err)
     r->cpus = pare_cpu_count();
     r->memory = memory_bytes();
     r->folder = pare_run_folder(pare_store_path(r->store));
-    if (!r->folder)
+    r->setup = pare_setup_new(&r->pipeline->used);
+    if (!r->folder || !r->setup)
         return pare_error_nomem(err, 0);
     PARE_TRY(pare_make_folders(r->folder, err));
     PARE_TRY(pare_hash_file(r->options->program, r->program_hash, err));
@@ -371,4 +373,5 @@ void pare_run_release(struct pare_runner *r)
     free(r->nodes);
     free(r->variants);
     free(r->folder);
+    json_decref(r->setup);
 }

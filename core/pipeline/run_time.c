@@ -123,7 +123,7 @@ static bool load(struct session *s, struct member *m)
     struct pare_error err;
     if (m->child.pid)
         return true;
-    if (pare_child_start(&m->child, r->options->program, s->shape->threads, true, &err) !=
+    if (pare_child_start(&m->child, r->options->program, s->shape->threads, true, r->setup, &err) !=
         PARE_OK) {
         drop_member(s, m, err.what);
         return false;

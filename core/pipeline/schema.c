@@ -217,7 +217,7 @@ json_t *pare_schema(const struct pare_plugin_file *const *plugins, size_t n)
     bool ok = all && names && pare_reference_describe(schema);
     for (size_t i = 0; ok && i < n; i++) {
         const struct pare_plugin *desc = &plugins[i]->desc;
-        if (desc->kind != PARE_TRANSFORM)
+        if (!pare_plugin_transforms(desc))
             continue;
         ok = json_array_append_new(names, json_string(desc->id)) == 0 &&
              json_array_append_new(all, condition(desc)) == 0;

@@ -256,7 +256,8 @@ const struct pare_plugin_file *pare_checked_plugin(struct pare_checker *c,
 {
     static const char *const nouns[] = {[PARE_TRANSFORM] = "a transform",
                                         [PARE_SCORE] = "a score",
-                                        [PARE_ALLOCATE] = "an allocator"};
+                                        [PARE_ALLOCATE] = "an allocator",
+                                        [PARE_ENCODING] = "an encoding"};
     const struct pare_plugin_file *file = NULL;
     struct pare_error err = {0};
     if (name->kind != PARE_YAML_TEXT || !*name->text)
@@ -276,7 +277,8 @@ const struct pare_plugin_file *pare_checked_plugin(struct pare_checker *c,
             pare_diag_hint(c->diags, "%s", err.hint);
         return NULL;
     }
-    if (file->desc.kind != kind) {
+    if (file->desc.kind != kind &&
+        !(kind == PARE_TRANSFORM && pare_plugin_transforms(&file->desc))) {
         pare_yaml_error(c->diags, name, "plugin '%s' is %s, expected %s", name->text,
                         file->desc.kind < PARE_COUNT(nouns) && nouns[file->desc.kind]
                             ? nouns[file->desc.kind]

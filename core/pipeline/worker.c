@@ -8,6 +8,7 @@
 #include "measure/measure.h"
 #include "pipeline/child.h"
 #include "pipeline/plan.h"
+#include "pipeline/setup.h"
 #include "pipeline/spec_env.h"
 #include "plugin/stage.h"
 
@@ -30,6 +31,7 @@ struct worker {
     char *data_key; /* its specification and the model's preprocessing, as text */
     struct pare_bench *bench;
     json_t *unit_values;
+    struct pare_error refused; /* why the setup could not be followed; status 0: it was */
     double last_beat;
     double cpu_before;
     bool local; /* no parent: in the process of a command */
@@ -536,6 +538,10 @@ static const struct {
 static int do_job(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
 {
     const char *type = pare_message_text(job, "type");
+    if (w->refused.status != PARE_OK) {
+        *err = w->refused;
+        return err->status;
+    }
     w->cpu_before = cpu_seconds();
     json_array_clear(w->unit_values);
     for (size_t i = 0; i < PARE_COUNT(jobs); i++) {
@@ -551,6 +557,10 @@ static void serve(struct worker *w, const json_t *job)
 {
     struct pare_error err = {0};
     json_t *answer = NULL;
+    if (strcmp(pare_message_text(job, "type"), "setup") == 0) {
+        pare_setup_follow(job, w->catalog, &w->refused);
+        return;
+    }
     if (do_job(w, job, &answer, &err) != PARE_OK) {
         json_decref(answer);
         answer = pare_message_failure(&err);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "model/encoding.h"
 #include "plugin/descriptor.h"
 #include "plugin/fpstate.h"
 
@@ -183,6 +184,8 @@ static int load_file(struct pare_catalog *c, const char *path, const struct pare
             goto out;
         }
     }
+    if (f->desc.encoding)
+        PARE_TRY(pare_encoding_add(f->desc.id, f->desc.encoding, err));
     c->files[c->n++] = f;
     *out = f;
     f = NULL;
@@ -306,6 +309,18 @@ int pare_catalog_find(struct pare_catalog *c, const char *name, const char *fold
     ((struct pare_plugin_file *)(uintptr_t)*out)->searched = true;
 out:
     free(path);
+    return rc;
+}
+
+int pare_catalog_resolve_encoding(const char *id, struct pare_error *err)
+{
+    const struct pare_plugin_file *file;
+    struct pare_catalog *c = NULL;
+    int rc;
+    PARE_TRY(pare_catalog_new(&c, err));
+    PARE_TRY(pare_catalog_find(c, id, NULL, &file, err));
+out:
+    pare_catalog_free(c);
     return rc;
 }
 

@@ -35,12 +35,21 @@ void pare_catalog_free(struct pare_catalog *catalog);
 int pare_catalog_find(struct pare_catalog *catalog, const char *name, const char *folder,
                       const struct pare_plugin_file **out, struct pare_error *err);
 
+/* For pare_encoding_set_resolver(): load the plugin of that id from the search path. */
+int pare_catalog_resolve_encoding(const char *id, struct pare_error *err);
+
 /* Load all that the search path holds; a bad file is reported through `bad` and skipped. `*list` is
  * the catalogue's, sorted by id. */
 int pare_catalog_all(struct pare_catalog *catalog,
                      void (*bad)(void *user, const char *path, const struct pare_error *why),
                      void *user, const struct pare_plugin_file *const **list, size_t *n,
                      struct pare_error *err);
+
+/* Whether it changes models, so that it can be a stage. */
+static inline bool pare_plugin_transforms(const struct pare_plugin *plugin)
+{
+    return plugin->kind == PARE_TRANSFORM || plugin->kind == PARE_ENCODING;
+}
 
 /* The parameter of that name, or NULL. */
 const struct pare_param *pare_plugin_param(const struct pare_plugin *plugin, const char *name);

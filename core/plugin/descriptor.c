@@ -215,9 +215,11 @@ bool pare_plugin_id_is_plain(const char *id)
 
 static const char *check_entries(const struct pare_plugin *d)
 {
-    if (d->kind == PARE_TRANSFORM)
+    if (pare_plugin_transforms(d))
         return !d->apply == !d->apply_unit ? "a transform has either apply or apply_unit"
                : !d->label                 ? "a transform has a label"
+               : !d->encoding != (d->kind == PARE_TRANSFORM)
+                   ? "an encoding, and nothing else, has a table of encoding"
                : d->apply_unit && (d->unit_kind == 0 || d->unit_kind & (d->unit_kind - 1))
                    ? "apply_unit works on one kind of units"
                    : NULL;

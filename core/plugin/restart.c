@@ -159,8 +159,9 @@ static bool same_weight(const struct pare_weight *a, const struct pare_weight *b
            (a && b && a->rows == b->rows && a->cols == b->cols && a->structure == b->structure &&
             a->n == b->n && a->m == b->m && a->values == b->values && a->bits == b->bits &&
             a->zero_kind == b->zero_kind && a->group == b->group && a->ggml == b->ggml &&
-            same_blob(a->scales, b->scales) && same_blob(a->zeros, b->zeros) &&
-            same_blob(a->index, b->index) && same_blob(a->stored, b->stored));
+            a->encoding == b->encoding && same_blob(a->scales, b->scales) &&
+            same_blob(a->zeros, b->zeros) && same_blob(a->index, b->index) &&
+            same_blob(a->stored, b->stored));
 }
 
 static bool same_node(const struct pare_node *a, const struct pare_node *b)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Services on the model: units, weights, surgery. */
+#include "base/mem.h"
 #include "model/branch.h"
+#include "model/encoding.h"
 #include "model/half.h"
 #include "plugin/context.h"
 #include "plugin/fit.h"
@@ -59,7 +61,7 @@ const struct pare_ext_model pare_service_model = {
 /* Scores and allocators look; only a transform changes. */
 static int may_change(struct pare_ctx *ctx)
 {
-    if (ctx->plugin->desc.kind == PARE_TRANSFORM)
+    if (pare_plugin_transforms(&ctx->plugin->desc))
         return PARE_OK;
     return pare_ctx_fail(ctx, PARE_INVALID,
                          "plugin '%s' is no transform: it may not change the model",
@@ -263,6 +265,57 @@ static int weight_set_activation_group(struct pare_ctx *ctx, const struct pare_u
     return PARE_OK;
 }
 
+/* 0 wherever the structure keeps nothing: what was pruned stays so. */
+static int keeps_zeros(const struct pare_weight *old, const struct pare_weight *w,
+                       struct pare_error *err)
+{
+    float *row = pare_alloc(w->cols, sizeof *row);
+    uint8_t *kept = pare_alloc(w->cols, 1);
+    int rc = row && kept ? PARE_OK : pare_error_nomem(err, w->cols * sizeof *row);
+    for (uint32_t r = 0; rc == PARE_OK && old->structure != PARE_DENSE && r < w->rows; r++) {
+        pare_weight_kept(old, r, 1, kept);
+        pare_weight_decode(w, r, 1, row);
+        for (uint32_t c = 0; rc == PARE_OK && c < w->cols; c++) {
+            if (!kept[c] && row[c] != 0)
+                rc = pare_error_set(err, PARE_INVALID,
+                                    "row %u, column %u was pruned and would be %g", r, c,
+                                    (double)row[c]);
+        }
+    }
+    free(row);
+    free(kept);
+    return rc;
+}
+
+static int weight_set_encoded(struct pare_ctx *ctx, const struct pare_unit *unit,
+                              const char *encoding, const void *data, uint64_t size)
+{
+    const struct pare_own_encoding *own;
+    const struct pare_plugin_file *file;
+    struct pare_node *node = NULL;
+    struct pare_weight *w = NULL;
+    struct pare_blob *blob = NULL;
+    int rc = node_to_change(ctx, unit, &node);
+    if (rc != PARE_OK)
+        return rc;
+    if (!data || size == 0 || size > SIZE_MAX)
+        return not_given(ctx, "bytes");
+    if (encoding)
+        PARE_TRY(pare_catalog_find(ctx->stage->env->catalog, encoding, NULL, &file, ctx->err));
+    PARE_TRY(pare_encoding_find(encoding ? encoding : ctx->plugin->desc.id, &own, ctx->err));
+    PARE_TRY(pare_blob_copy(data, (size_t)size, 1, &blob, ctx->err));
+    PARE_TRY(pare_weight_encoded(own, node->weight->rows, node->weight->cols, blob, &w, ctx->err));
+    PARE_TRY(keeps_zeros(node->weight, w, ctx->err));
+    node->activation_bits = node->activation_group = 0;
+out:
+    pare_blob_unref(blob);
+    if (rc != PARE_OK) {
+        pare_weight_unref(w);
+        w = NULL;
+    }
+    return replace(ctx, node, rc, w);
+}
+
 const struct pare_ext_weight pare_service_weight = {
     .struct_size = sizeof pare_service_weight,
     .read = weight_read,
@@ -275,6 +328,7 @@ const struct pare_ext_weight pare_service_weight = {
     .round_f16 = weight_round_f16,
     .set_activations = weight_set_activations,
     .set_activation_group = weight_set_activation_group,
+    .set_encoded = weight_set_encoded,
 };
 
 /* ---- surgery

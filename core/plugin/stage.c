@@ -436,7 +436,7 @@ int pare_stage_apply(struct pare_stage_env *env, struct pare_graph *graph,
 {
     struct pare_stage stage;
     int rc;
-    if (step->plugin->desc.kind != PARE_TRANSFORM)
+    if (!pare_plugin_transforms(&step->plugin->desc))
         return pare_error_set(err, PARE_INVALID,
                               "plugin '%s' is no transform: it cannot be a stage",
                               step->plugin->desc.id);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "tests/unit/own_encoding.h"
 #include "tests/unit/test.h"
 
 #include "base/mem.h"
@@ -26,6 +27,8 @@ struct encoding {
 #define BLOCKS 32u
 #define F16 16u
 #define BF16 17u
+#define OWN 18u  /* a plugin's, with a kernel */
+#define SLOW 19u /* ... without */
 
 static uint32_t activation_bits(const struct encoding *e)
 {
@@ -124,6 +127,16 @@ static struct pare_weight *halves(struct pare_weight *w, const struct encoding *
     return out;
 }
 
+static struct pare_weight *owned(struct pare_weight *w, const struct encoding *e)
+{
+    const bool own = e->bits == OWN;
+    struct pare_weight *out =
+        own_weight(own ? "test.own" : "test.slow", own ? &own_encoding : &slow_encoding, w->rows,
+                   w->cols, w->stored->data);
+    pare_weight_unref(w);
+    return out;
+}
+
 static struct pare_weight *make_weight(struct pare_random *r, uint32_t rows, uint32_t cols,
                                        const struct encoding *e)
 {
@@ -134,7 +147,9 @@ static struct pare_weight *make_weight(struct pare_random *r, uint32_t rows, uin
     free(values);
     if (e->m)
         w = structured(r, w, e);
-    if (e->bits >= F16)
+    if (e->bits >= OWN)
+        w = owned(w, e);
+    else if (e->bits >= F16)
         w = halves(w, e);
     else if (e->bits)
         w = quantized(r, w, e);
@@ -349,6 +364,7 @@ static const struct encoding encodings[] = {
     {0, 0, 3, 16, 0, BLOCKS}, {0, 0, 2, 16, 2, BLOCKS}, {2, 4, 4, 32, 0, BLOCKS},
     {0, 1, 8, 32, 1, BLOCKS}, {0, 0, 4, 6, 0, BLOCKS},  {0, 0, 0, 0, 0, BLOCKS},
     {0, 0, F16, 0, 0, 0},     {0, 0, BF16, 0, 0, 0},    {0, 0, BF16, 0, 0, 8},
+    {0, 0, OWN, 0, 0, 0},     {0, 0, SLOW, 0, 0, 0},    {0, 0, OWN, 0, 0, 8},
 };
 
 static const struct {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/ggml_golden.h"
+#include "tests/unit/own_encoding.h"
 #include "tests/unit/test.h"
 
 #include "base/file.h"
@@ -483,6 +484,107 @@ START_TEST(own_format_holds_every_encoding)
 }
 END_TEST
 
+/* The shipped model with its widest linears in an encoding of a plugin. */
+static struct pare_model *encoded_model(const char *id, const struct pare_encoding *table)
+{
+    struct pare_model *model = shipped(), *out;
+    struct pare_graph *g;
+    ck_assert_ok(pare_graph_copy(model->graph, &g, &err), err);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        struct pare_weight *w = g->nodes[i].weight;
+        if (!w || w->cols < 100 || g->nodes[i].op != PARE_OP_LINEAR)
+            continue;
+        g->nodes[i].weight = own_weight(id, table, w->rows, w->cols, w->stored->data);
+        pare_weight_unref(w);
+    }
+    ck_assert_ok(pare_model_with_graph(model, g, &out, &err), err);
+    pare_model_free(model);
+    return out;
+}
+
+static const char *asked_for;
+
+static int resolve(const char *id, struct pare_error *e)
+{
+    asked_for = strcmp(id, "test.owo") == 0 ? "test.owo" : "another";
+    return pare_error_set(e, PARE_NOT_FOUND, "no plugin is called '%s'", id);
+}
+
+START_TEST(own_format_holds_encodings_of_plugins)
+{
+    const char *dir = pare_test_folder();
+    char path[4200], what[48];
+    struct pare_model *model = encoded_model("test.own", &own_encoding), *back;
+    struct pare_blob *data;
+    uint32_t type;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    ck_assert_ok(pare_model_write(model, path, NULL, &err), err);
+    ck_assert_ok(pare_model_open(path, &back, &err), err);
+    ck_assert_str_eq(hash_of(back), hash_of(model));
+    ck_assert_uint_eq(pare_graph_bytes(back->graph), pare_graph_bytes(model->graph));
+    size_t seen = 0;
+    for (uint32_t i = 0; i < model->graph->n_nodes; i++) {
+        struct pare_weight *a = model->graph->nodes[i].weight, *b = back->graph->nodes[i].weight,
+                           *other;
+        if (!a || !a->encoding)
+            continue;
+        seen++;
+        ck_assert_ptr_eq(a->encoding, b->encoding);
+        ck_assert_uint_eq(a->stored->size, a->rows * (4 + a->cols));
+        ck_assert_mem_eq(a->stored->data, b->stored->data, a->stored->size);
+        pare_weight_describe(b, what);
+        ck_assert_ptr_nonnull(strstr(what, "own8 of"));
+        ck_assert_uint_eq(pare_weight_stored(b), (uint64_t)b->rows * b->cols);
+        /* other programs cannot read it; rows cannot go; a mask makes it f32 */
+        ck_assert_int_eq(pare_weight_to_ggml(b, 1, &type, &data, &err), PARE_UNSUPPORTED);
+        uint8_t *keep = calloc((size_t)b->rows * b->cols, 1);
+        keep[0] = keep[1] = 1;
+        ck_assert_int_eq(pare_weight_select(b, keep, NULL, &other, &err), PARE_UNSUPPORTED);
+        ck_assert_ok(pare_weight_with_structure(b, 0, 0, keep, &other, &err), err);
+        ck_assert(other->values == PARE_VALUES_F32 && other->structure == PARE_BITMAP);
+        pare_weight_unref(other);
+        free(keep);
+    }
+    ck_assert_uint_ge(seen, 4);
+    pare_model_free(back);
+    /* what nobody brings, and bytes that are none */
+    ck_assert_int_eq(open_changed(path, "test.own", "test.owo"), PARE_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.what, "'test.owo'"));
+    ck_assert_ptr_nonnull(strstr(err.hint, "PARE_PLUGIN_PATH"));
+    pare_encoding_set_resolver(resolve);
+    ck_assert_int_eq(open_changed(path, "test.own", "test.owo"), PARE_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.detail, "no plugin is called 'test.owo'"));
+    ck_assert_str_eq(asked_for, "test.owo");
+    pare_model_free(model);
+    ck_assert_ok(pare_remove_tree(dir, &err), err);
+}
+END_TEST
+
+START_TEST(encodings_refuse_nonsense)
+{
+    static const struct pare_encoding half = {.struct_size = sizeof half, .check = own_check};
+    const float values[6] = {1, 2, 3, 4, 5, 6};
+    const struct pare_own_encoding *own;
+    struct pare_blob *blob;
+    struct pare_weight *w = own_weight("test.own", &own_encoding, 2, 3, values), *bad;
+    ck_assert_ok(pare_encoding_add("test.own", &own_encoding, &err), err);
+    ck_assert_int_eq(pare_encoding_add("test.own", &slow_encoding, &err), PARE_INVALID);
+    ck_assert_int_eq(pare_encoding_add("test.half", &half, &err), PARE_INVALID);
+    ck_assert_int_eq(pare_encoding_add("test.none", NULL, &err), PARE_INVALID);
+    ck_assert_ok(pare_encoding_find("test.own", &own, &err), err);
+    ck_assert_ok(pare_blob_copy(w->stored->data, w->stored->size, 1, &blob, &err), err);
+    ck_assert_int_eq(pare_weight_encoded(own, 3, 3, blob, &bad, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "another size"));
+    ((float *)blob->data)[1] = INFINITY;
+    ck_assert_int_eq(pare_weight_encoded(own, 2, 3, blob, &bad, &err), PARE_INVALID);
+    ((float *)blob->data)[1] = 3e38f; /* finite, and what it decodes to is not */
+    ck_assert_int_eq(pare_weight_encoded(own, 2, 3, blob, &bad, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.what, "not finite"));
+    pare_blob_unref(blob);
+    pare_weight_unref(w);
+}
+END_TEST
+
 START_TEST(hugging_face_round_trip)
 {
     struct pare_model *model = shipped(), *back;
@@ -556,6 +658,8 @@ int main(void)
     tcase_add_test(tc, selectors_choose);
     tcase_add_test(tc, own_format_is_bit_for_bit);
     tcase_add_test(tc, own_format_holds_every_encoding);
+    tcase_add_test(tc, own_format_holds_encodings_of_plugins);
+    tcase_add_test(tc, encodings_refuse_nonsense);
     tcase_add_test(tc, hugging_face_round_trip);
     tcase_add_test(tc, surgery_keeps_the_graph_whole);
     return pare_test_main(&s, 1);

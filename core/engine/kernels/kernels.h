@@ -12,8 +12,8 @@
  * row's bits depend neither on its position, nor on the rows beside it, nor on the split between
  * threads. Nothing here allocates; buffers are the caller's. All matrices are row-major. */
 
-/* What happens to a product before it is stored: y = factor * (residual + act(x W' + bias)), the
- * residual and its factor only where there is one. */
+/* What happens to a product before it is stored: y = act(x W' + bias), or, with a residual,
+ * y = factor * (residual + x W' + bias). Never both. */
 struct pare_epilogue {
     const float *bias;     /* N, or NULL */
     const float *residual; /* M x N, or NULL; never the same memory as the output */
@@ -80,7 +80,8 @@ static inline uint32_t pare_bf16_stride(uint32_t k)
     X(DYNAMIC, dynamic, "int8 dynamic", PARE_INPUT_INT8)                                           \
     X(DYNAMIC_SPARSE, dynamic_sparse, "4:8 int8 dynamic", PARE_INPUT_INT8)                         \
     X(BLOCKS8, blocks8, "int8 dynamic g32", PARE_INPUT_BLOCKS)                                     \
-    X(BLOCKS4, blocks4, "int4 dynamic g32", PARE_INPUT_BLOCKS)
+    X(BLOCKS4, blocks4, "int4 dynamic g32", PARE_INPUT_BLOCKS)                                     \
+    X(PLUGIN, plugin, "plugin", PARE_INPUT_F32)
 
 enum pare_product {
 #define X(id, field, name, input) PARE_PRODUCT_##id,
@@ -120,7 +121,8 @@ struct pare_packed {
     bool half;         /* BLOCKS*, CODES*: scales and zeros are exactly f16 */
     int32_t offset;    /* BLOCKS*: added to the stored code */
     uint32_t span;     /* BLOCKS*: columns that are summed before a scale is applied */
-    size_t bytes;      /* of everything above */
+    struct pare_weight *weight; /* PLUGIN: as it is stored */
+    size_t bytes;               /* of everything above */
 };
 
 /* A part of a product: rows m0..m1 and panels p0..p1 (SPARSE: token blocks and outputs). */
@@ -251,6 +253,8 @@ size_t pare_attend_scratch(const struct pare_kernels *kernels, uint32_t tokens, 
 struct pare_kept pare_kept_new(const struct pare_kernels *kernels, uint32_t bits, uint32_t heads,
                                uint32_t key_width, uint32_t value_width, uint32_t capacity);
 size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint32_t k);
+/* PLUGIN: the sums of a job's part by the plugin's kernel, to y. */
+void pare_plugin_sums(const struct pare_job *job);
 /* Bytes of scratch that a job of `rows` rows needs. */
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows);
 

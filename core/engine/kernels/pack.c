@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "engine/kernels/kernels.h"
+#include "model/encoding.h"
 #include "model/half.h"
 
 /* Integer sums of 32768 products of 255 and 127 fit 31 bits; longer rows run as floats. */
@@ -84,6 +85,11 @@ size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows)
 {
     switch (w->product) {
+    case PARE_PRODUCT_PLUGIN: {
+        const struct pare_encoded bytes = pare_encoded_of(w->weight);
+        const struct pare_encoding *own = &w->weight->encoding->table;
+        return own->scratch ? (size_t)own->scratch(&bytes, rows) : 0;
+    }
     case PARE_PRODUCT_DYNAMIC:
         return w->zeros ? (size_t)rows * w->groups * sizeof(float) : 0;
     default:
@@ -172,8 +178,29 @@ struct pare_choice pare_choose(const struct pare_kernels *kernels, const struct 
         c.decoded = c.decoded || c.product == PARE_PRODUCT_DENSE;
         return c;
     }
-    c.decoded = c.decoded || integer;
+    if (w->encoding && w->encoding->table.multiply)
+        c.product = PARE_PRODUCT_PLUGIN;
+    c.decoded = c.decoded || integer || (w->encoding && c.product == PARE_PRODUCT_DENSE);
     return c;
+}
+
+void pare_plugin_sums(const struct pare_job *job)
+{
+    const struct pare_packed *w = job->w;
+    const struct pare_encoded bytes = pare_encoded_of(w->weight);
+    const uint32_t row = job->p0 * w->panel;
+    const struct pare_multiply part = {
+        .struct_size = sizeof part,
+        .row = row,
+        .n = PARE_MIN(job->p1 * w->panel, w->n) - row,
+        .tokens = job->m1 - job->m0,
+        .x = job->x + (size_t)job->m0 * w->k,
+        .y = job->y + (size_t)job->m0 * w->n + row,
+        .ldx = w->k,
+        .ldy = w->n,
+        .scratch = job->scratch,
+    };
+    w->weight->encoding->table.multiply(&bytes, &part);
 }
 
 void pare_packed_free(struct pare_packed *p)
@@ -187,6 +214,7 @@ void pare_packed_free(struct pare_packed *p)
     free(p->scales);
     free(p->zeros);
     free(p->sums);
+    pare_weight_unref(p->weight);
     free(p);
 }
 
@@ -591,6 +619,10 @@ int pare_pack(const struct pare_kernels *kernels, unsigned product, const struct
         .panels = (w->rows + kernels->panel - 1) / kernels->panel,
     };
     switch (product) {
+    case PARE_PRODUCT_PLUGIN:
+        p->weight = pare_weight_ref((struct pare_weight *)(uintptr_t)w);
+        p->bytes = w->stored->size;
+        break;
     case PARE_PRODUCT_DENSE:
         PARE_TRY(pack_dense(kernels, w, p, err));
         break;

@@ -79,6 +79,20 @@ static void scalar_sparse(const struct pare_job *job)
     }
 }
 
+static void scalar_plugin(const struct pare_job *job)
+{
+    const struct pare_packed *w = job->w;
+    if (job->m0 == job->m1)
+        return;
+    pare_plugin_sums(job);
+    for (size_t r = job->m0; r < job->m1; r++) {
+        for (size_t n = job->p0; n < job->p1; n++) {
+            float *y = &job->y[r * w->n + n];
+            *y = finish(&job->end, *y, n, r * w->n + n);
+        }
+    }
+}
+
 static void scalar_dynamic(const struct pare_job *job)
 {
     const struct pare_packed *w = job->w;
@@ -326,6 +340,7 @@ const struct pare_kernels pare_kernels_scalar = {
             [PARE_PRODUCT_BF16_DOT] = scalar_bf16,
             [PARE_PRODUCT_DYNAMIC] = scalar_dynamic,
             [PARE_PRODUCT_BLOCKS8] = scalar_blocks8,
+            [PARE_PRODUCT_PLUGIN] = scalar_plugin,
         },
     .quantize = scalar_quantize,
     .quantize_blocks = scalar_quantize_blocks,

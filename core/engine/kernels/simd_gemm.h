@@ -194,6 +194,26 @@ INLINE void end_row(const struct pare_job *job, uint32_t row, uint32_t n0, const
         simd_activate(end.activation, y, y, width);
 }
 
+/* A plugin's kernel makes the sums; what comes after them is ours. */
+static void simd_plugin(const struct pare_job *job)
+{
+    const uint32_t n0 = job->p0 * job->w->panel,
+                   width = PARE_MIN(job->p1 * job->w->panel, job->w->n) - n0;
+    if (job->m0 == job->m1)
+        return;
+    pare_plugin_sums(job);
+    for (uint32_t r = job->m0; r < job->m1; r++) {
+        const struct tile_end end = end_of(job, r, n0);
+        float *y = job->y + (size_t)r * job->w->n + n0;
+        for (uint32_t i = 0; i < width; i += VL) {
+            const vm mask = vm_first(PARE_MIN(width - i, (uint32_t)VL));
+            vf_store_m(y + i, mask, end_vec(vf_load_m(y + i, mask), &end, end.residual, i, mask));
+        }
+        if (end.activation)
+            simd_activate(end.activation, y, y, width);
+    }
+}
+
 INLINE void product_panels(const struct pare_job *job, decode_fn decode)
 {
     const struct pare_packed *w = job->w;

@@ -33,6 +33,7 @@ const struct pare_kernels PARE_TABLE = {
             [PARE_PRODUCT_DYNAMIC] = simd_dynamic,
             [PARE_PRODUCT_BLOCKS8] = simd_blocks8,
             [PARE_PRODUCT_BLOCKS4] = simd_blocks4,
+            [PARE_PRODUCT_PLUGIN] = simd_plugin,
 #ifdef PARE_BF16
             [PARE_PRODUCT_BF16_DOT] = simd_bf16,
 #endif

@@ -39,7 +39,8 @@ struct pare_ctx; /* one call of one entry point; the host's */
 enum pare_kind {
     PARE_TRANSFORM = 1, /* changes the model */
     PARE_SCORE = 2,     /* fills a table of importance or distortion */
-    PARE_ALLOCATE = 3   /* turns tables and a budget into one option per unit */
+    PARE_ALLOCATE = 3,  /* turns tables and a budget into one option per unit */
+    PARE_ENCODING = 4   /* a transform that brings the representation which it changes weights to */
 };
 
 /* Kinds of units; also used as a mask of what a parameter can vary over. */
@@ -193,6 +194,55 @@ struct pare_integers {
     const float *zeros; /* rows * groups; NULL for PARE_ZERO_NONE */
 };
 
+/* ---- encodings
+ * ----------------------------------------------------------------------------------- */
+
+/* A weight in a plugin's own representation: bytes that the plugin laid out and that files hold as
+ * they are (so: fixed widths, little-endian). The host's; `data` is aligned to 64 bytes. */
+struct pare_encoded {
+    uint32_t struct_size;
+    uint32_t rows, cols; /* outputs, inputs */
+    uint32_t reserved;
+    const void *data;
+    uint64_t size;
+};
+
+/* A part of a product y = x W': some outputs of some tokens. The host adds bias, activation and
+ * residual. */
+struct pare_multiply {
+    uint32_t struct_size;
+    uint32_t row, n; /* outputs row .. row + n - 1 */
+    uint32_t tokens; /* rows of x and y */
+    const float *x;  /* ldx floats from token to token, cols of them are there */
+    float *y;        /* ldy floats from token to token; y[0] is output `row` */
+    uint64_t ldx, ldy;
+    void *scratch; /* scratch() bytes, aligned to 64, of this call alone */
+};
+
+/* What a plugin of kind PARE_ENCODING brings besides the entry points of a transform. These
+ * functions get no context: they run wherever a model with such weights runs, in several threads at
+ * once, long after the plugin's entry points. They allocate nothing, keep nothing and read nothing
+ * but what they are given. */
+struct pare_encoding {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Bytes come from files that strangers wrote. NULL: these are a weight, the other functions
+     * read nothing outside of them and give finite numbers; else why not, as a static text. Called
+     * before all others, once per weight. */
+    const char *(*check)(const struct pare_encoded *w);
+    /* `n` rows from `row` as f32, n * cols: the reference for multiply(). */
+    void (*decode)(const struct pare_encoded *w, uint32_t row, uint32_t n, float *out);
+    /* A word or two for people: "codebook 4 bits". At most `size` bytes with the NUL. NULL: the
+     * plugin's id. */
+    void (*describe)(const struct pare_encoded *w, char *out, uint32_t size);
+    /* The native kernel. A number of y depends on its row of x and its row of the weight alone, bit
+     * for bit, however the host cuts the work. NULL: the host decodes the weight once and
+     * multiplies f32, and says so. */
+    void (*multiply)(const struct pare_encoded *w, const struct pare_multiply *job);
+    /* Bytes that multiply() needs for so many tokens at most. NULL: none. */
+    uint64_t (*scratch)(const struct pare_encoded *w, uint32_t tokens);
+};
+
 #define PARE_EXT_WEIGHT "pare.weight/1"
 struct pare_ext_weight {
     uint32_t struct_size;
@@ -222,6 +272,12 @@ struct pare_ext_weight {
      * set_activation_group): young. */
     int (*set_activation_group)(struct pare_ctx *ctx, const struct pare_unit *unit,
                                 uint32_t columns);
+    /* A weight in a plugin's encoding (id; NULL: the calling plugin's own), `size` bytes, copied.
+     * They are checked and decoded: what is not finite is PARE_INVALID, and so is anything but 0
+     * where the structure keeps no position. Inputs of its products are f32. Ask with
+     * PARE_HAS(weight, set_encoded): young. */
+    int (*set_encoded)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *encoding,
+                       const void *data, uint64_t size);
 };
 
 /* Changes of the graph. Units gone before are gone for good; paths of the others stay. */
@@ -415,7 +471,7 @@ struct pare_plugin {
     uint32_t n_params, param_size;
     const struct pare_param *params;
 
-    /* transform: either the whole stage at once, or unit by unit in execution order */
+    /* transform, encoding: either the whole stage at once, or unit by unit in execution order */
     int (*apply)(struct pare_ctx *ctx, const struct pare_host *host);
     int (*apply_unit)(struct pare_ctx *ctx, const struct pare_host *host,
                       const struct pare_unit *unit);
@@ -430,6 +486,7 @@ struct pare_plugin {
      * NULL: for all. Needs of the plugins that a parameter names are their own. */
     const char *needs_when;
     const char *follows; /* ids that must not come after it in a pipeline; or NULL */
+    const struct pare_encoding *encoding; /* of kind PARE_ENCODING; NULL for all others */
 };
 
 typedef const struct pare_plugin *(*pare_plugin_entry)(void);
