@@ -128,7 +128,7 @@ static int run(struct pare_cli *cli)
 }
 
 static const struct pare_option options[] = {
-    {"kind", 0, "KIND", "new: transform (default), score or allocate"},
+    {"kind", 0, "KIND", "new: transform (default), score, allocate or encoding"},
     {"output", 'o', "FOLDER", "new: where to write it (NAME)"},
     {"only", 0, "GLOB", "check: those whose name matches"},
     {"list", 0, NULL, "check: name the checks, and run none"},

@@ -38,6 +38,10 @@ static const struct pare_check_case cases[] = {
     {"no-extension", "says so when the host lacks a service", pare_check_no_extension},
     {"cancel", "stops when it is asked to", pare_check_cancel},
     {"size", "what the model is said to take is what its file takes", pare_check_size},
+    {"kernel", "an encoding's products are those of its decoded numbers, however they are cut",
+     pare_check_kernel},
+    {"bytes", "an encoding refuses changed and cut bytes, or reads them without harm",
+     pare_check_bytes},
 };
 
 const struct pare_check_case *pare_checks(size_t *n)

@@ -65,6 +65,14 @@ struct pare_check_outcome {
 void pare_check_apply(struct pare_check *check, const struct pare_check_model *m,
                       const struct pare_check_use *use, struct pare_check_outcome *out);
 void pare_check_outcome_free(struct pare_check_outcome *o);
+/* The plugin's defaults, and the first model where they work. */
+struct pare_check_subject {
+    json_t *setting;
+    struct pare_check_model m;
+};
+/* False: they work on none, and that was said. */
+bool pare_check_subject_begin(struct pare_check *check, struct pare_check_subject *s);
+void pare_check_subject_end(struct pare_check_subject *s);
 /* Hash of all that a graph is. */
 int pare_check_graph_hash(const struct pare_graph *graph, char hash[PARE_HASH_HEX],
                           struct pare_error *err);
@@ -100,5 +108,8 @@ void pare_check_no_memory(struct pare_check *check);
 void pare_check_no_extension(struct pare_check *check);
 void pare_check_cancel(struct pare_check *check);
 void pare_check_size(struct pare_check *check);
+/* check_encoding.c */
+void pare_check_kernel(struct pare_check *check);
+void pare_check_bytes(struct pare_check *check);
 
 #endif

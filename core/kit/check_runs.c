@@ -26,24 +26,17 @@ static json_t *defaults(struct pare_check *check)
     return setting;
 }
 
-/* The plugin's defaults, and the first model where they work. */
-struct subject {
-    json_t *setting;
-    struct pare_check_model m;
-};
-
-static void subject_end(struct subject *s)
+void pare_check_subject_end(struct pare_check_subject *s)
 {
     json_decref(s->setting);
     pare_check_model_free(&s->m);
 }
 
-/* False: they work on none, and that was said. */
-static bool subject_begin(struct pare_check *check, struct subject *s)
+bool pare_check_subject_begin(struct pare_check *check, struct pare_check_subject *s)
 {
     struct pare_check_outcome o;
     struct pare_error last = {0};
-    *s = (struct subject){.setting = defaults(check)};
+    *s = (struct pare_check_subject){.setting = defaults(check)};
     for (size_t i = 0; s->setting && i < PARE_CHECK_FAMILIES && pare_check_model(check, i, &s->m);
          i++) {
         pare_check_apply(check, &s->m, &(struct pare_check_use){.setting = s->setting}, &o);
@@ -56,7 +49,7 @@ static bool subject_begin(struct pare_check *check, struct subject *s)
     }
     pare_check_say(check, PARE_CHECK_SKIP, "its defaults work on none of the tiny models: %s",
                    last.what);
-    subject_end(s);
+    pare_check_subject_end(s);
     return false;
 }
 
@@ -104,9 +97,9 @@ void pare_check_odd_shapes(struct pare_check *check)
 void pare_check_same_bytes(struct pare_check *check)
 {
     static const uint32_t threads[] = {1, 1, 2};
-    struct subject s;
+    struct pare_check_subject s;
     char first[PARE_HASH_HEX] = "";
-    if (!subject_begin(check, &s))
+    if (!pare_check_subject_begin(check, &s))
         return;
     const bool promised = (check->file->desc.flags & PARE_DETERMINISTIC) != 0;
     for (size_t i = 0; i < PARE_COUNT(threads); i++) {
@@ -126,16 +119,16 @@ void pare_check_same_bytes(struct pare_check *check)
                            promised ? ", though PARE_DETERMINISTIC promises the same" : "");
         pare_check_outcome_free(&o);
     }
-    subject_end(&s);
+    pare_check_subject_end(&s);
 }
 
 /* What goes to stdout meanwhile is counted. */
 void pare_check_quiet(struct pare_check *check)
 {
-    struct subject s;
+    struct pare_check_subject s;
     struct pare_check_outcome o;
     char text[120];
-    if (!subject_begin(check, &s))
+    if (!pare_check_subject_begin(check, &s))
         return;
     const int kept = dup(STDOUT_FILENO), heard = memfd_create("stdout", MFD_CLOEXEC);
     fflush(stdout);
@@ -155,14 +148,14 @@ void pare_check_quiet(struct pare_check *check)
     }
     close(kept);
     close(heard);
-    subject_end(&s);
+    pare_check_subject_end(&s);
 }
 
 void pare_check_leaks(struct pare_check *check)
 {
     enum { WARM = 10, RUNS = 100 };
-    struct subject s;
-    if (!subject_begin(check, &s))
+    struct pare_check_subject s;
+    if (!pare_check_subject_begin(check, &s))
         return;
     size_t used[3] = {0};
     for (int i = 0; i <= WARM + RUNS; i++) {
@@ -181,7 +174,7 @@ void pare_check_leaks(struct pare_check *check)
                        "each run leaves about %zu bytes behind: take memory from host->alloc, or "
                        "free it",
                        lost / (RUNS / 2));
-    subject_end(&s);
+    pare_check_subject_end(&s);
 }
 
 /* ---- a host that gives less
@@ -231,9 +224,9 @@ static int short_progress(struct pare_ctx *ctx, double share)
 void pare_check_no_memory(struct pare_check *check)
 {
     enum { MOST = 200 };
-    struct subject s;
+    struct pare_check_subject s;
     struct pare_host host = pare_check_host();
-    if (!subject_begin(check, &s))
+    if (!pare_check_subject_begin(check, &s))
         return;
     host.alloc = short_alloc;
     shortage.of = check->file;
@@ -256,7 +249,7 @@ void pare_check_no_memory(struct pare_check *check)
         all = o.rc == PARE_OK ? 0 : k + 2;
         pare_check_outcome_free(&o);
     }
-    subject_end(&s);
+    pare_check_subject_end(&s);
 }
 
 void pare_check_no_extension(struct pare_check *check)
@@ -265,9 +258,9 @@ void pare_check_no_extension(struct pare_check *check)
                                       PARE_EXT_CALIBRATION, PARE_EXT_PROBE,     PARE_EXT_LINALG,
                                       PARE_EXT_PARALLEL,    PARE_EXT_RANDOM,    PARE_EXT_SCORED,
                                       PARE_EXT_TABLE,       PARE_EXT_ALLOCATION};
-    struct subject s;
+    struct pare_check_subject s;
     struct pare_host host = pare_check_host();
-    if (!subject_begin(check, &s))
+    if (!pare_check_subject_begin(check, &s))
         return;
     host.extension = short_extension;
     shortage.of = check->file;
@@ -288,15 +281,15 @@ void pare_check_no_extension(struct pare_check *check)
         pare_check_outcome_free(&o);
     }
     shortage.hidden = NULL;
-    subject_end(&s);
+    pare_check_subject_end(&s);
 }
 
 void pare_check_cancel(struct pare_check *check)
 {
-    struct subject s;
+    struct pare_check_subject s;
     struct pare_check_outcome o;
     struct pare_host host = pare_check_host();
-    if (!subject_begin(check, &s))
+    if (!pare_check_subject_begin(check, &s))
         return;
     host.progress = short_progress;
     shortage.of = check->file;
@@ -313,7 +306,7 @@ void pare_check_cancel(struct pare_check *check)
     else if (o.rc != PARE_OK && o.rc != PARE_CANCELLED)
         pare_check_say(check, PARE_CHECK_FAIL, "asked to stop it fails otherwise: %s", o.err.what);
     pare_check_outcome_free(&o);
-    subject_end(&s);
+    pare_check_subject_end(&s);
 }
 
 /* ---- size
@@ -322,7 +315,7 @@ void pare_check_cancel(struct pare_check *check)
 /* What is written of a model is what it is said to take. */
 void pare_check_size(struct pare_check *check)
 {
-    struct subject s;
+    struct pare_check_subject s;
     struct pare_check_outcome o;
     struct pare_tensors tensors = {0};
     struct pare_error err = {0};
@@ -332,7 +325,7 @@ void pare_check_size(struct pare_check *check)
         pare_check_say(check, PARE_CHECK_SKIP, "it does not change models");
         return;
     }
-    if (!subject_begin(check, &s))
+    if (!pare_check_subject_begin(check, &s))
         return;
     pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting}, &o);
     const uint64_t said = pare_graph_bytes(o.graph), before = pare_graph_bytes(s.m.model->graph);
@@ -350,5 +343,5 @@ void pare_check_size(struct pare_check *check)
     json_decref(graph);
     pare_tensors_free(&tensors);
     pare_check_outcome_free(&o);
-    subject_end(&s);
+    pare_check_subject_end(&s);
 }
