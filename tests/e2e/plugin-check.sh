@@ -61,6 +61,8 @@ if [ -f "$bad/bad-crash.so" ]; then
     found bad-kit no-memory fail 'crashed with signal 11'
     found bad-kit no-extension fail 'crashed with signal 11'
     found bad-kit cancel fail 'it goes on'
+    found bad-encoding kernel fail 'where decode.. and plain sums give'
+    found bad-encoding bytes fail ''
 else
     skip "misbehaving plugins" "they are not built"
 fi

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/own_encoding.h"
 #include "tests/unit/plugin_test.h"
 
 #include <fcntl.h>
@@ -354,12 +355,22 @@ static int wrong_call(struct pare_ctx *ctx, const struct pare_host *host)
         return probe->run(ctx, NULL, 1, PARE_DISTANCE_KL, 0, &x, NULL);
     case 41:
         return scored->importance(ctx, "word", PARE_UNIT_BLOCK, &values);
+    case 43:
+        return weight->set_encoded(ctx, linear, NULL, room, 64); /* a transform has none */
+    case 44:
+        return weight->set_encoded(ctx, linear, "no.such-encoding", room, 64);
+    case 45:
+        return weight->set_encoded(ctx, linear, "uniform", room, 64); /* no encoding */
+    case 46:
+        return weight->set_encoded(ctx, linear, NULL, NULL, 64);
+    case 47:
+        return weight->set_encoded(ctx, branch, NULL, room, 64);
     default:
         return host->alloc(ctx, SIZE_MAX / 2, 3) ? PARE_OK : PARE_NOMEM;
     }
 }
 
-enum { WRONG_CALLS = 43 };
+enum { WRONG_CALLS = 48 };
 
 /* A wrong call is an error with a message, whatever the plugin does next. */
 START_TEST(wrong_calls)
@@ -374,6 +385,64 @@ START_TEST(wrong_calls)
     ck_assert_msg(!strstr(w.err.what, "gave no reason"), "call %d: %s", _i, w.err.what);
     ck_assert_msg(!strstr(w.err.what, "out of memory") == (_i != 42), "call %d: %s", _i,
                   w.err.what);
+    pare_graph_free(g);
+    world_close(&w);
+}
+END_TEST
+
+/* A unit's weight as the test's encoding has it, but for one code. */
+static int set_own(struct pare_ctx *ctx, const struct pare_host *host, const char *path,
+                   uint64_t cut, int8_t code)
+{
+    const struct pare_ext_model *model = host->extension(ctx, PARE_EXT_MODEL);
+    const struct pare_ext_weight *weight = host->extension(ctx, PARE_EXT_WEIGHT);
+    const struct pare_unit *unit = model->find(ctx, PARE_UNIT_LINEAR, path);
+    float *values = host->alloc(ctx, (size_t)unit->rows * unit->cols, sizeof *values);
+    ck_assert_int_eq(weight->read(ctx, unit, 0, unit->rows, values), PARE_OK);
+    struct pare_weight *w = own_weight("own", &own_encoding, unit->rows, unit->cols, values);
+    int8_t *codes = (int8_t *)w->stored->data + unit->rows * sizeof(float);
+    for (uint32_t i = 0; code && i < unit->rows * unit->cols; i++)
+        codes[i] = code;
+    int rc = weight->set_encoded(ctx, unit, NULL, w->stored->data, w->stored->size - cut);
+    pare_weight_unref(w);
+    return rc;
+}
+
+static int encodes(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    const struct pare_ext_model *model = host->extension(ctx, PARE_EXT_MODEL);
+    const struct pare_ext_weight *weight = host->extension(ctx, PARE_EXT_WEIGHT);
+    const struct pare_unit *up = model->find(ctx, PARE_UNIT_LINEAR, "layer.1.ffn.up");
+    int64_t call;
+    host->get_int(ctx, NULL, "call", &call);
+    if (call == 1)
+        return set_own(ctx, host, up->path, 1, 0);
+    uint8_t *keep = host->alloc(ctx, (size_t)up->rows * up->cols, 1);
+    for (uint32_t i = 0; i < up->rows * up->cols; i++)
+        keep[i] = i % 3 != 0;
+    ck_assert_int_eq(weight->set_activations(ctx, up, 8), PARE_OK);
+    ck_assert_int_eq(weight->set_structure(ctx, up, 0, 0, keep), PARE_OK);
+    return set_own(ctx, host, up->path, 0, call == 2 ? 1 : 0);
+}
+
+START_TEST(sets_an_encoding)
+{
+    struct world w;
+    world_open(&w, 8);
+    struct pare_graph *g = world_copy(&w, w.model->graph);
+    const struct pare_weight *before = world_node(w.model->graph, "layer.1.ffn.up")->weight;
+    ck_assert_int_eq(apply_own(&w, g, encodes, "{'call': 1}", NULL), PARE_INVALID);
+    ck_assert_msg(strstr(w.err.what, "another size") != NULL, "%s", w.err.what);
+    ck_assert_msg(strstr(w.err.detail, "layer.1.ffn.up") != NULL, "%s", w.err.detail);
+    ck_assert_ptr_eq(world_node(g, "layer.1.ffn.up")->weight, before);
+    ck_assert_int_eq(apply_own(&w, g, encodes, "{'call': 2}", NULL), PARE_INVALID);
+    ck_assert_msg(strstr(w.err.what, "was pruned and would be") != NULL, "%s", w.err.what);
+    pare_graph_free(g);
+    g = world_copy(&w, w.model->graph);
+    ck_assert_int_eq(apply_own(&w, g, encodes, "{'call': 3}", NULL), PARE_OK);
+    const struct pare_node *node = world_node(g, "layer.1.ffn.up");
+    ck_assert_str_eq(node->weight->encoding->id, "own");
+    ck_assert_uint_eq(node->activation_bits, 0); /* its kernel takes floats */
     pare_graph_free(g);
     world_close(&w);
 }
@@ -823,6 +892,7 @@ int main(void)
     tcase_add_test(tc, prints);
     tc = pare_test_case(s, "services");
     tcase_add_loop_test(tc, wrong_calls, 0, WRONG_CALLS);
+    tcase_add_test(tc, sets_an_encoding);
     tcase_add_test(tc, parameters_and_units);
     tcase_add_test(tc, statistics);
     tcase_add_test(tc, algebra);
