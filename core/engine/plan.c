@@ -53,9 +53,11 @@ static int pack_nodes(struct pare_plan *plan, struct pare_error *err)
             pare_choose(plan->kernels, node->weight, node->activation_bits, node->activation_group,
                         one_by_one ? PARE_TOKENS_ANY : g->values[node->outputs[0]].tokens);
         PARE_TRY(pare_pack(plan->kernels, n->choice.product, node->weight, &n->packed, err));
-        if (n->choice.decoded) {
-            char from[64] = "";
-            pare_weight_describe(node->weight, from);
+        char from[64] = "";
+        pare_weight_describe(node->weight, from);
+        if (n->packed->weight) {
+            snprintf(n->kernel, sizeof n->kernel, "plugin's %.48s", from);
+        } else if (n->choice.decoded) {
             snprintf(n->kernel, sizeof n->kernel, "decode %.48s -> %s %s", from,
                      pare_product_name(n->choice.product), isa);
         } else {

@@ -27,7 +27,7 @@ static bool is_answer(struct pare_ask *ask, const json_t *message)
     const char *type = pare_message_text(message, "type");
     if (strcmp(type, "log") == 0 && ask->tell)
         ask->tell(ask->user, pare_message_text(message, "text"));
-    return strcmp(type, "log") != 0 && strcmp(type, "progress") != 0;
+    return strcmp(type, "log") != 0 && strcmp(type, "progress") != 0 && strcmp(type, "stage") != 0;
 }
 
 static int take_messages(struct pare_ask *ask, struct pare_child *child, struct pare_error *err)

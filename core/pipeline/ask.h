@@ -20,8 +20,8 @@ struct pare_ask {
     char why[400];       /* "it crashed with signal 11 (...)", with its last words */
 };
 
-/* Send `job` (taken) and wait for what is neither log nor progress. Fails where no worker can be
- * started or what it sends cannot be read. One thread. */
+/* Send `job` (taken) and wait for its answer, which is what tells neither of logs nor of progress.
+ * Fails where no worker can be started or what it sends cannot be read. One thread. */
 int pare_ask_worker(struct pare_ask *ask, json_t *job, struct pare_error *err);
 
 #endif

@@ -134,7 +134,10 @@ fails_with 2 "hint: name them with --data FOLDER and --split NAME" "apply: calib
     "$pare" apply "$vit" prune criterion=wanda -o "$tmp/applied"
 [ ! -e "$tmp/applied" ]
 result $? "... leaves nothing"
-ok "apply" "$pare" apply "$vit" quantize bits=8 -o "$tmp/applied"
+"$pare" apply "$vit" quantize bits=8 -o "$tmp/applied" >"$tmp/out" 2>"$tmp/err"
+result $? "apply"
+grep -q '^size  3.02 MB -> .* kB (3[.].*x)$' "$tmp/out" && grep -q '^MACs  .* -> [1-9].* (1.00x)$' "$tmp/out"
+result $? "apply: tells what became of size and work"
 fails_with 2 'is there already' "apply: does not overwrite" "$pare" apply "$vit" quantize bits=4 -o "$tmp/applied"
 ok "apply --force" "$pare" apply "$vit" quantize bits=4 -o "$tmp/applied" --force
 
