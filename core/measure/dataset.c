@@ -183,12 +183,17 @@ out:
     return rc;
 }
 
+uint32_t pare_window_default(const struct pare_graph *graph)
+{
+    return PARE_MIN(graph->context, 512u);
+}
+
 static int open_windows(struct pare_dataset *d, const struct pare_data_spec *spec,
                         const struct pare_model *model, struct pare_error *err)
 {
     struct pare_tokenizer *tokenizer = NULL;
-    const uint64_t most = PARE_MIN(model->graph->context, 512u);
-    struct pare_window_spec how = {.window = (uint32_t)(spec->window ? spec->window : most),
+    struct pare_window_spec how = {.window = spec->window ? (uint32_t)spec->window
+                                                          : pare_window_default(model->graph),
                                    .stride = (uint32_t)spec->stride};
     int rc;
     if (spec->method && strcmp(spec->method, "llama.cpp") == 0)

@@ -65,6 +65,8 @@ struct pare_sequences;
 const struct pare_sequences *pare_dataset_sequences(const struct pare_dataset *data);
 uint32_t pare_dataset_number(const struct pare_dataset *data, uint32_t i);
 uint32_t pare_dataset_window(const struct pare_dataset *data); /* tokens of a window */
+/* Tokens of a window where none are asked for. */
+uint32_t pare_window_default(const struct pare_graph *graph);
 
 /* Of sample `i`: the class or the right choice, UINT32_MAX: no labels; the score of a pair. */
 uint32_t pare_dataset_label(const struct pare_dataset *data, uint32_t i);
@@ -81,9 +83,15 @@ int pare_dataset_read(struct pare_dataset *data, uint32_t first, uint32_t n, flo
 struct pare_split {
     char name[64];
     uint64_t samples;
+    enum pare_task task;
 };
 int pare_dataset_splits(const char *folder, struct pare_split *out, size_t room, size_t *n,
                         struct pare_error *err);
+/* The same of texts, as `model` reads them: SPLIT.txt, .jsonl and .tsv of a folder, or a file,
+ * which is one split without a name. Plain texts are cut into windows of as many tokens as by
+ * default. */
+int pare_text_splits(const char *path, const struct pare_model *model, struct pare_split *out,
+                     size_t room, size_t *n, struct pare_error *err);
 
 /* One image file (JPEG or PNG), as the model wants it: channels * height * width floats. */
 int pare_image_load(const char *path, const struct pare_model *model, float *out,

@@ -69,3 +69,49 @@ out:
     pare_pool_free(&pool);
     return rc;
 }
+
+static int measure_split(const struct pare_data_spec *spec, const struct pare_model *model,
+                         struct pare_split *out, struct pare_error *err)
+{
+    struct pare_dataset *data = NULL;
+    int rc;
+    PARE_TRY(pare_dataset_open(spec, model, &data, err));
+    snprintf(out->name, sizeof out->name, "%s", spec->split ? spec->split : "");
+    out->samples = pare_dataset_size(data);
+    out->task = pare_dataset_task(data);
+out:
+    pare_dataset_close(data);
+    return rc;
+}
+
+int pare_text_splits(const char *path, const struct pare_model *model, struct pare_split *out,
+                     size_t room, size_t *n, struct pare_error *err)
+{
+    struct pare_pool pool = {0};
+    const char **names = NULL;
+    struct pare_data_spec spec = {.from = path};
+    size_t n_names = 0;
+    int rc;
+    *n = 0;
+    if (!pare_is_folder(path)) {
+        PARE_TRY(measure_split(&spec, model, out, err));
+        *n = 1;
+        goto out;
+    }
+    PARE_TRY(pare_folder_list(path, &pool, &names, &n_names, err));
+    for (size_t i = 0; i < n_names && *n < room; i++) {
+        char split[sizeof out->name];
+        const size_t length = stem(names[i]);
+        if (!length || length >= sizeof split)
+            continue;
+        snprintf(split, sizeof split, "%.*s", (int)length, names[i]);
+        spec.split = split;
+        PARE_TRY(measure_split(&spec, model, &out[(*n)++], err));
+    }
+    if (!*n)
+        rc = none(&(struct pare_data_spec){.from = path}, err);
+out:
+    free(names);
+    pare_pool_free(&pool);
+    return rc;
+}

@@ -97,6 +97,11 @@ END
 fails_with 2 'perplexity is of plain texts; .evaluate. holds choices' "plan: a metric of other texts" "$pare" plan "$tmp/wrong.yaml"
 fails_with 2 'labelled texts are not calibrated on' "plan: calibration wants a plain text" "$pare" plan "$tmp/wrong.yaml"
 
+# ---- init
+for _ in 1 2 3; do cat "$tmp/many.jsonl"; done >"$tmp/lots.jsonl"
+"$pare" init "$story" "$tmp/lots.jsonl" >"$tmp/new.yaml" 2>"$tmp/err" && "$pare" plan "$tmp/new.yaml" >"$tmp/out" 2>"$tmp/err" && grep -q 'acc_norm' "$tmp/new.yaml"
+result $? "init: of choices can be planned"
+
 # ---- losses of tokens in the database
 cat >"$tmp/text.yaml" <<END
 pare: 1
@@ -148,6 +153,11 @@ result $? "front: pairs"
 
 "$pare" pick sts --min size_bytes >"$tmp/out" 2>"$tmp/err" && grep -q '^confirmed on evaluate: spearman' "$tmp/out"
 result $? "pick: confirmed on held-back pairs"
+fails_with 2 '40 samples: too few to divide' "init: too few pairs" "$pare" init "$tmp/minilm" "$tmp/pairs.tsv"
+{ cat "$tmp/pairs.tsv" && sed 1d "$tmp/pairs.tsv"; } >"$tmp/lots.tsv"
+"$pare" init "$tmp/minilm" "$tmp/lots.tsv" >"$tmp/new.yaml" 2>"$tmp/err" && "$pare" plan "$tmp/new.yaml" >"$tmp/out" 2>"$tmp/err" && grep -q 'spearman >=' "$tmp/new.yaml"
+result $? "init: of pairs can be planned"
+fails_with 2 'name labelled texts' "init: a plain text for what does not write" "$pare" init "$tmp/minilm" "$alice"
 
 # ---- classes
 model_of bert

@@ -52,6 +52,18 @@ fails_with 2 "fills the model's context" "generate: a prompt too long" sh -c \
 fails_with 2 'under causal attention' "merging tokens of a causal model: the reason is told" \
     "$pare" apply "$story" token-merge -o "$tmp/merged"
 
+# ---- init
+"$pare" init "$story" "$alice" >"$tmp/new.yaml" 2>"$tmp/err"
+result $? "init: of texts"
+ok "init: of texts can be planned" "$pare" plan "$tmp/new.yaml"
+ok "... by perplexity, the name without .gguf" grep -Eq 'name: "stories260K"$' "$tmp/new.yaml"
+ok "... each split for what it is called" sh -c 'grep -q "calibrate: .*calibration.*, window: 512, samples: 16" "$1" &&
+    grep -q "confirm: .*test.* skip: " "$1"' sh "$tmp/new.yaml"
+"$pare" init "$story" "$alice/test.txt" >"$tmp/new.yaml" 2>"$tmp/err" && "$pare" plan "$tmp/new.yaml" >"$tmp/out" 2>"$tmp/err"
+result $? "init: of one text"
+mkdir "$tmp/none"
+fails_with 2 'SPLIT.txt, SPLIT.jsonl or SPLIT.tsv' "init: a folder without texts" "$pare" init "$story" "$tmp/none"
+
 # ---- export
 PARE_DB=$tmp/story.db
 export PARE_DB

@@ -1014,21 +1014,22 @@ END_TEST
 START_TEST(starter_is_a_pipeline)
 {
     static const struct {
-        struct pare_init_split splits[3];
+        struct pare_split splits[3];
         size_t n;
         const char *contains;
     } cases[] = {
-        {{{"calibration", 1024}, {"test", 10000}}, 2, "split: \"test\", samples: 7500"},
-        {{{"train", 60000}, {"val", 400}}, 2, "split: \"val\", skip: 300, samples: 100"},
-        {{{NULL, 2000}}, 1, "skip: 256, samples: 1308"},
-        {{{"a", 5000}, {"b", 800}}, 2, "split: \"a\", skip: 256"},
+        {{{"calibration", 1024, 0}, {"test", 10000, 0}}, 2, "split: \"test\", samples: 7500"},
+        {{{"train", 60000, 0}, {"val", 400, 0}}, 2, "split: \"val\", skip: 300, samples: 100"},
+        {{{"", 2000, 0}}, 1, "skip: 256, samples: 1308"},
+        {{{"a", 5000, 0}, {"b", 800, 0}}, 2, "split: \"a\", skip: 256"},
     };
+    struct pare_init in = {.name = "first", .model = "my \"vit\" #1", .data = "data/mnist"};
     struct pare_error err;
     char *text;
     for (size_t i = 0; i < PARE_COUNT(cases); i++) {
-        ck_assert_ok(pare_init_text("first", "my \"vit\" #1", "data/mnist", cases[i].splits,
-                                    cases[i].n, &text, &err),
-                     err);
+        in.splits = cases[i].splits;
+        in.n_splits = cases[i].n;
+        ck_assert_ok(pare_init_text(&in, &text, &err), err);
         ck_assert_msg(strstr(text, cases[i].contains), "%s", text);
         struct planned p = must(text);
         ck_assert_str_eq(p.pipeline->model, "my \"vit\" #1");
@@ -1036,8 +1037,60 @@ START_TEST(starter_is_a_pipeline)
         drop(&p);
         free(text);
     }
-    static const struct pare_init_split few = {NULL, 10};
-    ck_assert_int_eq(pare_init_text("n", "m", "d", &few, 1, &text, &err), PARE_INVALID);
+    static const struct pare_split few = {"", 10, PARE_TASK_CLASSES};
+    in.splits = &few;
+    in.n_splits = 1;
+    ck_assert_int_eq(pare_init_text(&in, &text, &err), PARE_INVALID);
+    in.n_splits = 0;
+    ck_assert_int_eq(pare_init_text(&in, &text, &err), PARE_INVALID);
+}
+END_TEST
+
+/* What the texts are for is measured; labelled ones calibrate nothing. */
+START_TEST(starter_of_texts)
+{
+    static const struct {
+        struct pare_split splits[2];
+        size_t n;
+        const char *contains[4];
+    } cases[] = {
+        {{{"calibration", 40, PARE_TASK_WINDOWS}, {"test", 112, PARE_TASK_WINDOWS}},
+         2,
+         {"calibration\", window: 256, samples: 16", "test\", window: 256, samples: 84",
+          "perplexity <= 1.1 * baseline", "decode: 32, depth: 64"}},
+        {{{"", 40, PARE_TASK_WINDOWS}},
+         1,
+         {"window: 256, samples: 10", "window: 256, skip: 10, samples: 22", "kl: {}", "kv-quant"}},
+        {{{"", 100, PARE_TASK_CHOICES}}, 1, {"samples: 75", "choose: even", "acc_norm: {}"}},
+        {{{"train", 100, PARE_TASK_CLASSES}, {"val", 100, PARE_TASK_CLASSES}},
+         2,
+         {"val\", samples: 75", "choose: even", "edge: {batch: 1", "top1 >="}},
+        {{{"", 100, PARE_TASK_SIMILARITY}}, 1, {"spearman: {tolerance", "spearman >="}},
+        {{{"calib", 100, PARE_TASK_WINDOWS}, {"test", 100, PARE_TASK_CHOICES}},
+         2,
+         {"calib\", window: 256, samples: 16", "test\", samples: 75", "score: cosine"}},
+    };
+    struct pare_init in = {.name = "first",
+                           .model = "m.gguf",
+                           .data = "texts",
+                           .texts = true,
+                           .writes = true,
+                           .window = 256};
+    struct pare_error err;
+    char *text;
+    for (size_t i = 0; i < PARE_COUNT(cases); i++) {
+        in.splits = cases[i].splits;
+        in.n_splits = cases[i].n;
+        ck_assert_ok(pare_init_text(&in, &text, &err), err);
+        for (size_t k = 0; k < PARE_COUNT(cases[i].contains) && cases[i].contains[k]; k++)
+            ck_assert_msg(strstr(text, cases[i].contains[k]), "%s: %s", cases[i].contains[k], text);
+        free(text);
+    }
+    in.writes = false; /* an encoder has no perplexity */
+    in.splits = cases[1].splits;
+    in.n_splits = 1;
+    ck_assert_int_eq(pare_init_text(&in, &text, &err), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.hint, ".jsonl"));
 }
 END_TEST
 
@@ -1116,6 +1169,7 @@ int main(void)
     tcase_add_test(tc, hostile_json);
     tcase_add_test(tc, schema_follows_the_plugins);
     tcase_add_test(tc, starter_is_a_pipeline);
+    tcase_add_test(tc, starter_of_texts);
     tcase_add_test(tc, a_hundred_thousand);
     tcase_add_test(tc, too_many_to_try);
     return pare_test_main(&s, 1);
