@@ -77,12 +77,15 @@ static bool print(struct job *j, const char *name, const struct pare_graph *grap
 static bool take_shape(struct job *j)
 {
     const char *phase = pare_cli_option(j->cli, "phase");
-    long long batch, threads, tokens, depth;
-    if (!pare_cli_number(j->cli, "batch", 1, 65536, 1, &batch) ||
-        !pare_cli_threads(j->cli, 1, &threads) ||
-        !pare_cli_number(j->cli, "tokens", 1, 1 << 20, 128, &tokens) ||
-        !pare_cli_number(j->cli, "depth", 0, 1 << 20, 0, &depth))
+    long long batch, threads, tokens, depth, visits;
+    const struct pare_cli_number numbers[] = {{"batch", 1, 65536, 1, &batch},
+                                              {"tokens", 1, 1 << 20, 128, &tokens},
+                                              {"depth", 0, 1 << 20, 0, &depth},
+                                              {"visits", VISITS_MIN, VISITS_MAX, 9, &visits}};
+    if (!pare_cli_numbers(j->cli, numbers, PARE_COUNT(numbers)) ||
+        !pare_cli_threads(j->cli, 1, &threads))
         return false;
+    j->visits = (size_t)visits;
     j->shape = (struct pare_bench_shape){.batch = (uint32_t)batch,
                                          .threads = (uint32_t)threads,
                                          .tokens = (uint32_t)tokens,
@@ -134,12 +137,10 @@ static int run(struct pare_cli *cli)
     struct pare_model *model = NULL;
     struct pare_dataset *data = NULL;
     struct pare_error err = {0};
-    long long visits;
     char *name = NULL;
     int exit = PARE_EXIT_OK, rc;
-    if (!take_shape(&j) || !pare_cli_number(cli, "visits", VISITS_MIN, VISITS_MAX, 9, &visits))
+    if (!take_shape(&j))
         return PARE_EXIT_USAGE;
-    j.visits = (size_t)visits;
     PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
     if (spec.from)
         PARE_TRY(pare_cli_data(&spec, model, &data, &err));

@@ -48,9 +48,10 @@ static bool take_options(struct job *j)
 {
     long long tokens, top_k, seed, threads;
     j->how = (struct pare_sampling){.top_p = 1};
-    if (!pare_cli_number(j->cli, "tokens", 1, 1 << 20, 128, &tokens) ||
-        !pare_cli_number(j->cli, "top-k", 0, 1 << 20, 0, &top_k) ||
-        !pare_cli_number(j->cli, "seed", 0, INT64_MAX, 1, &seed) ||
+    const struct pare_cli_number numbers[] = {{"tokens", 1, 1 << 20, 128, &tokens},
+                                              {"top-k", 0, 1 << 20, 0, &top_k},
+                                              {"seed", 0, INT64_MAX, 1, &seed}};
+    if (!pare_cli_numbers(j->cli, numbers, PARE_COUNT(numbers)) ||
         !pare_cli_threads(j->cli, pare_cpu_count(), &threads) ||
         !take_real(j->cli, "temperature", 0, 100, &j->how.temperature) ||
         !take_real(j->cli, "top-p", 1e-6, 1, &j->how.top_p))

@@ -39,16 +39,22 @@ int pare_cli_fail(const struct pare_error *err)
     return status_exit(err->status);
 }
 
+static int print_usage(const struct pare_cli *cli)
+{
+    fprintf(stderr, "usage: pare %s%s%s\n  `pare %s --help` tells more\n", cli->command->name,
+            *cli->command->arguments ? " " : "", cli->command->arguments, cli->command->name);
+    return PARE_EXIT_USAGE;
+}
+
 int pare_cli_usage(const struct pare_cli *cli, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
     fprintf(stderr, "pare %s: ", cli->command->name);
     vfprintf(stderr, fmt, args);
-    fprintf(stderr, "\nusage: pare %s%s%s\n  `pare %s --help` tells more\n", cli->command->name,
-            *cli->command->arguments ? " " : "", cli->command->arguments, cli->command->name);
+    fputc('\n', stderr);
     va_end(args);
-    return PARE_EXIT_USAGE;
+    return print_usage(cli);
 }
 
 /* ---- options ---- */
@@ -114,17 +120,28 @@ const char *pare_cli_option(const struct pare_cli *cli, const char *name)
     return NULL;
 }
 
+bool pare_cli_numbers(const struct pare_cli *cli, const struct pare_cli_number *numbers, size_t n)
+{
+    bool fine = true;
+    for (size_t i = 0; i < n; i++) {
+        const struct pare_cli_number *x = &numbers[i];
+        const char *text = pare_cli_option(cli, x->name);
+        *x->out = x->fallback;
+        if (!text || (pare_parse_int(text, x->out) && *x->out >= x->lo && *x->out <= x->hi))
+            continue;
+        fine = false;
+        fprintf(stderr, "pare %s: --%s '%s' is no whole number from %lld to %lld\n",
+                cli->command->name, x->name, text, x->lo, x->hi);
+    }
+    if (!fine)
+        print_usage(cli);
+    return fine;
+}
+
 bool pare_cli_number(const struct pare_cli *cli, const char *name, long long lo, long long hi,
                      long long fallback, long long *out)
 {
-    const char *text = pare_cli_option(cli, name);
-    *out = fallback;
-    if (!text)
-        return true;
-    if (pare_parse_int(text, out) && *out >= lo && *out <= hi)
-        return true;
-    pare_cli_usage(cli, "--%s '%s' is no whole number from %lld to %lld", name, text, lo, hi);
-    return false;
+    return pare_cli_numbers(cli, &(struct pare_cli_number){name, lo, hi, fallback, out}, 1);
 }
 
 static void print_option(FILE *to, const struct pare_option *o)

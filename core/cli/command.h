@@ -83,8 +83,14 @@ int pare_cli_parse(struct pare_cli *cli, int argc, char **argv);
 /* The value of an option by name: NULL when it was not given, "" for a flag. The option must be in
  * the command's table. */
 const char *pare_cli_option(const struct pare_cli *cli, const char *name);
-/* A whole number from lo to hi; the fallback when the option was not given. False: said what is
- * wrong. */
+/* Options that are whole numbers from lo to hi; the fallback when one was not given. False: said
+ * what is wrong, of all of them. */
+struct pare_cli_number {
+    const char *name;
+    long long lo, hi, fallback, *out;
+};
+bool pare_cli_numbers(const struct pare_cli *cli, const struct pare_cli_number *numbers, size_t n);
+/* One of them. */
 bool pare_cli_number(const struct pare_cli *cli, const char *name, long long lo, long long hi,
                      long long fallback, long long *out);
 
