@@ -10,6 +10,7 @@
 #include "cli/show.h"
 #include "measure/measure.h"
 #include "measure/records.h"
+#include "measure/source.h"
 #include "measure/spearman.h"
 
 #include <stdlib.h>
@@ -47,6 +48,9 @@ static bool add_choices(json_t *out, const struct pare_outcomes *o, struct pare_
 static bool add_similarity(json_t *out, const struct pare_outcomes *o, struct pare_error *err)
 {
     struct pare_interval rho;
+    const char *why = pare_spearman_lacks(o->similarity, o->score, o->n);
+    if (why && !pare_spearman_lacks(NULL, o->score, o->n)) /* else the data set said so */
+        fprintf(stderr, "note: there is no rank correlation: %s\n", why);
     return pare_spearman(o->similarity, o->score, o->n, &rho, NULL, err) == PARE_OK &&
            pare_cli_add_interval(out, "spearman", rho);
 }
@@ -70,20 +74,53 @@ static bool print(struct pare_cli *cli, const char *name, const struct pare_data
     return false;
 }
 
-/* A file that is not of labelled texts is a plain one. */
-static const char *plain_text(const struct pare_cli *cli, const char *data)
+/* The file of texts that was named, when it is a plain one: a file that is not of labelled texts.
+ * Else `*out` stays NULL. */
+static int find_text(const struct pare_cli *cli, const struct pare_data_spec *spec,
+                     const struct pare_model *model, char **out, struct pare_error *err)
 {
     const char *text = pare_cli_option(cli, "text");
-    if (text || !data || !pare_file_exists(data) || pare_is_folder(data) ||
-        pare_records_named(data))
-        return text;
-    return data;
+    struct pare_place place = {0};
+    int rc = PARE_OK;
+    if (text) {
+        *out = pare_strdup(text);
+        return *out ? PARE_OK : pare_error_nomem(err, 0);
+    }
+    if (!spec->from || !pare_graph_reads_text(model->graph))
+        return PARE_OK;
+    PARE_TRY(pare_place_text(spec, &place, err));
+    if (!pare_records_named(place.images)) {
+        *out = place.images;
+        place.images = NULL;
+    }
+out:
+    pare_place_free(&place);
+    return rc;
+}
+
+/* False: said what is wrong. */
+static bool take_numbers(const struct pare_cli *cli, struct pare_data_spec *spec,
+                         long long *threads)
+{
+    long long samples, skip, window, stride;
+    const struct pare_cli_number numbers[] = {{"samples", 1, UINT32_MAX, 0, &samples},
+                                              {"skip", 0, UINT32_MAX, 0, &skip},
+                                              {"window", 2, 1 << 20, 0, &window},
+                                              {"stride", 1, 1 << 20, 0, &stride}};
+    if (!pare_cli_numbers(cli, numbers, PARE_COUNT(numbers)) ||
+        !pare_cli_threads(cli, pare_cpu_count(), threads))
+        return false;
+    spec->samples = (uint64_t)samples;
+    spec->skip = (uint64_t)skip;
+    spec->window = (uint64_t)window;
+    spec->stride = (uint64_t)stride;
+    return true;
 }
 
 static int run(struct pare_cli *cli)
 {
     static const char *const of_text[] = {"window", "stride", "method", "baseline", "nll"};
-    const char *given = cli->n_args == 2 ? cli->args[1] : NULL, *text;
+    const char *given = cli->n_args == 2 ? cli->args[1] : NULL;
     struct pare_data_spec spec = {.from = given ? given : pare_cli_option(cli, "data"),
                                   .split = pare_cli_option(cli, "split"),
                                   .inputs = pare_cli_option(cli, "inputs"),
@@ -92,36 +129,31 @@ static int run(struct pare_cli *cli)
     struct pare_dataset *data = NULL;
     struct pare_outcomes outcomes = {0};
     struct pare_error err = {0};
-    long long samples, skip, threads;
-    char *name = NULL;
+    long long threads;
+    char *name = NULL, *text = NULL;
     int exit = PARE_EXIT_OK, rc;
     if (given && (pare_cli_option(cli, "data") || pare_cli_option(cli, "text")))
         return pare_cli_usage(cli, "'%s' is the data set already", given);
-    text = plain_text(cli, spec.from);
-    if (text)
-        return pare_cli_eval_text(cli, text);
-    for (size_t i = 0; i < PARE_COUNT(of_text); i++) {
-        if (pare_cli_option(cli, of_text[i]))
-            return pare_cli_usage(cli, "--%s goes with a plain text", of_text[i]);
-    }
-    if (!pare_cli_number(cli, "samples", 1, UINT32_MAX, 0, &samples) ||
-        !pare_cli_number(cli, "skip", 0, UINT32_MAX, 0, &skip) ||
-        !pare_cli_threads(cli, pare_cpu_count(), &threads))
-        return PARE_EXIT_USAGE;
-    if (!spec.from == !(spec.inputs && spec.labels))
+    if (!pare_cli_option(cli, "text") && !spec.from == !(spec.inputs && spec.labels))
         return pare_cli_usage(cli, "name a data set, or give --inputs and --labels");
-    spec.samples = (uint64_t)samples;
-    spec.skip = (uint64_t)skip;
+    if (!take_numbers(cli, &spec, &threads))
+        return PARE_EXIT_USAGE;
     PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
+    PARE_TRY(find_text(cli, &spec, model, &text, &err));
+    if (text) {
+        exit = pare_cli_eval_text(cli, model, name, text, &spec, (uint32_t)threads);
+        goto out;
+    }
+    for (size_t i = 0; i < PARE_COUNT(of_text); i++) {
+        if (pare_cli_option(cli, of_text[i])) {
+            exit = pare_cli_usage(cli, "--%s goes with a plain text", of_text[i]);
+            goto out;
+        }
+    }
     PARE_TRY(pare_cli_data(&spec, model, &data, &err));
     if (!pare_dataset_has_labels(data) && pare_dataset_task(data) == PARE_TASK_CLASSES) {
         rc = pare_error_set(&err, PARE_INVALID, "the data has no labels");
         pare_error_hint(&err, "accuracy needs them; `pare predict` does not");
-        goto out;
-    }
-    if (pare_dataset_windows(data)) {
-        rc = pare_error_set(&err, PARE_INVALID, "%s holds a plain text", spec.from);
-        pare_error_hint(&err, "name the file itself: `pare eval MODEL FILE`");
         goto out;
     }
     struct pare_cli_progress progress = {.all = pare_dataset_size(data), .unit = ""};
@@ -140,16 +172,17 @@ out:
     pare_dataset_close(data);
     pare_model_free(model);
     free(name);
+    free(text);
     return exit;
 }
 
 static const struct pare_option options[] = {
     {"data", 'd', "DATA", "samples: a folder, or a file of texts; the same as DATA behind MODEL"},
-    {"split", 0, "NAME", "which split of the folder"},
+    {"split", 0, "NAME", "which split of the folder: of texts SPLIT.txt, .jsonl or .tsv"},
     {"inputs", 0, "FILE", "samples as .npy, with --labels, instead of --data"},
     {"labels", 0, "FILE", "their labels as .npy"},
     {"text", 0, "FILE", "plain text, whatever the file is called"},
-    {"window", 'w', "N", "text: tokens that are read together (512)"},
+    {"window", 'w', "N", "text: tokens that are read together (512, or the model's context)"},
     {"stride", 0, "N", "text: tokens from one window to the next (the window)"},
     {"method", 0, "NAME", "text: how windows count, as hf (default) or llama.cpp have it"},
     {"baseline", 0, "MODEL", "text: also the divergence from this model"},
@@ -165,10 +198,11 @@ const struct pare_command pare_command_eval = {
     .summary = "Measure how good one model is",
     .arguments = "MODEL DATA [--split NAME]",
     .about =
-        "MODEL is a folder, a .safetensors file that Pare wrote, or a variant by name. top1 "
-        "comes\nwith its 95 % interval (Wilson); nll is the mean negative log likelihood in "
-        "nats.\n\n"
-        "DATA is a folder of images or a file, whose keys or columns say what is measured:\n"
+        "MODEL is a folder, a .gguf file, a .safetensors file that Pare wrote, or a variant by "
+        "name.\ntop1 comes with its 95 % interval (Wilson); nll is the mean negative log "
+        "likelihood in nats.\n\n"
+        "DATA is a folder of images, a file of texts, or a folder with SPLIT.txt, SPLIT.jsonl "
+        "or\nSPLIT.tsv. A file's keys or columns say what is measured:\n"
         "  FILE.jsonl, FILE.tsv with text (or a pair) and label: top1 of a classifier\n"
         "  FILE.jsonl with context, choices and answer: top1 of a language model by the "
         "likelihood\n    of each choice, and acc_norm, by its likelihood per byte\n"
@@ -184,6 +218,7 @@ const struct pare_command pare_command_eval = {
         "  pare eval share/models/fashion-vit share/data/fashion-mnist --split test\n"
         "  pare eval edge/ ./plants --split val --format json\n"
         "  pare eval SmolLM2-135M.gguf book.txt --window 512 --stride 512\n"
+        "  pare eval stories260K.gguf share/data/alice --split test --window 256\n"
         "  pare eval SmolLM2-135M.gguf hellaswag.jsonl --samples 1000\n"
         "  pare eval ./all-MiniLM-L6-v2 stsb-test.tsv",
     .least = 1,

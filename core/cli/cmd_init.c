@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "measure/dataset.h"
+#include "measure/windows.h"
 #include "pipeline/init.h"
 
 #include <ctype.h>

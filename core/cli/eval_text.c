@@ -15,16 +15,17 @@
 #include "measure/array.h"
 #include "measure/perplexity.h"
 #include "measure/tokens.h"
+#include "measure/windows.h"
 
 struct job {
     struct pare_cli *cli;
-    struct pare_model *model, *baseline;
+    const struct pare_model *model;
+    struct pare_model *baseline;
     struct pare_tokenizer *tokenizer;
     struct pare_windows *windows;
     struct pare_perplexity result;
     struct pare_window_spec spec;
-    const char *path, *nll; /* nll: file to write; NULL: none */
-    char *name;
+    const char *name, *path, *nll; /* nll: file to write; NULL: none */
 };
 
 static int by_value(const void *a, const void *b)
@@ -81,21 +82,16 @@ static bool print(const struct job *j, double seconds)
 }
 
 /* False: said what is wrong. */
-static bool take_options(struct job *j, long long *threads)
+static bool take_windows(struct job *j, const struct pare_data_spec *spec)
 {
     const char *method = pare_cli_option(j->cli, "method");
-    long long window, stride, windows, skip;
-    if (!pare_cli_number(j->cli, "window", 2, 1 << 20, 512, &window) ||
-        !pare_cli_number(j->cli, "stride", 1, 1 << 20, 0, &stride) ||
-        !pare_cli_number(j->cli, "samples", 1, UINT32_MAX, 0, &windows) ||
-        !pare_cli_number(j->cli, "skip", 0, UINT32_MAX, 0, &skip) ||
-        !pare_cli_threads(j->cli, pare_cpu_count(), threads))
-        return false;
+    const uint32_t window =
+        spec->window ? (uint32_t)spec->window : pare_window_default(j->model->graph);
     j->spec = (struct pare_window_spec){.path = j->path,
-                                        .window = (uint32_t)window,
-                                        .stride = (uint32_t)(stride ? stride : window),
-                                        .skip = (uint32_t)skip,
-                                        .most = (uint32_t)windows};
+                                        .window = window,
+                                        .stride = spec->stride ? (uint32_t)spec->stride : window,
+                                        .skip = (uint32_t)spec->skip,
+                                        .most = (uint32_t)spec->samples};
     if (!method || strcmp(method, "hf") == 0)
         return true;
     j->spec.method = PARE_WINDOWS_LLAMA_CPP;
@@ -105,22 +101,23 @@ static bool take_options(struct job *j, long long *threads)
     return false;
 }
 
-int pare_cli_eval_text(struct pare_cli *cli, const char *path)
+int pare_cli_eval_text(struct pare_cli *cli, const struct pare_model *model, const char *name,
+                       const char *path, const struct pare_data_spec *spec, uint32_t threads)
 {
-    struct job j = {.cli = cli, .path = path, .nll = pare_cli_option(cli, "nll")};
+    struct job j = {
+        .cli = cli, .model = model, .name = name, .path = path, .nll = pare_cli_option(cli, "nll")};
     struct pare_error err = {0};
     const char *baseline = pare_cli_option(cli, "baseline");
-    long long threads;
     int exit = PARE_EXIT_OK, rc;
-    if (!take_options(&j, &threads))
+    if (!take_windows(&j, spec))
         return PARE_EXIT_USAGE;
     if (j.nll)
         PARE_TRY(pare_cli_refuse_overwrite(j.nll, pare_cli_option(cli, "force") != NULL, &err));
-    PARE_TRY(pare_cli_model(cli, cli->args[0], &j.model, &j.name, &err));
     if (baseline)
         PARE_TRY(pare_cli_model(cli, baseline, &j.baseline, NULL, &err));
     PARE_TRY(pare_model_tokenizer(j.model, &j.tokenizer, &err));
     PARE_TRY(pare_windows_open(&j.spec, j.tokenizer, &j.windows, &err));
+    pare_cli_notes(pare_windows_note(j.windows), stderr);
     pare_flush_denormals();
     pare_cli_watch_interrupt();
     const double start = pare_clock_seconds();
@@ -129,7 +126,7 @@ int pare_cli_eval_text(struct pare_cli *cli, const char *path)
                                             .baseline = j.baseline ? j.baseline->graph : NULL,
                                             .windows = j.windows,
                                             .window = j.spec.window,
-                                            .threads = (uint32_t)threads,
+                                            .threads = threads,
                                             .progress = pare_cli_progress,
                                             .user = &progress};
     rc = pare_perplexity_measure(&job, &j.result, &err);
@@ -145,7 +142,5 @@ out:
     pare_windows_free(j.windows);
     pare_tokenizer_free(j.tokenizer);
     pare_model_free(j.baseline);
-    pare_model_free(j.model);
-    free(j.name);
     return exit;
 }

@@ -14,6 +14,7 @@
 #include "measure/image.h"
 #include "measure/labelled.h"
 #include "measure/source.h"
+#include "measure/spearman.h"
 #include "measure/tokens.h"
 #include "measure/windows.h"
 
@@ -183,11 +184,6 @@ out:
     return rc;
 }
 
-uint32_t pare_window_default(const struct pare_graph *graph)
-{
-    return PARE_MIN(graph->context, 512u);
-}
-
 static int open_windows(struct pare_dataset *d, const struct pare_data_spec *spec,
                         const struct pare_model *model, struct pare_error *err)
 {
@@ -198,16 +194,11 @@ static int open_windows(struct pare_dataset *d, const struct pare_data_spec *spe
     int rc;
     if (spec->method && strcmp(spec->method, "llama.cpp") == 0)
         how.method = PARE_WINDOWS_LLAMA_CPP;
-    if (spec->window > model->graph->context || spec->stride > UINT32_MAX) {
-        rc = pare_error_set(err, PARE_INVALID,
-                            "windows of %ju tokens are longer than the model's context",
-                            (uintmax_t)spec->window);
-        pare_error_detail(err, "it reads at most %u", model->graph->context);
-        goto out;
-    }
+    PARE_TRY(pare_window_check(model->graph, PARE_MAX(spec->window, spec->stride), err));
     how.path = d->place.images;
     PARE_TRY(pare_model_tokenizer(model, &tokenizer, err));
     PARE_TRY(pare_windows_open(&how, tokenizer, &d->windows, err));
+    snprintf(d->note, sizeof d->note, "%s", pare_windows_note(d->windows));
     d->window = how.window;
     d->total = pare_windows_count(d->windows);
 out:
@@ -365,6 +356,25 @@ static int hash_samples(struct pare_dataset *d, struct pare_error *err)
     return PARE_OK;
 }
 
+/* Scores that nothing can correlate with are told of before anything runs. */
+static int note_scores(struct pare_dataset *d, struct pare_error *err)
+{
+    const size_t used = strlen(d->note);
+    double *scores = d->texts.scores ? pare_alloc(d->n, sizeof *scores) : NULL;
+    if (!d->texts.scores)
+        return PARE_OK;
+    if (!scores)
+        return pare_error_nomem(err, d->n * sizeof *scores);
+    for (uint32_t i = 0; i < d->n; i++)
+        scores[i] = d->texts.scores[d->chosen[i]];
+    const char *why = pare_spearman_lacks(NULL, scores, d->n);
+    if (why)
+        snprintf(d->note + used, sizeof d->note - used, "%s%.200s has no rank correlation: %s",
+                 used ? "\n" : "", d->place.images, why);
+    free(scores);
+    return PARE_OK;
+}
+
 int pare_dataset_open(const struct pare_data_spec *spec, const struct pare_model *model,
                       struct pare_dataset **out, struct pare_error *err)
 {
@@ -404,6 +414,7 @@ int pare_dataset_open(const struct pare_data_spec *spec, const struct pare_model
     PARE_TRY(choose(d, spec, err));
     PARE_TRY(check_labels(d, model, err));
     PARE_TRY(hash_samples(d, err));
+    PARE_TRY(note_scores(d, err));
     *out = d;
     d = NULL;
 out:

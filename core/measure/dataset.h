@@ -65,8 +65,6 @@ struct pare_sequences;
 const struct pare_sequences *pare_dataset_sequences(const struct pare_dataset *data);
 uint32_t pare_dataset_number(const struct pare_dataset *data, uint32_t i);
 uint32_t pare_dataset_window(const struct pare_dataset *data); /* tokens of a window */
-/* Tokens of a window where none are asked for. */
-uint32_t pare_window_default(const struct pare_graph *graph);
 
 /* Of sample `i`: the class or the right choice, UINT32_MAX: no labels; the score of a pair. */
 uint32_t pare_dataset_label(const struct pare_dataset *data, uint32_t i);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "measure/windows.h"
 
 #define TOKENS_PER_PASS 128u
 
@@ -24,15 +25,11 @@ int pare_next_open(const struct pare_graph *graph, uint32_t context, uint32_t th
         .batch = 1, .threads = threads, .isa = -1, .context = context};
     int rc;
     PARE_TRY(pare_graph_copy(graph, &r.graph, err));
-    if (context > graph->context) {
-        rc = pare_error_set(err, PARE_INVALID,
-                            "windows of %u tokens are longer than the model's context", context);
-        pare_error_detail(err, "it reads at most %u tokens", graph->context);
-        goto out;
-    }
+    PARE_TRY(pare_window_check(graph, context, err));
     PARE_TRY(pare_graph_set_length(r.graph, r.part, err));
     if (r.graph->values[r.graph->output].tokens != r.part) {
         rc = pare_error_set(err, PARE_INVALID, "the model does not predict the next token");
+        pare_error_hint(err, "what it can be measured on are labelled texts: .jsonl or .tsv");
         goto out;
     }
     PARE_TRY(pare_plan_new(r.graph, &options, &r.plan, err));

@@ -119,6 +119,8 @@ int pare_perplexity_measure(const struct pare_perplexity_job *job, struct pare_p
         PARE_TRY(pare_next_open(job->baseline, job->window, job->threads, &other, err));
     if (job->baseline && other.vocabulary != model.vocabulary) {
         rc = pare_error_set(err, PARE_INVALID, "the baseline has another vocabulary");
+        pare_error_detail(err, "%u tokens against %u", other.vocabulary, model.vocabulary);
+        pare_error_hint(err, "only models with the same tokens can be compared token by token");
         goto out;
     }
     for (uint32_t i = 0; i < p.windows; i++) {

@@ -226,6 +226,19 @@ static int fill_parts(struct pairs *p, double rho, float *part, struct pare_erro
     return PARE_OK;
 }
 
+const char *pare_spearman_lacks(const float *x, const double *y, size_t n)
+{
+    bool same_x = x != NULL, same_y = true;
+    for (size_t i = 1; i < n; i++) {
+        same_x = same_x && x[i] == x[0];
+        same_y = same_y && y[i] == y[0];
+    }
+    return n < 3    ? "there are fewer than 3 pairs"
+           : same_y ? "all scores are the same"
+           : same_x ? "all similarities are the same"
+                    : NULL;
+}
+
 int pare_spearman(const float *x, const double *y, size_t n, struct pare_interval *rho, float *part,
                   struct pare_error *err)
 {

@@ -22,13 +22,36 @@ static size_t stem(const char *name)
     return 0;
 }
 
-static int none(const struct pare_data_spec *spec, struct pare_error *err)
+/* `names` are those of the folder. */
+static int none(const struct pare_data_spec *spec, const char **names, size_t n,
+                struct pare_error *err)
 {
+    struct pare_str there = {0};
     pare_error_set(err, PARE_NOT_FOUND, "%s has no text%s%s", spec->from,
                    spec->split ? " of the split " : "", spec->split ? spec->split : "");
-    pare_error_hint(err, "models of text read a file, or SPLIT.txt, SPLIT.jsonl or SPLIT.tsv in a "
-                         "folder");
+    for (size_t i = 0; i < n; i++) {
+        if (stem(names[i]))
+            pare_str_printf(&there, "%s %s", there.len ? "," : "there:", names[i]);
+    }
+    pare_error_detail(err, "%s", there.data ? there.data : "");
+    pare_str_free(&there);
+    if (spec->split)
+        pare_error_hint(err, "models of text read %s/%s.txt, .jsonl or .tsv", spec->from,
+                        spec->split);
+    else
+        pare_error_hint(err, "models of text read a file, or SPLIT.txt, SPLIT.jsonl or SPLIT.tsv "
+                             "in a folder");
     return PARE_NOT_FOUND;
+}
+
+/* Columns are read where tabs separate them, which no text holds. */
+static int refuse_commas(const char *path, struct pare_error *err)
+{
+    if (!pare_ends_with(path, ".csv"))
+        return PARE_OK;
+    pare_error_set(err, PARE_UNSUPPORTED, "%s: .csv is not read", path);
+    pare_error_hint(err, "labelled texts are .jsonl, or .tsv, whose columns tabs separate");
+    return PARE_UNSUPPORTED;
 }
 
 static int take(struct pare_place *out, char *path, char *split, struct pare_error *err)
@@ -45,6 +68,7 @@ int pare_place_text(const struct pare_data_spec *spec, struct pare_place *out,
     const char **names = NULL, *found = NULL;
     size_t n = 0;
     int rc;
+    PARE_TRY(refuse_commas(spec->from, err));
     if (!pare_is_folder(spec->from))
         return take(out, pare_strdup(spec->from),
                     pare_strdup(spec->split ? spec->split : pare_path_name(spec->from)), err);
@@ -58,12 +82,13 @@ int pare_place_text(const struct pare_data_spec *spec, struct pare_place *out,
             rc = pare_error_set(err, PARE_INVALID, "%s has several texts: name a %s", spec->from,
                                 spec->split ? "file" : "split");
             pare_error_detail(err, "%s and %s are two", found, names[i]);
+            pare_error_hint(err, "%s/%s is one", spec->from, found);
             goto out;
         }
         found = names[i];
     }
     rc = found ? take(out, pare_path_join(spec->from, found), strndup(found, stem(found)), err)
-               : none(spec, err);
+               : none(spec, names, n, err);
 out:
     free(names);
     pare_pool_free(&pool);
@@ -109,7 +134,7 @@ int pare_text_splits(const char *path, const struct pare_model *model, struct pa
         PARE_TRY(measure_split(&spec, model, &out[(*n)++], err));
     }
     if (!*n)
-        rc = none(&(struct pare_data_spec){.from = path}, err);
+        rc = none(&(struct pare_data_spec){.from = path}, NULL, 0, err);
 out:
     free(names);
     pare_pool_free(&pool);

@@ -16,6 +16,7 @@ struct pare_windows {
     int32_t *ids;
     uint32_t n_ids, first, n; /* windows first .. first + n - 1 are read */
     int32_t begin;            /* token that every window begins with; -1: its own */
+    bool json;                /* its first line is an object of JSON */
     char hash[PARE_HASH_HEX];
 };
 
@@ -30,6 +31,22 @@ void pare_windows_free(struct pare_windows *windows)
         return;
     free(windows->ids);
     free(windows);
+}
+
+uint32_t pare_window_default(const struct pare_graph *graph)
+{
+    return PARE_MIN(graph->context, 512u);
+}
+
+int pare_window_check(const struct pare_graph *graph, uint64_t window, struct pare_error *err)
+{
+    if (window <= graph->context)
+        return PARE_OK;
+    pare_error_set(err, PARE_INVALID, "windows of %ju tokens are longer than the model's context",
+                   (uintmax_t)window);
+    pare_error_detail(err, "it reads at most %u tokens", graph->context);
+    pare_error_hint(err, "a window of %u takes all of it", graph->context);
+    return PARE_INVALID;
 }
 
 static int check_spec(const struct pare_window_spec *s, struct pare_error *err)
@@ -61,6 +78,23 @@ static uint32_t count_windows(const struct pare_window_spec *s, uint32_t n)
     return n <= s->window ? 1 : (n - s->window + s->stride - 1) / s->stride + 1;
 }
 
+/* Whether text begins with a line that is an object of JSON, by its braces. */
+static bool begins_with_json(const char *text, size_t size)
+{
+    const char *end = memchr(text, '\n', size);
+    size_t n = end ? (size_t)(end - text) : size;
+    while (n && strchr(" \t\r", text[n - 1]))
+        n--;
+    return n > 1 && text[0] == '{' && text[n - 1] == '}';
+}
+
+const char *pare_windows_note(const struct pare_windows *windows)
+{
+    return windows->json ? "the text begins as JSON lines do and is read as plain text; as "
+                           "FILE.jsonl its keys are read"
+                         : "";
+}
+
 static int read_ids(struct pare_windows *w, const struct pare_tokenizer *tokenizer,
                     struct pare_error *err)
 {
@@ -70,6 +104,7 @@ static int read_ids(struct pare_windows *w, const struct pare_tokenizer *tokeniz
     int rc;
     PARE_TRY(pare_file_read(w->spec.path, TEXT_MAX, &text, &size, err));
     PARE_TRY(pare_utf8_check(w->spec.path, text, size, err));
+    w->json = begins_with_json(text, size);
     PARE_TRY(pare_tokenizer_encode(tokenizer, text, size, PARE_ENCODE_ADD, &ids, err));
     if (ids.n > TOKENS_MAX) {
         rc = pare_error_set(err, PARE_UNSUPPORTED, "%s: %zu tokens are too many", w->spec.path,

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/status.h"
+#include "model/graph.h"
 #include "text/tokenizer.h"
 
 /* A long text cut into windows for perplexity: which tokens are read together, and which of them
@@ -33,6 +34,10 @@ struct pare_window_spec {
 /* Any thread may read once it is opened. */
 struct pare_windows;
 
+/* Tokens of a window where none are asked for; more than the context is PARE_INVALID. */
+uint32_t pare_window_default(const struct pare_graph *graph);
+int pare_window_check(const struct pare_graph *graph, uint64_t window, struct pare_error *err);
+
 /* Read and cut the text. PARE_INVALID: a window or stride that is out of range, a text too short
  * for one window. Released with pare_windows_free(). */
 int pare_windows_open(const struct pare_window_spec *spec, const struct pare_tokenizer *tokenizer,
@@ -41,6 +46,8 @@ void pare_windows_free(struct pare_windows *windows);
 
 uint32_t pare_windows_count(const struct pare_windows *windows);
 uint32_t pare_windows_tokens(const struct pare_windows *windows); /* of the whole text */
+/* What is worth telling about how it was read, "" when nothing is. */
+const char *pare_windows_note(const struct pare_windows *windows);
 /* SHA-256 over the ids and the way they are cut. */
 const char *pare_windows_hash(const struct pare_windows *windows);
 

@@ -134,6 +134,13 @@ eval_json "$tmp/minilm" "$tmp/pairs.tsv" --samples 30 >"$tmp/pairs"
 result $? "eval: pairs with a score"
 is "eval: pairs: as many as asked for" 30 "$(member n <"$tmp/pairs")"
 holds "eval: pairs: rho and its interval" "$(member spearman_lo <"$tmp/pairs") < $(member spearman <"$tmp/pairs") && $(member spearman <"$tmp/pairs") < $(member spearman_hi <"$tmp/pairs") && $(member spearman_hi <"$tmp/pairs") <= 1"
+sed '2,$s/[0-9.]*$/1/' "$tmp/pairs.tsv" >"$tmp/even.tsv"
+ok "eval: pairs of one score" "$pare" eval "$tmp/minilm" "$tmp/even.tsv"
+grep -q 'note: .*has no rank correlation: all scores are the same' "$tmp/err"
+result $? "... say why there is no figure"
+printf 'sentence1\tsentence2\tscore\na\ta\t1\nb\tb\t2\nc\tc\t3\nd\td\t4\n' >"$tmp/alike.tsv"
+"$pare" eval "$tmp/minilm" "$tmp/alike.tsv" >"$tmp/out" 2>"$tmp/err" && grep -q 'all similarities are the same' "$tmp/err"
+result $? "eval: pairs of one similarity"
 cat >"$tmp/sts.yaml" <<END
 pare: 1
 model: minilm
