@@ -85,12 +85,15 @@ static int read_prompt(struct job *j, struct pare_error *err)
     if (j->prompt.n == 0) {
         rc = pare_error_set(err, PARE_INVALID, "the prompt is empty");
         pare_error_detail(err, "this model's tokenizer puts no token in front of a text");
+        pare_error_hint(err, "give a PROMPT behind MODEL, or - to read one from standard input");
         goto out;
     }
     if (j->prompt.n >= j->model->graph->context) {
         rc = pare_error_set(err, PARE_INVALID, "the prompt of %zu tokens fills the model's context",
                             j->prompt.n);
-        pare_error_detail(err, "it reads at most %u", j->model->graph->context);
+        pare_error_detail(err, "it reads at most %u tokens, those that it writes among them",
+                          j->model->graph->context);
+        pare_error_hint(err, "shorten it");
     }
 out:
     pare_str_free(&text);

@@ -40,19 +40,10 @@ static int add_metric(struct job *j, const char *name, bool higher, struct pare_
 {
     size_t m = pare_choice_metric(&j->choice, name);
     if (m == SIZE_MAX) {
-        const char *names[64];
-        size_t n = PARE_MIN(j->choice.n_known, PARE_COUNT(names));
-        for (size_t i = 0; i < n; i++)
-            names[i] = j->choice.known[i].name;
-        const char *near = pare_nearest(name, names, n);
+        char hint[PARE_METRIC_HINT];
+        pare_metric_hint(name, j->choice.known, j->choice.n_known, hint);
         pare_error_set(err, PARE_NOT_FOUND, "there is no metric '%s'", name);
-        struct pare_str all = {0};
-        for (size_t i = 0; i < n; i++)
-            pare_str_printf(&all, "%s%s", i ? ", " : "", names[i]);
-        pare_error_detail(err, "there are %s", all.data ? all.data : "none");
-        pare_str_free(&all);
-        if (near)
-            pare_error_hint(err, "did you mean '%s'?", near);
+        pare_error_hint(err, "%s", hint);
         return PARE_NOT_FOUND;
     }
     if (metric(j, m)->higher != higher) {

@@ -106,6 +106,7 @@ static int make_phase(struct pare_bench *b, const struct pare_graph *graph, stru
         pare_error_set(err, PARE_INVALID, "%u tokens after %u do not fit the model's context",
                        s->tokens, s->depth);
         pare_error_detail(err, "it reads from 1 to %u tokens", graph->context);
+        pare_error_hint(err, "the tokens and the depth together are at most that");
         return PARE_INVALID;
     }
     const uint32_t most = s->phase == PARE_BENCH_PREFILL ? PASS_TOKENS : STEP_TOKENS;

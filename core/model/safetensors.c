@@ -6,6 +6,7 @@
 #include "model/ggml.h"
 #include "model/half.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,6 +324,26 @@ void pare_tensors_hash(const struct pare_tensors *tensors, struct pare_hash *h)
     }
 }
 
+/* What would be a model; of a folder with a GGUF file in it that file. */
+static void hint_models(const char *path, struct pare_error *err)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        if (!pare_ends_with(entry->d_name, ".gguf"))
+            continue;
+        pare_error_hint(err, "name the file: %s%s%s", path, pare_ends_with(path, "/") ? "" : "/",
+                        entry->d_name);
+        closedir(folder);
+        return;
+    }
+    if (folder)
+        closedir(folder);
+    pare_error_hint(err, "a model is a folder with config.json and model.safetensors (or its "
+                         ".index.json and the files that names), a .gguf file, or a .safetensors "
+                         "file that Pare wrote");
+}
+
 int pare_tensors_open(const char *path, struct pare_tensors *out, struct pare_error *err)
 {
     static const char *const inside[] = {"model.safetensors", "model.safetensors.index.json"};
@@ -348,8 +369,7 @@ int pare_tensors_open(const char *path, struct pare_tensors *out, struct pare_er
                  ? pare_error_set(err, PARE_NOT_FOUND, "no model at %s: it holds no %s", path,
                                   inside[0])
                  : pare_error_set(err, PARE_NOT_FOUND, "no model at %s", path);
-        pare_error_hint(err, "a model is a folder with config.json and model.safetensors, or with "
-                             "model.safetensors.index.json and the files it names");
+        hint_models(path, err);
         goto out;
     }
     PARE_TRY(pare_ends_with(file, ".json") ? read_index(file, out, err)

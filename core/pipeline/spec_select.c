@@ -262,16 +262,10 @@ static void hint_unmeasured(struct pare_reader *r, const char *name)
 
 static void unknown_metric(struct pare_reader *r, const struct pare_yaml *key)
 {
-    const struct pare_pipeline *p = r->p;
-    const char **names = pare_read_alloc(r, p->n_metrics, sizeof *names);
-    if (!names)
-        return;
-    for (size_t i = 0; i < p->n_metrics; i++)
-        names[i] = p->metrics[i].name;
+    char hint[PARE_METRIC_HINT];
+    pare_metric_hint(key->text, r->p->metrics, r->p->n_metrics, hint);
     pare_yaml_error(r->check.diags, key, "unknown metric '%s'", key->text);
-    const char *near = pare_nearest(key->text, names, p->n_metrics);
-    if (near)
-        pare_diag_hint(r->check.diags, "did you mean '%s'?", near);
+    pare_diag_hint(r->check.diags, "%s", hint);
     hint_unmeasured(r, key->text);
 }
 

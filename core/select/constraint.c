@@ -2,6 +2,7 @@
 #include "select/constraint.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,21 @@ const struct pare_metric *pare_metric_find(const char *name, const struct pare_m
             return &known[i];
     }
     return NULL;
+}
+
+void pare_metric_hint(const char *name, const struct pare_metric *known, size_t n_known,
+                      char out[PARE_METRIC_HINT])
+{
+    const char *names[64] = {0};
+    const size_t n = PARE_MIN(n_known, PARE_COUNT(names));
+    for (size_t i = 0; i < n; i++)
+        names[i] = known[i].name;
+    const char *near = pare_nearest(name, names, n);
+    size_t used =
+        near ? (size_t)snprintf(out, PARE_METRIC_HINT, "did you mean '%.100s'? ", near) : 0;
+    for (size_t i = 0; i < n && used < PARE_METRIC_HINT; i++)
+        used += (size_t)snprintf(out + used, PARE_METRIC_HINT - used, "%s%s",
+                                 i ? ", " : "there are ", names[i]);
 }
 
 struct scan {
@@ -138,8 +154,7 @@ static int take_unit(struct scan *s, const struct pare_metric *metric, enum suff
 static int take_metric(struct scan *s, const struct pare_metric *known, size_t n_known,
                        const struct pare_metric **out)
 {
-    char name[128];
-    const char **names;
+    char name[128], hint[PARE_METRIC_HINT];
     size_t n = word_length(s->at);
     if (n == 0 || n >= sizeof name)
         return expected(s, "a metric");
@@ -153,15 +168,8 @@ static int take_metric(struct scan *s, const struct pare_metric *known, size_t n
     if (s->column)
         *s->column = (size_t)(s->at - s->text) + 1;
     pare_error_set(s->err, PARE_NOT_FOUND, "unknown metric '%s'", name);
-    names = pare_alloc(n_known, sizeof *names);
-    if (!names)
-        return pare_error_nomem(s->err, n_known * sizeof *names);
-    for (size_t i = 0; i < n_known; i++)
-        names[i] = known[i].name;
-    const char *near = pare_nearest(name, names, n_known);
-    if (near)
-        pare_error_hint(s->err, "did you mean '%s'?", near);
-    free(names);
+    pare_metric_hint(name, known, n_known, hint);
+    pare_error_hint(s->err, "%s", hint);
     return PARE_NOT_FOUND;
 }
 

@@ -30,6 +30,11 @@ const struct pare_metric *pare_metrics(size_t *n);
 const struct pare_metric *pare_metric_find(const char *name, const struct pare_metric *known,
                                            size_t n_known);
 
+/* What to do about a name that is none of `known`: the nearest, and all there are. */
+#define PARE_METRIC_HINT 384
+void pare_metric_hint(const char *name, const struct pare_metric *known, size_t n_known,
+                      char out[PARE_METRIC_HINT]);
+
 /* METRIC (<=|>=) NUMBER | baseline + NUMBER | baseline - NUMBER | NUMBER * baseline, with the units
  * kB, MB, GB, ms, s, % and pp (percentage points). `value` is in the metric's own unit. */
 enum pare_bound {

@@ -82,6 +82,8 @@ fails_with 2 "on host mars" "an unknown host" "$pare" front --host mars --db "$d
 fails_with 2 "for shape server" "an unknown shape" "$pare" pick --shape server --db "$db"
 fails_with 2 "no metric 'latency'" "an unknown metric" "$pare" pick --min latency --db "$db"
 fails_with 2 "did you mean 'latency_ms'" "... and the nearest" "$pare" pick --min latency_m --db "$db"
+fails_with 2 "there are top1, " "... and all there are" "$pare" pick --min speed --db "$db"
+fails_with 2 "there are top1, " "... in a constraint, too" "$pare" pick --where 'speed >= 2' --db "$db"
 fails_with 2 "use --max top1" "the wrong side of a metric" "$pare" pick --min top1 --db "$db"
 fails_with 2 "top2 >= 0.9" "a constraint on no metric" "$pare" pick --where 'top2 >= 0.9' --db "$db"
 fails_with 2 "column 6" "a constraint that does not parse" "$pare" pick --where 'top1 = 0.9' --db "$db"

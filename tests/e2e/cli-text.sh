@@ -29,6 +29,25 @@ fails_with 2 'latin1.txt:2:8: this is no text in UTF-8' "eval: a text that is no
 fails_with 2 'prompt:2:8: this is no text in UTF-8' "generate: a prompt that is not UTF-8" \
     sh -c '"$1" generate "$2" - <"$3"' sh "$pare" "$story" "$tmp/latin1.txt"
 fails_with 2 "nowhere.txt" "eval: a text that is not there" "$pare" eval "$story" --text "$tmp/nowhere.txt"
+is "eval: a split of a folder is its text" "$(perplexity "$story")" \
+    "$("$pare" eval "$story" "$alice" --split test --window 128 --samples 8 --format json | member perplexity)"
+fails_with 2 'hint: .*alice/calibration.txt is one' "eval: a folder of several texts" "$pare" eval "$story" "$alice"
+fails_with 2 'there: calibration.txt, test.txt' "eval: a split that is not there" "$pare" eval "$story" "$alice" --split tst
+fails_with 2 'alice/tst.txt, .jsonl or .tsv' "... and what would be it" "$pare" eval "$story" "$alice" --split tst
+fails_with 2 'name the file: .*stories260K/stories260K.gguf' "a folder that holds a GGUF file is no model, but that is" \
+    "$pare" eval "${story%/*}" "$alice" --split test
+fails_with 2 'hint: a model is .* a .gguf file' "a missing model: what would be one" "$pare" bench "$tmp/nothing"
+fails_with 2 'hint: a window of 512' "eval: a window beyond the context" "$pare" eval "$story" "$alice" --split test --window 600
+printf '{"context": "a", "choices": ["b", "c"], "answer": 0}\n{"context": "a"}\n' >"$tmp/lines.txt"
+ok "eval: JSON lines called .txt" "$pare" eval "$story" "$tmp/lines.txt"
+grep -q 'note: .*as FILE.jsonl its keys are read' "$tmp/err"
+result $? "... are said to be read as a plain text"
+printf 'text,label\na,0\n' >"$tmp/commas.csv"
+fails_with 2 'labelled texts are .jsonl, or .tsv' "eval: commas" "$pare" eval "$story" "$tmp/commas.csv"
+fails_with 2 "samples 'y'" "eval: wrong numbers" "$pare" eval "$story" "$alice" --samples y --window x --stride z
+is "... all at once, usage once" "3 1" "$(grep -c 'no whole number' "$tmp/err") $(grep -c '^usage' "$tmp/err")"
+"$pare" model new --family llama --shape 600,64,16,1,2,2,32 -o "$tmp/other" >"$tmp/out" 2>"$tmp/err"
+fails_with 2 'tokens against 512' "eval: a baseline of other tokens" "$pare" eval "$story" "$alice/test.txt" --samples 1 --window 32 --baseline "$tmp/other"
 
 # ---- bench
 for phase in prefill decode; do
@@ -37,6 +56,7 @@ for phase in prefill decode; do
     awk "BEGIN { x = $(member tokens_per_second <"$tmp/bench") * $(member latency_ms <"$tmp/bench") / 1e3; exit !(x > 7.99 && x < 8.01) }"
     result $? "bench --phase $phase: tokens a second are those 8"
 done
+fails_with 2 'tokens and the depth together' "bench: more than the context" "$pare" bench "$story" --phase decode --tokens 8 --depth 508
 fails_with 2 "none of whole, prefill, decode" "bench: an unknown phase" "$pare" bench "$story" --phase x
 
 # ---- generate
@@ -47,6 +67,7 @@ is "generate: the same from standard input" "$(cat "$tmp/text")" \
     "$(printf %s "Once upon a time" | "$pare" generate "$story" - --tokens 12 --threads 2 2>"$tmp/err")"
 fails_with 2 "fills the model's context" "generate: a prompt too long" sh -c \
     '"$1" generate "$2" - <"$3"' sh "$pare" "$story" "$alice/test.txt"
+fails_with 2 'hint: shorten it' "... and what to do" sh -c '"$1" generate "$2" - <"$3"' sh "$pare" "$story" "$alice/test.txt"
 
 # ---- what cannot be
 fails_with 2 'under causal attention' "merging tokens of a causal model: the reason is told" \
