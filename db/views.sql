@@ -185,13 +185,18 @@ SELECT pipeline, label, variant, stage, plugin, params, "without",
         CASE WHEN size_ratio > 1 THEN ', smaller' WHEN size_ratio < 1 THEN ', larger' ELSE '' END ||
         CASE WHEN speedup_lo > 1 THEN ', faster' WHEN speedup_hi < 1 THEN ', slower'
             ELSE '' END ||
-        CASE WHEN d_top1_lo > 0 THEN ', more accurate' WHEN d_top1_hi < 0 THEN ', less accurate'
+        CASE WHEN coalesce(d_top1_lo, -d_nll_hi, d_spearman_lo) > 0 THEN ', more accurate'
+            WHEN coalesce(d_top1_hi, -d_nll_lo, d_spearman_hi) < 0 THEN ', less accurate'
             ELSE '' END, 3), ''),
-        CASE WHEN size_ratio IS NULL AND speedup IS NULL AND d_top1 IS NULL THEN 'unmeasured'
-            ELSE 'no clear effect' END) AS verdict
+        CASE WHEN size_ratio IS NULL AND speedup IS NULL
+            AND coalesce(d_top1, d_nll, d_spearman) IS NULL THEN 'unmeasured'
+            ELSE 'no clear effect' END) AS verdict,
+    d_nll, d_nll_lo, d_nll_hi, d_spearman, d_spearman_lo, d_spearman_hi
 FROM (
     SELECT p.name AS pipeline, m.label, v.hash AS variant, s.stage, g.name AS plugin, s.params,
         w.label AS "without", ap.d AS d_top1, ap.lo AS d_top1_lo, ap.hi AS d_top1_hi,
+        nl.d AS d_nll, nl.lo AS d_nll_lo, nl.hi AS d_nll_hi,
+        sp.d AS d_spearman, sp.lo AS d_spearman_lo, sp.hi AS d_spearman_hi,
         lp.speedup, lp.lo AS speedup_lo, lp.hi AS speedup_hi,
         wsize.value / size.value AS size_ratio, wmacs.value / macs.value AS macs_ratio
     FROM member m
@@ -204,6 +209,10 @@ FROM (
         JOIN plugin g ON g.plugin_id = s.plugin_id
         LEFT JOIN accuracy_pair ap ON ap.variant_id = m.variant_id
             AND ap.rival_id = w.variant_id AND ap.data_id = p.data_id
+        LEFT JOIN loss_pair nl ON nl.variant_id = m.variant_id
+            AND nl.rival_id = w.variant_id AND nl.data_id = p.data_id
+        LEFT JOIN similarity_pair sp ON sp.variant_id = m.variant_id
+            AND sp.rival_id = w.variant_id AND sp.data_id = p.data_id
         LEFT JOIN latency_pair lp ON lp.variant_id = m.variant_id AND lp.rival_id = w.variant_id
             AND lp.session_id = (
                 SELECT x.session_id FROM latency_pair x JOIN session z USING(session_id)

@@ -69,8 +69,8 @@ static int describe(struct job *j, const struct pare_model *model, const struct 
                       "g.plugin_id = s.plugin_id WHERE v.hash = :hash ORDER BY s.position",
                       ref, err));
     PARE_TRY(add_rows(j, about, "figures",
-                      "SELECT pipeline, recipe, model, top1, top1_lo, top1_hi, d_top1, d_top1_lo, "
-                      "d_top1_hi, host, shape, session, latency_ms, latency_ms_lo, latency_ms_hi, "
+                      "SELECT pipeline, recipe, model, " PARE_QUALITY_COLUMNS
+                      ", host, shape, session, latency_ms, latency_ms_lo, latency_ms_hi, "
                       "speedup, speedup_lo, speedup_hi, size_bytes, size_ratio, macs, macs_ratio, "
                       "parameters, status, p_front, p_feasible FROM variants WHERE variant = :hash",
                       ref, err));

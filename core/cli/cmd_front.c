@@ -15,7 +15,7 @@ struct view {
     struct pare_cli *cli;
     struct pare_front_view front;
     bool all, utf8;
-    const char *quality; /* top1, perplexity or spearman */
+    const struct pare_quality *quality;
 };
 
 static double number(const struct view *v, const struct pare_front_line *l, const char *column)
@@ -66,29 +66,41 @@ static void interval_cell(struct pare_table *t, double value, double lo, double 
         pare_table_printf(t, "%.*f%s [%.*f,%.*f]", digits, value, after, digits, lo, digits, hi);
 }
 
-/* The figure, and its paired difference from the baseline's: of perplexity as a share. */
+/* How it differs from the baseline, with its interval where there is one. */
+static struct pare_interval change_of(const struct view *v, const struct pare_front_line *l)
+{
+    const struct pare_quality *q = v->quality;
+    struct pare_interval d = {NAN, NAN, NAN};
+    char lo[64], hi[64];
+    if (q->change) {
+        snprintf(lo, sizeof lo, "%s_lo", q->change);
+        snprintf(hi, sizeof hi, "%s_hi", q->change);
+        return (struct pare_interval){number(v, l, q->change), number(v, l, lo), number(v, l, hi)};
+    }
+    for (size_t i = 0; i < v->front.n; i++) {
+        if (v->front.lines[i].baseline)
+            d.value = number(v, l, q->metric) - number(v, &v->front.lines[i], q->metric);
+    }
+    return d;
+}
+
+/* The figure, and its difference from the baseline's: of what is compared by logarithms as a share.
+ */
 static void quality_cells(const struct view *v, const struct pare_front_line *l,
                           struct pare_table *t)
 {
-    static const struct {
-        const char *quality, *d, *lo, *hi;
-    } columns[] = {{"top1", "d_top1", "d_top1_lo", "d_top1_hi"},
-                   {"perplexity", "d_nll", "d_nll_lo", "d_nll_hi"},
-                   {"spearman", "d_spearman", "d_spearman_lo", "d_spearman_hi"}};
-    const bool text = strcmp(v->quality, "perplexity") == 0;
     const char *pm = v->utf8 ? "±" : "+-";
-    size_t k = 0;
-    while (k + 1 < PARE_COUNT(columns) && strcmp(columns[k].quality, v->quality) != 0)
-        k++;
-    double d = number(v, l, columns[k].d);
-    double lo = number(v, l, columns[k].lo), hi = number(v, l, columns[k].hi);
-    cell(t, number(v, l, v->quality), text ? 3 : 4, "");
-    if (l->baseline || isnan(d))
+    const struct pare_interval d = change_of(v, l);
+    cell(t, number(v, l, v->quality->metric), v->quality->log ? 3 : 4, "");
+    if (l->baseline || isnan(d.value))
         pare_table_text(t, NULL);
-    else if (text)
-        pare_table_printf(t, "%+.1f %% %s%.1f", 100 * expm1(d), pm, 50 * (expm1(hi) - expm1(lo)));
+    else if (isnan(d.lo))
+        pare_table_printf(t, "%+.4f", d.value);
+    else if (v->quality->log)
+        pare_table_printf(t, "%+.1f %% %s%.1f", 100 * expm1(d.value), pm,
+                          50 * (expm1(d.hi) - expm1(d.lo)));
     else
-        pare_table_printf(t, "%+.4f %s%.4f", d, pm, (hi - lo) / 2);
+        pare_table_printf(t, "%+.4f %s%.4f", d.value, pm, (d.hi - d.lo) / 2);
 }
 
 static void people_row(const struct view *v, const struct pare_front_line *l, struct pare_table *t)
@@ -217,8 +229,9 @@ static void print_next(const struct view *v)
 
 static bool print_people(const struct view *v)
 {
-    const char *const columns[] = {"",           "p",        "variant", v->quality, "vs baseline",
-                                   "latency ms", "speed-up", "size",    "ratio"};
+    const char *const columns[] = {
+        "",         "p",    "variant", v->quality->metric, "vs baseline", "latency ms",
+        "speed-up", "size", "ratio"};
     struct pare_table t = {0};
     for (size_t c = 0; c < PARE_COUNT(columns); c++)
         pare_table_column(&t, columns[c]);
@@ -308,21 +321,21 @@ static int plot(const struct view *v, struct pare_error *err)
                                                 number(v, l, "latency_ms_lo"),
                                                 number(v, l, "latency_ms_hi")}
                        : (struct pare_interval){number(v, l, "size_bytes") / 1e6, none, none},
-            .y = {number(v, l, v->quality), none, none},
+            .y = {number(v, l, v->quality->metric), none, none},
             .kind = l->baseline                     ? PARE_PLOT_BASELINE
                     : l->folded                     ? PARE_PLOT_OTHER
                     : l->status <= PARE_FRONT_FRONT ? PARE_PLOT_FRONT
                     : l->status == PARE_FRONT_MAYBE ? PARE_PLOT_MAYBE
                                                     : PARE_PLOT_OTHER};
         /* The bar is that of the paired difference: what tells members apart. */
-        double lo = number(v, l, "d_top1_lo"), hi = number(v, l, "d_top1_hi"); /* none of text */
-        if (!l->baseline && !isnan(lo)) {
-            points[k].y.lo = points[k].y.value - (hi - lo) / 2;
-            points[k].y.hi = points[k].y.value + (hi - lo) / 2;
+        const struct pare_interval d = change_of(v, l);
+        if (!l->baseline && !isnan(d.lo) && !v->quality->log) {
+            points[k].y.lo = points[k].y.value - (d.hi - d.lo) / 2;
+            points[k].y.hi = points[k].y.value + (d.hi - d.lo) / 2;
         }
     }
     const struct pare_plot p = {.x_title = timed ? "latency ms" : "size MB",
-                                .y_title = v->quality,
+                                .y_title = v->quality->metric,
                                 .points = points,
                                 .n = n,
                                 .width = 60,
@@ -350,8 +363,10 @@ static int run(struct pare_cli *cli)
     if (!store)
         return exit;
     PARE_TRY(pare_front_view_load(store, &query, v.all || plotted, &v.front, &err));
-    v.quality = text_in(v.front.summary, "quality");
-    v.quality = v.quality ? v.quality : "top1";
+    const char *quality = text_in(v.front.summary, "quality");
+    v.quality = quality ? pare_quality_of(quality) : NULL;
+    if (!v.quality)
+        v.quality = pare_quality_of("top1");
     if (!(cli->format == PARE_FORMAT_TABLE ? print_people(&v) : print_data(&v)))
         exit = PARE_EXIT_FAILED;
     if (plotted) {
@@ -368,7 +383,7 @@ out:
 
 static const struct pare_option options[] = {
     {"all", 'a', NULL, "also what is out, infeasible, folded or not measured, and why"},
-    {"plot", 'p', NULL, "also draw top-1 against latency (size, while nothing is timed)"},
+    {"plot", 'p', NULL, "also draw the quality against latency (size, while nothing is timed)"},
     {"host", 0, "NAME", "figures of that host (this one, if it timed something)"},
     {"shape", 0, "NAME", "latency of that input shape (the pipeline's first)"},
 };

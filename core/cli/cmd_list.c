@@ -8,11 +8,15 @@
 
 #include "base/str.h"
 
-static const char usual[] = "label,state,top1,d_top1,latency_ms,speedup,size_bytes,size_ratio,"
-                            "macs_ratio,status,p_front";
-static const char of_failed[] = "label,state,reason,finished_at";
-static const char of_alone[] = "label,size_bytes,size_ratio,macs,macs_ratio,top1,d_top1,d_top1_lo,"
-                               "d_top1_hi,speedup,speedup_lo,speedup_hi";
+/* Columns before and behind those that say how good a variant is. */
+static const struct columns {
+    const char *before, *behind;
+    bool good, intervals; /* those columns, and the intervals of the changes among them */
+} usual = {"label,state", "latency_ms,speedup,size_bytes,size_ratio,macs_ratio,status,p_front",
+           true, false},
+  of_failed = {"label,state,reason,finished_at", NULL, false, false},
+  of_alone = {"label,size_bytes,size_ratio,macs,macs_ratio", "speedup,speedup_lo,speedup_hi", true,
+              true};
 
 /* What a name of a column, or a list of them, has to be: the view's. */
 static int check_column(const struct pare_rows *known, const char *name, size_t len,
@@ -82,7 +86,33 @@ out:
     return rc;
 }
 
-static int make_sql(struct pare_cli *cli, const struct pare_rows *known,
+/* The columns of a list that nobody named, to those of `list` that are there. */
+static int add_usual(struct pare_cli *cli, struct pare_store *store, const struct columns *which,
+                     struct pare_str *list, struct pare_error *err)
+{
+    const struct pare_quality *known[PARE_QUALITIES];
+    size_t n = 0;
+    int rc = PARE_OK;
+    pare_str_append(list, which->before);
+    if (which->good)
+        PARE_TRY(pare_cli_qualities(store, cli->n_args ? cli->args[0] : NULL, known, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        const char *change = known[i]->change;
+        pare_str_printf(list, ",%s", known[i]->metric);
+        if (change)
+            pare_str_printf(list, ",%s", change);
+        if (change && which->intervals)
+            pare_str_printf(list, ",%s_lo,%s_hi", change, change);
+    }
+    if (which->behind)
+        pare_str_printf(list, ",%s", which->behind);
+    if (list->failed)
+        rc = pare_error_nomem(err, 0);
+out:
+    return rc;
+}
+
+static int make_sql(struct pare_cli *cli, struct pare_store *store, const struct pare_rows *known,
                     const struct pare_rows *spread, struct pare_str *sql, struct pare_error *err)
 {
     static const char *const told[] = {"pipeline", "host", "shape"};
@@ -90,18 +120,20 @@ static int make_sql(struct pare_cli *cli, const struct pare_rows *known,
     const char *where = pare_cli_option(cli, "where");
     bool failed = pare_cli_option(cli, "failed") != NULL;
     bool alone = pare_cli_option(cli, "alone") != NULL;
+    struct pare_str list = {0};
     int rc = PARE_OK;
     pare_str_append(sql, "SELECT ");
     for (size_t i = 0; !columns && i < PARE_COUNT(told); i++) {
         if (pare_rows_number(spread, 0, told[i]) > 1)
             PARE_TRY(add_columns(sql, known, told[i], err));
     }
-    PARE_TRY(add_columns(sql, known,
-                         columns  ? columns
-                         : failed ? of_failed
-                         : alone  ? of_alone
-                                  : usual,
-                         err));
+    if (!columns)
+        PARE_TRY(add_usual(cli, store,
+                           failed  ? &of_failed
+                           : alone ? &of_alone
+                                   : &usual,
+                           &list, err));
+    PARE_TRY(add_columns(sql, known, columns ? columns : list.data, err));
     pare_str_append(sql, " FROM variants WHERE (:pipeline IS NULL OR pipeline = :pipeline)");
     if (failed)
         pare_str_append(sql, " AND state IN ('failed', 'blocked', 'lost', 'skipped')");
@@ -120,6 +152,7 @@ static int make_sql(struct pare_cli *cli, const struct pare_rows *known,
     if (sql->failed)
         rc = pare_error_nomem(err, 0);
 out:
+    pare_str_free(&list);
     return rc;
 }
 
@@ -141,7 +174,7 @@ static int run(struct pare_cli *cli)
                                          {"limit", limit_text}};
     PARE_TRY(pare_rows_load(store, "SELECT * FROM variants LIMIT 0", NULL, 0, &known, &err));
     PARE_TRY(look_round(cli, store, &names, &spread, &err));
-    PARE_TRY(make_sql(cli, &known, &spread, &sql, &err));
+    PARE_TRY(make_sql(cli, store, &known, &spread, &sql, &err));
     PARE_TRY(pare_rows_load(store, sql.data, args, 2, &rows, &err));
     if (rows.n == 0)
         fputs("pare: no such variant\n", stderr);
@@ -172,16 +205,18 @@ const struct pare_command pare_command_list = {
     .name = "list",
     .summary = "List variants and their figures",
     .arguments = "[PIPELINE]",
-    .about = "Rows are those of the view `variants`: one per variant, host and shape; "
-             "pipeline,\nhost and "
-             "shape are columns where the rows differ in them. Ratios are\nbaseline over variant "
-             "(above 1 is smaller or faster), d_ is variant minus "
-             "baseline.\n\n"
-             "examples:\n"
-             "  pare list --sort -speedup --where 'd_top1_lo >= -0.01' -n 10\n"
-             "  pare list --alone\n"
-             "  pare list --columns label,top1,top1_lo,top1_hi --format csv\n"
-             "  pare list --failed",
+    .about =
+        "Rows are those of the view `variants`: one per variant, host and shape; "
+        "pipeline,\nhost and "
+        "shape are columns where the rows differ in them. Ratios are\nbaseline over variant "
+        "(above 1 is smaller or faster), d_ is variant minus "
+        "baseline,\nd_nll of the logarithm of perplexity. Of how good they are the columns are "
+        "shown that were\nmeasured, the objectives' first.\n\n"
+        "examples:\n"
+        "  pare list --sort -speedup --where 'd_top1_lo >= -0.01' -n 10\n"
+        "  pare list --alone\n"
+        "  pare list --columns label,top1,top1_lo,top1_hi --format csv\n"
+        "  pare list --failed",
     .least = 0,
     .most = 1,
     .flags = PARE_CMD_FORMAT | PARE_CMD_DB,

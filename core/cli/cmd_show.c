@@ -9,14 +9,15 @@
 #include "base/str.h"
 #include "pipeline/yaml.h"
 
-/* What is printed, in this order; `many`: longer than a screen unless it is cut. */
+/* What is printed, in this order; `many`: longer than a screen unless it is cut. Without `sql` what
+ * pare_stage_effects() says. */
 static const struct section {
     const char *key, *title, *sql;
     bool many;
 } sections[] = {
     {"figures", "figures",
-     "SELECT pipeline, label, state, reason, host, shape, session, top1, top1_lo, top1_hi, d_top1, "
-     "d_top1_lo, d_top1_hi, latency_ms, latency_ms_lo, latency_ms_hi, direct, speedup, speedup_lo, "
+     "SELECT pipeline, label, state, reason, host, shape, session, " PARE_QUALITY_COLUMNS
+     ", latency_ms, latency_ms_lo, latency_ms_hi, direct, speedup, speedup_lo, "
      "speedup_hi, noisy, size_bytes, size_ratio, macs, macs_ratio, parameters, peak_rss_bytes, "
      "status, p_front, p_feasible, finished_at FROM variants_all WHERE variant = :hash "
      "ORDER BY is_current DESC, pipeline, host, shape",
@@ -26,10 +27,7 @@ static const struct section {
      "FROM step s JOIN variant v ON v.variant_id = s.variant_id JOIN plugin g ON g.plugin_id = "
      "s.plugin_id WHERE v.hash = :hash ORDER BY s.position",
      false},
-    {"stage_effects", "what each stage does here",
-     "SELECT stage, plugin, \"without\", d_top1, d_top1_lo, d_top1_hi, speedup, speedup_lo, "
-     "speedup_hi, size_ratio, macs_ratio, verdict FROM stage_effects WHERE variant = :hash",
-     false},
+    {"stage_effects", "what each stage does here", NULL, false},
     {"measurements", "measurements",
      "SELECT DISTINCT metric, value, unit, n, lo, hi, how, role, data_name FROM measurements WHERE "
      "variant = :hash ORDER BY metric, role DESC",
@@ -119,14 +117,19 @@ static int show(struct job *j, struct pare_error *err)
     const struct pare_argument arg = {"hash", j->ref.hash};
     bool people = j->cli->format == PARE_FORMAT_TABLE || j->cli->format == PARE_FORMAT_MARKDOWN;
     json_t *all = json_object();
-    int rc = PARE_OK;
+    struct pare_rows place = {0};
+    const char *pipeline;
+    int rc;
+    PARE_TRY(pare_cli_pipeline_of(j->store, &j->ref, &place, &pipeline, err));
     json_object_set_new(all, "label", json_string(j->ref.label));
     json_object_set_new(all, "variant", json_string(j->ref.hash));
     if (people)
         printf("%s  %s\n", j->ref.label, j->ref.hash);
     for (size_t i = 0; i < PARE_COUNT(sections); i++) {
         struct pare_rows rows;
-        PARE_TRY(pare_rows_load(j->store, sections[i].sql, &arg, 1, &rows, err));
+        const char *sql = sections[i].sql;
+        PARE_TRY(sql ? pare_rows_load(j->store, sql, &arg, 1, &rows, err)
+                     : pare_stage_effects(j->store, j->ref.hash, pipeline, &rows, err));
         if (people)
             print_section(j, &sections[i], &rows);
         else if (j->cli->format == PARE_FORMAT_CSV && i == 0)
@@ -139,6 +142,7 @@ static int show(struct job *j, struct pare_error *err)
         pare_cli_json(json_incref(all));
 out:
     json_decref(all);
+    pare_rows_free(&place);
     return rc;
 }
 

@@ -34,14 +34,9 @@ static double figure(const struct job *j, size_t i, size_t m)
 static int load(struct job *j, struct pare_error *err)
 {
     struct pare_rows place = {0};
-    char id[32];
+    const char *pipeline;
     int rc;
-    snprintf(id, sizeof id, "%lld", (long long)j->ref.pipeline_id);
-    const struct pare_argument arg = {"id", id};
-    PARE_TRY(pare_rows_load(j->store,
-                            "SELECT name FROM pipeline WHERE pipeline_id = CAST(:id AS INTEGER)",
-                            &arg, 1, &place, err));
-    const char *pipeline = pare_rows_text(&place, 0, "name");
+    PARE_TRY(pare_cli_pipeline_of(j->store, &j->ref, &place, &pipeline, err));
     if (!pipeline) {
         rc = pare_error_set(err, PARE_NOT_FOUND, "'%s' is in no pipeline's plan now", j->ref.label);
         pare_error_hint(err, "`pare show %s` tells what is known of it", j->ref.label);
@@ -60,12 +55,7 @@ static int load(struct job *j, struct pare_error *err)
                             pipeline);
         goto out;
     }
-    const struct pare_argument args[] = {{"hash", j->ref.hash}, {"pipeline", pipeline}};
-    PARE_TRY(pare_rows_load(j->store,
-                            "SELECT stage, plugin, \"without\", d_top1, d_top1_lo, d_top1_hi, "
-                            "speedup, speedup_lo, speedup_hi, size_ratio, macs_ratio, verdict "
-                            "FROM stage_effects WHERE variant = :hash AND pipeline = :pipeline",
-                            args, 2, &j->stages, err));
+    PARE_TRY(pare_stage_effects(j->store, j->ref.hash, pipeline, &j->stages, err));
 out:
     pare_rows_free(&place);
     return rc;

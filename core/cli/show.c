@@ -303,6 +303,70 @@ int pare_variant_figures(struct pare_store *store, const char *pipeline, const c
     return rc;
 }
 
+int pare_cli_qualities(struct pare_store *store, const char *pipeline,
+                       const struct pare_quality **out, size_t *n, struct pare_error *err)
+{
+    struct pare_rows rows;
+    const struct pare_argument arg = {"pipeline", pipeline};
+    int rc = pare_rows_load(store,
+                            "SELECT x.metric FROM pipeline p JOIN member m ON m.pipeline_id = "
+                            "p.pipeline_id AND m.is_baseline AND m.is_current JOIN measurement x "
+                            "ON x.variant_id = m.variant_id AND x.data_id = p.data_id LEFT JOIN "
+                            "objective o ON o.pipeline_id = p.pipeline_id AND o.metric = x.metric "
+                            "WHERE :pipeline IS NULL OR p.name = :pipeline GROUP BY x.metric "
+                            "ORDER BY min(o.position) NULLS LAST, x.metric DESC",
+                            &arg, 1, &rows, err);
+    *n = 0;
+    if (rc != PARE_OK)
+        return rc;
+    for (size_t i = 0; i < rows.n && *n < PARE_QUALITIES; i++) {
+        const struct pare_quality *q = pare_quality_of(pare_rows_text(&rows, i, "metric"));
+        if (q)
+            out[(*n)++] = q;
+    }
+    pare_rows_free(&rows);
+    if (!*n)
+        out[(*n)++] = pare_qualities(&(size_t){0});
+    return PARE_OK;
+}
+
+int pare_cli_pipeline_of(struct pare_store *store, const struct pare_store_ref *ref,
+                         struct pare_rows *place, const char **name, struct pare_error *err)
+{
+    char id[32];
+    snprintf(id, sizeof id, "%lld", (long long)ref->pipeline_id);
+    const struct pare_argument arg = {"id", id};
+    int rc =
+        pare_rows_load(store, "SELECT name FROM pipeline WHERE pipeline_id = CAST(:id AS INTEGER)",
+                       &arg, 1, place, err);
+    *name = rc == PARE_OK ? pare_rows_text(place, 0, "name") : NULL;
+    return rc;
+}
+
+int pare_stage_effects(struct pare_store *store, const char *hash, const char *pipeline,
+                       struct pare_rows *out, struct pare_error *err)
+{
+    const struct pare_argument args[] = {{"hash", hash}, {"pipeline", pipeline}};
+    const struct pare_quality *known[PARE_QUALITIES];
+    struct pare_str sql = {0};
+    size_t n;
+    int rc;
+    PARE_TRY(pare_cli_qualities(store, pipeline, known, &n, err));
+    pare_str_append(&sql, "SELECT stage, plugin, \"without\"");
+    for (size_t i = 0; i < n; i++) {
+        const char *change = known[i]->change;
+        if (change)
+            pare_str_printf(&sql, ", %s, %s_lo, %s_hi", change, change, change);
+    }
+    pare_str_append(&sql, ", speedup, speedup_lo, speedup_hi, size_ratio, macs_ratio, verdict "
+                          "FROM stage_effects WHERE variant = :hash AND "
+                          "(:pipeline IS NULL OR pipeline = :pipeline)");
+    rc = sql.failed ? pare_error_nomem(err, 0) : pare_rows_load(store, sql.data, args, 2, out, err);
+out:
+    pare_str_free(&sql);
+    return rc;
+}
+
 /* ---- models ---- */
 
 /* The path that a pipeline's YAML names as its model. NULL: it cannot be told. */

@@ -62,6 +62,23 @@ int pare_variant_figures(struct pare_store *store, const char *pipeline, const c
                          const char *shape, json_t *labels, struct pare_rows *out,
                          struct pare_error *err);
 
+/* The metrics that say how good the models of a pipeline are (NULL: of all pipelines): those that
+ * were measured of the baseline, objectives first; top1 when there is none. */
+#define PARE_QUALITIES 8
+int pare_cli_qualities(struct pare_store *store, const char *pipeline,
+                       const struct pare_quality **out, size_t *n, struct pare_error *err);
+/* The name of the pipeline that a variant was found in, kept in `place`; NULL: of none. */
+int pare_cli_pipeline_of(struct pare_store *store, const struct pare_store_ref *ref,
+                         struct pare_rows *place, const char **name, struct pare_error *err);
+/* What each stage of a variant does, by these metrics, for tables; in a pipeline (NULL: in all). */
+int pare_stage_effects(struct pare_store *store, const char *hash, const char *pipeline,
+                       struct pare_rows *out, struct pare_error *err);
+/* Columns of the view `variants` by which every metric of quality is told. */
+#define PARE_QUALITY_COLUMNS                                                                       \
+    "top1, top1_lo, top1_hi, d_top1, d_top1_lo, d_top1_hi, acc_norm, acc_norm_lo, acc_norm_hi, "   \
+    "perplexity, perplexity_lo, perplexity_hi, d_nll, d_nll_lo, d_nll_hi, kl, agreement, "         \
+    "spearman, spearman_lo, spearman_hi, d_spearman, d_spearman_lo, d_spearman_hi"
+
 /* A model by path, or, when there is no such file and a database exists, a variant of it by name.
  * `*name` (may be NULL) gets what to call it, freed with free(). */
 int pare_cli_model(const struct pare_cli *cli, const char *text, struct pare_model **out,

@@ -47,9 +47,19 @@ int pare_choice_make(struct pare_store *store, const struct pare_choice_query *q
                      struct pare_choice *out, struct pare_error *err);
 void pare_choice_free(struct pare_choice *choice);
 
+/* A metric that says how good a model is, and the column of the views that has its paired change
+ * from the baseline's (with _lo and _hi); NULL: it is not compared sample by sample. */
+struct pare_quality {
+    const char *metric, *change;
+    bool log; /* the change is that of the logarithm */
+};
+const struct pare_quality *pare_qualities(size_t *n);
+/* That of a metric; NULL: it is none. */
+const struct pare_quality *pare_quality_of(const char *metric);
+
 /* The front in short, for the database and for people, as a new reference:
  *   variants, failed, impossible, stopped: counts
- *   quality: top1, perplexity or spearman
+ *   quality: the metric of pare_qualities() that is chosen by, else the first that was measured
  *   data, samples: what that is of; samples 0: of none
  *   host, shape, batch, threads, session, rounds: of the baseline's latency; without a host nothing
  *     was timed

@@ -144,18 +144,48 @@ static bool put_labels(const struct pare_choice *c, json_t *out)
            put_text(out, "breaks", b == SIZE_MAX ? NULL : c->constraint_texts[b]);
 }
 
-/* The metric that says how good the variants are. */
-static const char *quality_of(const struct pare_choice *c)
+static const struct pare_quality qualities[] = {
+    {"top1", "d_top1", false},         {"acc_norm", NULL, false}, {"perplexity", "d_nll", true},
+    {"spearman", "d_spearman", false}, {"kl", NULL, false},       {"agreement", NULL, false},
+};
+
+const struct pare_quality *pare_qualities(size_t *n)
 {
-    static const char *const others[] = {"perplexity", "spearman"};
-    const struct pare_trial *baseline = &c->trials.items[c->trials.baseline];
-    for (size_t i = 0; i < baseline->n_metrics; i++) {
-        for (size_t k = 0; k < PARE_COUNT(others); k++) {
-            if (strcmp(baseline->metrics[i].name, others[k]) == 0)
-                return others[k];
-        }
+    *n = PARE_COUNT(qualities);
+    return qualities;
+}
+
+const struct pare_quality *pare_quality_of(const char *metric)
+{
+    for (size_t i = 0; i < PARE_COUNT(qualities); i++) {
+        if (strcmp(qualities[i].metric, metric) == 0)
+            return &qualities[i];
     }
-    return "top1";
+    return NULL;
+}
+
+static bool measured(const struct pare_trial *v, const char *metric)
+{
+    for (size_t i = 0; i < v->n_metrics; i++) {
+        if (strcmp(v->metrics[i].name, metric) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *main_quality(const struct pare_choice *c)
+{
+    const struct pare_trial *baseline = &c->trials.items[c->trials.baseline];
+    for (size_t i = 0; i < c->trials.n_objectives; i++) {
+        const char *metric = c->trials.objectives[i].metric;
+        if (pare_quality_of(metric) && measured(baseline, metric))
+            return metric;
+    }
+    for (size_t i = 0; i < PARE_COUNT(qualities); i++) {
+        if (measured(baseline, qualities[i].metric))
+            return qualities[i].metric;
+    }
+    return qualities[0].metric;
 }
 
 static int place_row(void *user, const struct pare_row *row, struct pare_error *err)
@@ -188,8 +218,8 @@ int pare_choice_summary(struct pare_store *store, const struct pare_choice *choi
     int rc = PARE_OK;
     if (!summary || !put_counts(choice, summary) || !put_hidden(choice, summary) ||
         !put_limit(choice, summary) || !put_labels(choice, summary) ||
-        !put_text(summary, "quality", quality_of(choice)) || !put_text(summary, "host", t->host) ||
-        !put_text(summary, "shape", t->shape)) {
+        !put_text(summary, "quality", main_quality(choice)) ||
+        !put_text(summary, "host", t->host) || !put_text(summary, "shape", t->shape)) {
         rc = pare_error_nomem(err, 0);
         goto out;
     }

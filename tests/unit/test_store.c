@@ -328,7 +328,8 @@ static const char *const views[][2] = {
     {"token_losses", "pipeline|variant|label|role|data|windows|tokens|ends|nll\n"},
     {"stage_effects",
      "pipeline|label|variant|stage|plugin|params|without|d_top1|d_top1_lo|d_top1_hi|speedup|"
-     "speedup_lo|speedup_hi|size_ratio|macs_ratio|verdict\n"},
+     "speedup_lo|speedup_hi|size_ratio|macs_ratio|verdict|d_nll|d_nll_lo|d_nll_hi|d_spearman|"
+     "d_spearman_lo|d_spearman_hi\n"},
     {"measurements",
      "pipeline|label|variant|metric|value|unit|n|lo|hi|how|role|data|data_name|measured_at\n"},
     {"params", "pipeline|label|variant|stage|plugin|plugin_version|plugin_sha256|name|value\n"},
