@@ -135,36 +135,51 @@ static void exact_against(double value, double base, char *out)
         snprintf(out, 160, "%.3gx more than the baseline", value / base);
 }
 
-static void print_figures(const struct job *j, size_t i)
+static void print_figure(const struct job *j, size_t i, size_t m)
 {
     const struct pare_choice *c = &j->choice;
-    for (size_t m = 0; m < c->n_known; m++) {
-        struct pare_comparison d;
-        char value[48], against[160] = "";
-        if (isnan(figure(j, i, m)))
-            continue;
-        double v = figure(j, i, m);
-        if (strcmp(metric(j, m)->name, "latency_ms") == 0) /* as `front` and SQL show it */
-            v = pare_rows_number(&j->figures, 0, "latency_ms");
-        pare_show_metric(metric(j, m), v, value);
-        if (i != c->trials.baseline &&
-            pare_front_compare(&c->input, m, i, c->trials.baseline, 0.95, &d, NULL) == PARE_OK) {
-            if (c->input.metrics[m].kind == PARE_FIGURE_EXACT)
-                exact_against(figure(j, i, m), figure(j, c->trials.baseline, m), against);
-            else if (d.ratio && metric(j, m)->unit != PARE_METRIC_MS)
-                snprintf(against, sizeof against, "%.3fx [%.3f, %.3f] the baseline's",
-                         d.difference.value, d.difference.lo, d.difference.hi);
-            else if (d.ratio)
-                snprintf(against, sizeof against, "%.2fx [%.2f, %.2f] the baseline's speed%s",
-                         1 / d.difference.value, 1 / d.difference.hi, 1 / d.difference.lo,
-                         d.difference.hi < 1   ? ": faster"
-                         : d.difference.lo > 1 ? ": slower"
-                                               : "");
-            else
-                snprintf(against, sizeof against, "%+.4f [%+.4f, %+.4f] to the baseline",
-                         d.difference.value, d.difference.lo, d.difference.hi);
-        }
-        printf("  %-18s %10s   %s\n", metric(j, m)->name, value, against);
+    struct pare_comparison d;
+    char value[48], against[160] = "";
+    if (isnan(figure(j, i, m)))
+        return;
+    double v = figure(j, i, m);
+    if (strcmp(metric(j, m)->name, "latency_ms") == 0) /* as `front` and SQL show it */
+        v = pare_rows_number(&j->figures, 0, "latency_ms");
+    pare_show_metric(metric(j, m), v, value);
+    if (i != c->trials.baseline &&
+        pare_front_compare(&c->input, m, i, c->trials.baseline, 0.95, &d, NULL) == PARE_OK) {
+        const bool exact = c->input.metrics[m].kind == PARE_FIGURE_EXACT;
+        if (exact && pare_quality_of(metric(j, m)->name))
+            snprintf(against, sizeof against, "%+.4f to the baseline", d.difference.value);
+        else if (exact)
+            exact_against(figure(j, i, m), figure(j, c->trials.baseline, m), against);
+        else if (d.ratio && metric(j, m)->unit != PARE_METRIC_MS)
+            snprintf(against, sizeof against, "%.3fx [%.3f, %.3f] the baseline's",
+                     d.difference.value, d.difference.lo, d.difference.hi);
+        else if (d.ratio)
+            snprintf(against, sizeof against, "%.2fx [%.2f, %.2f] the baseline's speed%s",
+                     1 / d.difference.value, 1 / d.difference.hi, 1 / d.difference.lo,
+                     d.difference.hi < 1   ? ": faster"
+                     : d.difference.lo > 1 ? ": slower"
+                                           : "");
+        else
+            snprintf(against, sizeof against, "%+.4f [%+.4f, %+.4f] to the baseline",
+                     d.difference.value, d.difference.lo, d.difference.hi);
+    }
+    printf("  %-18s %10s   %s\n", metric(j, m)->name, value, against);
+}
+
+/* What it goes by first. */
+static void print_figures(const struct job *j, size_t i)
+{
+    for (size_t k = 0; k < j->n_by; k++)
+        print_figure(j, i, j->by[k]);
+    for (size_t m = 0; m < j->choice.n_known; m++) {
+        bool told = false;
+        for (size_t k = 0; k < j->n_by; k++)
+            told = told || j->by[k] == m;
+        if (!told)
+            print_figure(j, i, m);
     }
 }
 
@@ -200,21 +215,43 @@ static void print_runner_up(const struct job *j)
                : " (not distinguishable)");
 }
 
+/* The rule goes by figures; where noise alone put the pick first, that is said. */
+static void print_alike(const struct job *j)
+{
+    if (j->pick.alike == SIZE_MAX)
+        return;
+    const struct pare_metric *first = metric(j, j->by[0]), *next = metric(j, j->pick.by_next);
+    char own[48], other[48];
+    pare_show_metric(next, figure(j, j->pick.chosen, j->pick.by_next), own);
+    pare_show_metric(next, figure(j, j->pick.alike, j->pick.by_next), other);
+    printf("as good in %s as can be told, and better in %s (%s against %s): %s\n"
+           "  a tolerance of %s among the objectives, or --%s %s, lets %s decide\n",
+           first->name, next->name, other, own, label(j, j->pick.alike), first->name,
+           next->higher ? "max" : "min", next->name, next->name);
+}
+
 /* How good it is on the samples that the pipeline holds back, if it does and they were measured. */
 static int print_confirmed(const struct job *j, struct pare_error *err)
 {
     struct pare_rows rows = {0};
-    const struct pare_argument args[] = {{"pipeline", j->choice.trials.pipeline},
+    const struct pare_quality *known[PARE_QUALITIES];
+    const char *pipeline = j->choice.trials.pipeline;
+    size_t n;
+    int rc = pare_cli_qualities(j->store, pipeline, known, &n, err);
+    if (rc != PARE_OK)
+        return rc;
+    const struct pare_argument args[] = {{"pipeline", pipeline},
+                                         {"metric", known[0]->metric},
                                          {"hash", j->choice.trials.items[j->pick.chosen].hash}};
-    int rc = pare_rows_load(
+    rc = pare_rows_load(
         j->store,
         "SELECT p.confirm_id, m.metric, m.value, m.lo, m.hi, m.n, m.data_name, b.value AS base "
         "FROM pipeline p LEFT JOIN measurements m ON m.pipeline = p.name AND m.variant = :hash "
-        "AND m.metric IN ('top1', 'perplexity', 'spearman') AND m.role = 'confirm' "
+        "AND m.metric = :metric AND m.role = 'confirm' "
         "LEFT JOIN measurements b ON "
         "b.pipeline = p.name AND b.metric = m.metric AND b.role = 'confirm' AND "
         "b.label = 'baseline' WHERE p.name = :pipeline",
-        args, 2, &rows, err);
+        args, 3, &rows, err);
     if (rc == PARE_OK && isnan(pare_rows_number(&rows, 0, "confirm_id")))
         puts("confirmed: no, the pipeline holds no samples back (data: confirm:)");
     else if (rc == PARE_OK && !isnan(pare_rows_number(&rows, 0, "value")))
@@ -240,6 +277,7 @@ static int tell_people(struct job *j, struct pare_error *err)
     print_figures(j, j->pick.chosen);
     print_margins(j);
     print_runner_up(j);
+    print_alike(j);
     PARE_TRY(print_confirmed(j, err));
     printf("next: pare export %s -o %s/\n", label(j, j->pick.chosen), label(j, j->pick.chosen));
 out:
@@ -282,7 +320,14 @@ static int tell_infeasible(const struct job *j)
         fprintf(stderr,
                 "pare: there is nothing to pick from yet: %s of the baseline is not known\n",
                 missing == SIZE_MAX ? "a figure" : metric(j, missing)->name);
-        fputs("  hint: `pare run FILE` goes on where it stopped\n", stderr);
+        if (missing != SIZE_MAX && pare_quality_of(metric(j, missing)->name))
+            fprintf(
+                stderr,
+                "  hint: `%s: {}` below `measure` of the pipeline, then `pare run FILE`, has it "
+                "measured\n",
+                metric(j, missing)->name);
+        else
+            fputs("  hint: `pare run FILE` goes on where it stopped\n", stderr);
         return PARE_EXIT_FAILED;
     }
     fprintf(stderr, "pare: no variant on the front meets the constraints\n");
@@ -349,11 +394,14 @@ const struct pare_command pare_command_pick = {
     .summary = "Pick one variant of the front",
     .arguments = "[PIPELINE]",
     .about = "Of the front's members that meet the limits, the one that is best in the first "
-             "metric;\nwithin that metric's tolerance the next decides. Without --min or --max: "
+             "metric;\nwithin that metric's tolerance the next decides. Figures decide, not "
+             "intervals; what is as\ngood as can be told and better elsewhere is named. Without "
+             "--min or --max: "
              "the pipeline's\nobjectives in order, those without a limit first.\n\n"
              "A constraint is METRIC <= or >= NUMBER, baseline + NUMBER, baseline - NUMBER or\n"
              "NUMBER * baseline, with the units kB, MB, GB, ms, s, % and pp. Metrics: top1,\n"
-             "latency_ms, latency_ms.SHAPE, size_bytes, macs, parameters, peak_rss_bytes.\n"
+             "acc_norm, spearman, perplexity, kl, agreement, latency_ms, latency_ms.SHAPE, "
+             "size_bytes,\nmacs, parameters, peak_rss_bytes.\n"
              "Exit status 4: nothing meets the limits; the nearest miss is told.\n\n"
              "examples:\n"
              "  pare pick\n"

@@ -10,6 +10,10 @@ struct pare_pick {
     size_t chosen;    /* SIZE_MAX: nothing is feasible; then nearest_miss of the front holds */
     size_t runner_up; /* SIZE_MAX: it is the only one */
     struct pare_comparison against; /* chosen against runner-up in the first metric */
+    /* What would be chosen if all that is not distinguishable from the choice in the first metric
+     * were as good in it, and a further metric of the rule in which that is better beyond doubt;
+     * SIZE_MAX: the choice itself. */
+    size_t alike, by_next;
     double *margin; /* [n_bounds]: distance to the limit in the metric's unit, >= 0: kept */
     size_t n_bounds;
     size_t *tighter; /* [n_bounds]: the pick when that limit is 5 % tighter; SIZE_MAX: none */

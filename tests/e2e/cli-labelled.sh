@@ -87,6 +87,16 @@ is "run: every sample is kept" 28 \
     "$(sql "$PARE_DB" "select count(*) from samples where label = 'q2' and role = 'evaluate' and target is not null and predicted is not null and nll is not null")"
 "$pare" front >"$tmp/out" 2>"$tmp/err" && grep -q 'top1' "$tmp/out"
 result $? "front: choices"
+first_columns() { "$pare" list "$1" --format csv | head -n 1 | cut -d, -f3-"$2"; }
+is "list: what was measured, the objective's first" top1,d_top1,acc_norm "$(first_columns tales 5)"
+sed 's/^name.*//; s/objectives: {top1: {}/objectives: {acc_norm: {}/' "$tmp/tales.yaml" >"$tmp/norm.yaml"
+ok "run: choices, by acc_norm" "$pare" run "$tmp/norm.yaml"
+is "list: ... by acc_norm" acc_norm,top1,d_top1 "$(first_columns norm 5)"
+"$pare" front norm >"$tmp/out" 2>"$tmp/err" && grep -q ' acc_norm  *vs baseline ' "$tmp/out"
+result $? "front: the metric of the objective"
+"$pare" pick norm >"$tmp/out" 2>"$tmp/err" && grep -q '^confirmed on confirm: acc_norm' "$tmp/out"
+result $? "pick: ... confirmed by it"
+fails_with 1 'spearman: .* below .measure' "pick --where: what would measure it" "$pare" pick norm --where 'spearman >= 0.5'
 cat >"$tmp/wrong.yaml" <<END
 pare: 1
 model: $story
@@ -115,6 +125,11 @@ is "run: every token is kept" "2 4 508 2032" \
     "$(sql "$PARE_DB" "select count(*) || ' ' || max(windows) || ' ' || max(tokens) || ' ' || max(length(nll)) from token_losses where pipeline = 'text'")"
 ok "export --nll" "$pare" export text:baseline --nll -o "$tmp/b.npy"
 ok "export --nll: those of eval, byte for byte" cmp "$tmp/a.npy" "$tmp/b.npy"
+is "list: of a plain text" perplexity,d_nll "$(first_columns text 4)"
+"$pare" show text:q8 >"$tmp/out" 2>"$tmp/err" && grep -q '^perplexity ' "$tmp/out" && grep -q 'without *d_nll' "$tmp/out"
+result $? "show: perplexity, and what stages do to it"
+"$pare" why text:q8 --no-profile >"$tmp/out" 2>"$tmp/err" && grep -q 'without *d_nll' "$tmp/out" && ! grep -q d_top1 "$tmp/out"
+result $? "why: what stages do to it"
 fails_with 2 'goes with one variant' "export --nll with --hf" "$pare" export q8 --nll --hf -o "$tmp/c.npy"
 
 # ---- pairs with a score
