@@ -55,7 +55,7 @@ static bool add_rate(const struct job *j, struct pare_interval t, json_t *out)
                               tokens / t.hi, "tokens_per_second_hi", tokens / t.lo)) == 0;
 }
 
-static bool print(struct job *j, const char *name, const struct pare_graph *graph)
+static bool print(struct job *j, const char *name, const struct pare_graph *graph, uint64_t macs)
 {
     struct pare_interval t = pare_stat_median_interval(j->median, j->visits, 0.95);
     json_t *out = json_pack(
@@ -64,8 +64,8 @@ static bool print(struct job *j, const char *name, const struct pare_graph *grap
         pare_isa_name(pare_isa_best()), "kernel", pare_plan_main_kernel(pare_bench_plan(j->bench)),
         "latency_ms", t.value / 1e6, "latency_ms_lo", t.lo / 1e6, "latency_ms_hi", t.hi / 1e6,
         "min_ms", j->min_ns / 1e6, "visits", (json_int_t)j->visits, "inferences", (json_int_t)j->n,
-        "size_bytes", (json_int_t)pare_graph_bytes(graph), "macs",
-        (json_int_t)pare_graph_macs(graph), "peak_rss_bytes", (json_int_t)pare_peak_rss());
+        "size_bytes", (json_int_t)pare_graph_bytes(graph), "macs", (json_int_t)macs,
+        "peak_rss_bytes", (json_int_t)pare_peak_rss());
     if (!out || (j->shape.phase != PARE_BENCH_WHOLE && !add_rate(j, t, out))) {
         json_decref(out);
         return false;
@@ -138,6 +138,7 @@ static int run(struct pare_cli *cli)
     struct pare_dataset *data = NULL;
     struct pare_error err = {0};
     char *name = NULL;
+    uint64_t macs;
     int exit = PARE_EXIT_OK, rc;
     if (!take_shape(&j))
         return PARE_EXIT_USAGE;
@@ -151,7 +152,8 @@ static int run(struct pare_cli *cli)
     }
     PARE_TRY(pare_bench_new(model->graph, data, &j.shape, &j.bench, &err));
     PARE_TRY(visit_all(&j, &err));
-    if (!print(&j, name, model->graph))
+    PARE_TRY(pare_bench_macs(model->graph, &j.shape, &macs, &err));
+    if (!print(&j, name, model->graph, macs))
         exit = PARE_EXIT_FAILED;
 out:
     if (rc != PARE_OK)
@@ -166,7 +168,8 @@ out:
 static const struct pare_option options[] = {
     {"batch", 'b', "N", "samples of one inference (1)"},
     {"threads", 't', "N", "threads (1)"},
-    {"data", 'd', "FOLDER", "samples to run on; without: random numbers"},
+    {"data", 'd', "DATA",
+     "samples to run on: images, or texts cut into windows; without: random ones"},
     {"split", 0, "NAME", "which split of the folder"},
     {"visits", 0, "N", "visits of about 0.3 s, at least 6 (9)"},
     {"phase", 0, "NAME", "of a language model: prefill or decode (whole: as other models)"},
@@ -179,15 +182,17 @@ const struct pare_command pare_command_bench = {
     .name = "bench",
     .summary = "Time one model",
     .arguments = "MODEL",
-    .about = "Every visit is warmed up and then times inferences one by one; latency_ms is the "
-             "median\nof the visits' medians with its 95 % order-statistic interval. To compare "
-             "models use a\npipeline: it visits them in turn, so that they share the machine's "
-             "moods.\n\n"
-             "examples:\n"
-             "  pare bench share/models/fashion-vit --batch 1 --threads 1\n"
-             "  pare bench edge/ --format json\n"
-             "  pare bench drop1+q8 --layers\n"
-             "  pare bench SmolLM2-135M.gguf --phase decode --tokens 64 --depth 512 --threads 2",
+    .about =
+        "Every visit is warmed up and then times inferences one by one; latency_ms is the "
+        "median\nof the visits' medians with its 95 % order-statistic interval. macs are those of "
+        "what is timed, for one\nsample or text. To compare "
+        "models use a\npipeline: it visits them in turn, so that they share the machine's "
+        "moods.\n\n"
+        "examples:\n"
+        "  pare bench share/models/fashion-vit --batch 1 --threads 1\n"
+        "  pare bench edge/ --format json\n"
+        "  pare bench drop1+q8 --layers\n"
+        "  pare bench SmolLM2-135M.gguf --phase decode --tokens 64 --depth 512 --threads 2",
     .least = 1,
     .most = 1,
     .flags = PARE_CMD_FORMAT | PARE_CMD_DB,

@@ -334,3 +334,37 @@ int pare_bench_visit(struct pare_bench *bench, struct pare_visit *out, struct pa
 out:
     return rc;
 }
+
+/* Of a whole text of so many tokens. */
+static int macs_to(struct pare_graph *g, uint32_t tokens, uint64_t *out, struct pare_error *err)
+{
+    *out = 0;
+    if (!tokens)
+        return PARE_OK;
+    int rc = pare_graph_set_length(g, tokens, err);
+    *out = pare_graph_macs(g);
+    return rc;
+}
+
+int pare_bench_macs(const struct pare_graph *graph, const struct pare_bench_shape *shape,
+                    uint64_t *out, struct pare_error *err)
+{
+    struct pare_graph *g = NULL;
+    const int32_t head = pare_graph_writer(graph, graph->output);
+    uint64_t before, after;
+    int rc = PARE_OK;
+    if (shape->phase == PARE_BENCH_WHOLE) {
+        *out = pare_graph_macs(graph);
+        return PARE_OK;
+    }
+    PARE_TRY(pare_graph_copy(graph, &g, err));
+    PARE_TRY(macs_to(g, shape->depth, &before, err));
+    PARE_TRY(macs_to(g, shape->depth + shape->tokens, &after, err));
+    *out = after - before;
+    if (shape->phase == PARE_BENCH_PREFILL && head >= 0) /* only the last token's output is made */
+        *out -= pare_node_macs(g, &g->nodes[head]) / (shape->depth + shape->tokens) *
+                (shape->tokens - 1);
+out:
+    pare_graph_free(g);
+    return rc;
+}

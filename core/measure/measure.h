@@ -104,6 +104,10 @@ struct pare_visit {
 };
 int pare_bench_visit(struct pare_bench *bench, struct pare_visit *out, struct pare_error *err);
 
+/* Multiply-accumulates of what one timed inference does for a sample, or a text. */
+int pare_bench_macs(const struct pare_graph *graph, const struct pare_bench_shape *shape,
+                    uint64_t *out, struct pare_error *err);
+
 /* The plan behind a bench, for reports and profiles; the bench's. */
 struct pare_plan *pare_bench_plan(struct pare_bench *bench);
 /* Peak resident memory of this process so far, in bytes. */

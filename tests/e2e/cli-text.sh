@@ -53,9 +53,12 @@ fails_with 2 'tokens against 512' "eval: a baseline of other tokens" "$pare" eva
 for phase in prefill decode; do
     "$pare" bench "$story" --phase $phase --tokens 8 --depth 16 --visits 6 --format json >"$tmp/bench" 2>"$tmp/err"
     result $? "bench --phase $phase"
+    eval "macs_$phase=$(member macs <"$tmp/bench")"
     awk "BEGIN { x = $(member tokens_per_second <"$tmp/bench") * $(member latency_ms <"$tmp/bench") / 1e3; exit !(x > 7.99 && x < 8.01) }"
     result $? "bench --phase $phase: tokens a second are those 8"
 done
+# One more token is as many products, behind one more key; 512 tokens are not read.
+is "bench: macs of what is timed; to read takes one head, to write one each" "$((7 * 512 * 64))" "$((macs_decode - macs_prefill))"
 fails_with 2 'tokens and the depth together' "bench: more than the context" "$pare" bench "$story" --phase decode --tokens 8 --depth 508
 fails_with 2 "none of whole, prefill, decode" "bench: an unknown phase" "$pare" bench "$story" --phase x
 
