@@ -182,17 +182,15 @@ const struct pare_command pare_command_bench = {
     .name = "bench",
     .summary = "Time one model",
     .arguments = "MODEL",
-    .about =
-        "Every visit is warmed up and then times inferences one by one; latency_ms is the "
-        "median\nof the visits' medians with its 95 % order-statistic interval. macs are those of "
-        "what is timed, for one\nsample or text. To compare "
-        "models use a\npipeline: it visits them in turn, so that they share the machine's "
-        "moods.\n\n"
-        "examples:\n"
-        "  pare bench share/models/fashion-vit --batch 1 --threads 1\n"
-        "  pare bench edge/ --format json\n"
-        "  pare bench drop1+q8 --layers\n"
-        "  pare bench SmolLM2-135M.gguf --phase decode --tokens 64 --depth 512 --threads 2",
+    .about = "Every visit is warmed up and then times inferences one by one; latency_ms is the "
+             "median\nof the visits' medians with its 95 % order-statistic interval. macs are "
+             "those of what is\ntimed, for one sample or text. To compare models use a pipeline: "
+             "it visits them in turn, so\nthat they share the machine's moods.\n\n"
+             "examples:\n"
+             "  pare bench share/models/fashion-vit --batch 1 --threads 1\n"
+             "  pare bench edge/ --format json\n"
+             "  pare bench drop1+q8 --layers\n"
+             "  pare bench SmolLM2-135M.gguf --phase decode --tokens 64 --depth 512 --threads 2",
     .least = 1,
     .most = 1,
     .flags = PARE_CMD_FORMAT | PARE_CMD_DB,
