@@ -84,6 +84,25 @@ out:
 
 /* ---- writing: into a folder beside the target, then into its place ---- */
 
+/* Other formats hold weights; bits of the cache are of the program that runs them. */
+static void note_cache(const struct job *j, const struct pare_store_ref *ref,
+                       const struct pare_graph *g)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (g->nodes[i].op == PARE_OP_ATTENTION && g->nodes[i].cache_bits &&
+            g->nodes[i].cache_bits <= 8)
+            bits = PARE_MAX(bits, g->nodes[i].cache_bits);
+    }
+    if (!bits)
+        return;
+    fprintf(stderr, "note: %s keeps keys and values in %u bits, which %s does not hold", ref->label,
+            bits, j->gguf ? "GGUF" : "a Hugging Face folder");
+    if (j->gguf)
+        fprintf(stderr, ": give llama.cpp `-ctk q%u_0 -ctv q%u_0`", bits, bits);
+    fputc('\n', stderr);
+}
+
 static int fill(struct job *j, const struct pare_store_ref *ref, const char *folder,
                 struct pare_error *err)
 {
@@ -94,7 +113,8 @@ static int fill(struct job *j, const struct pare_store_ref *ref, const char *fol
     PARE_TRY(pare_variant_file(j->store, ref, &from, err));
     PARE_TRY(pare_model_open(from, &model, err));
     if (j->hf) {
-        rc = pare_model_write_hf(model, folder, j->decode, err);
+        PARE_TRY(pare_model_write_hf(model, folder, j->decode, err));
+        note_cache(j, ref, model->graph);
         goto out;
     }
     PARE_TRY(describe(j, model, ref, &about, err));
@@ -102,6 +122,8 @@ static int fill(struct job *j, const struct pare_store_ref *ref, const char *fol
     PARE_TRY(to ? PARE_OK : pare_error_nomem(err, 0));
     rc = j->gguf ? pare_model_write_gguf(model, to, j->decode, about, err)
                  : pare_model_write(model, to, about, err);
+    if (rc == PARE_OK && j->gguf)
+        note_cache(j, ref, model->graph);
 out:
     if (rc == PARE_UNSUPPORTED && (j->hf || j->gguf) && !err->hint[0])
         pare_error_hint(err, "without --%s Pare's own format holds everything",
@@ -313,7 +335,8 @@ const struct pare_command pare_command_export = {
         "MODEL. A folder\nthat is there already is not touched without --force; it is whole "
         "or not there.\n"
         "FOLDER/model.gguf tells the same in entries \"pare.NAME\". It holds weights, not how "
-        "they are\nmultiplied: those in blocks of integers get inputs as int8, in Pare too.\n\n"
+        "they are\nmultiplied: those in blocks of integers get inputs as int8, in Pare too; bits\n"
+        "of the cache (kv-quant) are lost, which is said.\n\n"
         "examples:\n"
         "  pare export drop1+q8 -o edge/\n"
         "  pare export \"$(pare pick -q)\" -o edge/\n"

@@ -101,7 +101,8 @@ stages:
   - {plugin: layer-drop, optional: true, with: {count: 1}}
   - {plugin: quantize, optional: true, with: {bits: 8, group_size: 32, activations: int8}, except: ["layer.*.ffn.down", "head"]}
   - {id: all, plugin: quantize, optional: true, with: {bits: 5, group_size: 32, activations: int8}}
-exclude: [{quantize.bits: 8, all.bits: 5}]
+  - {plugin: kv-quant, optional: true, as: kv8, with: {bits: 8}}
+exclude: [{quantize.bits: 8, all.bits: 5}, {kv-quant.bits: 8, quantize.bits: 8}, {kv-quant.bits: 8, all.bits: 5}]
 measure: {perplexity: {}}
 EOF
 ok "a database with variants of it" "$pare" run "$tmp/story.yaml"
@@ -112,6 +113,10 @@ for label in baseline drop1 q8 drop1+q8; do
     is "export --gguf: nothing but the file" model.gguf "$(ls "$tmp/$label")"
     is "export --gguf: the same perplexity" "$(perplexity "$label")" "$(perplexity "$tmp/$label/model.gguf")"
 done
+is "export --gguf: nothing is lost without a word" 0 "$(grep -c '^note' "$tmp/err")"
+ok "export --gguf: a variant with a cache of integers" "$pare" export kv8 --gguf -o "$tmp/kv8"
+grep -q 'note: kv8 keeps keys and values in 8 bits, which GGUF does not hold: .*-ctk q8_0 -ctv q8_0' "$tmp/err"
+result $? "... says what is lost"
 # A folder as Hugging Face has them, with the vocabulary of the GGUF file as tokenizer.json.
 ok "export --hf of what came from GGUF" "$pare" export baseline --hf -o "$tmp/folder"
 # (pairs of its rotation lie elsewhere: other sums of f32, and f16 keys that round to the other side)
