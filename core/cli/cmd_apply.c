@@ -18,8 +18,9 @@
 
 enum { SET_MAX = 64 };
 
-/* What KEY=VALUE sets in the pipeline that is written here. */
-#define SET_PREFIX "stages.apply.with."
+/* What KEY=VALUE sets in the pipeline that is written here. Its stage is called as its plugin is.
+ */
+#define SET_PREFIX "stages.0.with."
 
 static const struct pare_option options[] = {
     {"output", 'o', "OUT", "a folder, or a .safetensors file: the compressed model (required)"},
@@ -60,7 +61,7 @@ static char *pipeline_text(const struct pare_cli *cli, long long samples)
     /* nothing will be measured, but a pipeline says what it is for */
     pare_str_append(&s, "\nmeasure: {latency: {edge: {batch: 1, threads: 1}}}\n"
                         "select: {objectives: {latency_ms: {}, size_bytes: {}}}");
-    pare_str_append(&s, "\nstages:\n  - id: apply\n    plugin: ");
+    pare_str_append(&s, "\nstages:\n  - plugin: ");
     append_json(&s, cli->args[1]);
     if (on) {
         pare_str_append(&s, "\n    on: ");

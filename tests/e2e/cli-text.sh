@@ -73,6 +73,7 @@ fails_with 2 "fills the model's context" "generate: a prompt too long" sh -c \
 fails_with 2 'hint: shorten it' "... and what to do" sh -c '"$1" generate "$2" - <"$3"' sh "$pare" "$story" "$alice/test.txt"
 
 # ---- what cannot be
+fails_with 2 "stage 'token-merge' has nothing" "apply: the stage is called as the plugin" "$pare" apply "$story" token-merge -o "$tmp/merged"
 fails_with 2 'under causal attention' "merging tokens of a causal model: the reason is told" \
     "$pare" apply "$story" token-merge -o "$tmp/merged"
 
