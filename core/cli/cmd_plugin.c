@@ -143,7 +143,8 @@ const struct pare_command pare_command_plugin = {
     .about =
         "new writes a folder that builds and passes its tests: source, Makefile and meson.build,\n"
         "test, manual page, pipeline, and an example for CI. NAME alone becomes org.example.NAME;\n"
-        "take a domain that you have.\n\n"
+        "take a domain that you have. Where Pare is not installed: make check "
+        "PARE_SOURCE=/path/to/pare\nPARE=/path/to/build/pare.\n\n"
         "check runs named checks on a plugin (an id, or a file's name with a slash), each in a\n"
         "process of its own, on tiny random models of every family: what crashes or hangs fails\n"
         "that check alone. Levels: pass, skip (it does not apply), note, warn, fail. The exit\n"
