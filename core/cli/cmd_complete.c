@@ -66,7 +66,8 @@ static void offer_rows(const struct job *j, const char *sql)
 static void offer_variants(const struct job *j)
 {
     offer_rows(j,
-               "SELECT DISTINCT label AS word, state || coalesce(', top1 ' || round(top1, 4), '') "
+               "SELECT DISTINCT label AS word, state || coalesce(', top1 ' || round(top1, 4), "
+               "', perplexity ' || round(perplexity, 3), ', spearman ' || round(spearman, 4), '') "
                "|| coalesce(', ' || size_bytes || ' bytes', '') AS about FROM variants GROUP BY "
                "label UNION ALL SELECT tag, 'tag of ' || label FROM tags UNION ALL SELECT "
                "pipeline || ':' || label, state FROM variants WHERE :typed <> '' AND (SELECT "
