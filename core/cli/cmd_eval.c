@@ -138,7 +138,13 @@ static int run(struct pare_cli *cli)
         return pare_cli_usage(cli, "name a data set, or give --inputs and --labels");
     if (!take_numbers(cli, &spec, &threads))
         return PARE_EXIT_USAGE;
+    const char *const named[] = {spec.from, spec.inputs, spec.labels, pare_cli_option(cli, "text")};
+    const bool there = pare_cli_there(named, PARE_COUNT(named));
     PARE_TRY(pare_cli_model(cli, cli->args[0], &model, &name, &err));
+    if (!there) {
+        exit = PARE_EXIT_USAGE;
+        goto out;
+    }
     PARE_TRY(find_text(cli, &spec, model, &text, &err));
     if (text) {
         exit = pare_cli_eval_text(cli, model, name, text, &spec, (uint32_t)threads);

@@ -527,6 +527,20 @@ bool pare_cli_add_interval(json_t *object, const char *name, struct pare_interva
     return fine;
 }
 
+bool pare_cli_there(const char *const *paths, size_t n)
+{
+    bool all = true;
+    for (size_t i = 0; i < n; i++) {
+        struct pare_error err = {0};
+        if (!paths[i] || pare_file_exists(paths[i]))
+            continue;
+        pare_error_set(&err, PARE_NOT_FOUND, "there is no %s", paths[i]);
+        pare_cli_fail(&err);
+        all = false;
+    }
+    return all;
+}
+
 int pare_cli_data(const struct pare_data_spec *spec, const struct pare_model *model,
                   struct pare_dataset **out, struct pare_error *err)
 {

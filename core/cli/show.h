@@ -88,6 +88,10 @@ int pare_cli_model(const struct pare_cli *cli, const char *text, struct pare_mod
 int pare_variant_file(struct pare_store *store, const struct pare_store_ref *ref, char **out,
                       struct pare_error *err);
 
+/* Whether files and folders that were named are there (NULL: not named), so that all that are not
+ * are told at once. False: said which. */
+bool pare_cli_there(const char *const *paths, size_t n);
+
 /* Samples as an option named them; what is worth telling about them goes to stderr. */
 int pare_cli_data(const struct pare_data_spec *spec, const struct pare_model *model,
                   struct pare_dataset **out, struct pare_error *err);

@@ -34,6 +34,9 @@ is "eval: a split of a folder is its text" "$(perplexity "$story")" \
 fails_with 2 'hint: .*alice/calibration.txt is one' "eval: a folder of several texts" "$pare" eval "$story" "$alice"
 fails_with 2 'there: calibration.txt, test.txt' "eval: a split that is not there" "$pare" eval "$story" "$alice" --split tst
 fails_with 2 'alice/tst.txt, .jsonl or .tsv' "... and what would be it" "$pare" eval "$story" "$alice" --split tst
+fails_with 2 'there is no .*/nodata' "eval: neither a text" "$pare" eval "$tmp/nomodel" "$tmp/nodata"
+grep -q 'no model at .*/nomodel' "$tmp/err"
+result $? "... nor a model: both are said"
 fails_with 2 'name the file: .*stories260K/stories260K.gguf' "a folder that holds a GGUF file is no model, but that is" \
     "$pare" eval "${story%/*}" "$alice" --split test
 fails_with 2 'hint: a model is .* a .gguf file' "a missing model: what would be one" "$pare" bench "$tmp/nothing"
