@@ -2,6 +2,7 @@
 #include "plugin/descriptor.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "plugin/context.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -237,14 +238,14 @@ int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_fi
 {
     if (!theirs)
         return bad(f, err, "it returned no descriptor");
-    if (theirs->abi_major != PARE_ABI_MAJOR || theirs->abi_minor > PARE_ABI_MINOR) {
+    if (theirs->abi_major != PARE_ABI_MAJOR) {
         pare_error_set(err, PARE_INVALID,
                        "the plugin %s was built for ABI %u.%u, this program has %d.%d", f->path,
                        theirs->abi_major, theirs->abi_minor, PARE_ABI_MAJOR, PARE_ABI_MINOR);
         pare_error_hint(err, "build it against this program's <pare/plugin.h>");
         return PARE_INVALID;
     }
-    if (theirs->struct_size < offsetof(struct pare_plugin, check) || theirs->struct_size > 65536)
+    if (!PARE_REACHES(theirs, unit) || theirs->struct_size > 65536)
         return bad(f, err, "its descriptor has an impossible size");
     memcpy(&f->desc, theirs, PARE_MIN(theirs->struct_size, sizeof f->desc));
     f->desc.params = NULL;

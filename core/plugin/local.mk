@@ -98,6 +98,12 @@ tests_plugins_bad_encoding_la_CPPFLAGS = $(plugin_cppflags)
 tests_plugins_bad_encoding_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_encoding_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/young-plugin.la
+tests_plugins_young_plugin_la_SOURCES = tests/plugins/young-plugin.c
+tests_plugins_young_plugin_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_young_plugin_la_CFLAGS = $(plugin_cflags)
+tests_plugins_young_plugin_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/bad-noentry.la
 tests_plugins_bad_noentry_la_SOURCES = tests/plugins/bad-noentry.c
 tests_plugins_bad_noentry_la_CPPFLAGS = $(plugin_cppflags)
@@ -116,23 +122,11 @@ tests_plugins_bad_fastmath_la_CPPFLAGS = $(plugin_cppflags)
 tests_plugins_bad_fastmath_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_fastmath_la_LDFLAGS = $(host_module_flags) -XCClinker -ffast-math
 
-host_modules += tests/plugins/old-plugin.la
-tests_plugins_old_plugin_la_SOURCES = tests/plugins/old-plugin.c
-tests_plugins_old_plugin_la_CPPFLAGS = -Itests/plugins/old $(plugin_cppflags)
-tests_plugins_old_plugin_la_CFLAGS = $(plugin_cflags)
-tests_plugins_old_plugin_la_LDFLAGS = $(host_module_flags)
-
 host_modules += tests/plugins/bad-abi.la
 tests_plugins_bad_abi_la_SOURCES = tests/plugins/bad-head.c
 tests_plugins_bad_abi_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-abi -DWRONG=ABI
 tests_plugins_bad_abi_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_abi_la_LDFLAGS = $(host_module_flags)
-
-host_modules += tests/plugins/bad-minor.la
-tests_plugins_bad_minor_la_SOURCES = tests/plugins/bad-head.c
-tests_plugins_bad_minor_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-minor -DWRONG=MINOR
-tests_plugins_bad_minor_la_CFLAGS = $(plugin_cflags)
-tests_plugins_bad_minor_la_LDFLAGS = $(host_module_flags)
 
 host_modules += tests/plugins/bad-null.la
 tests_plugins_bad_null_la_SOURCES = tests/plugins/bad-head.c
@@ -187,12 +181,6 @@ tests_plugins_bad_count_la_SOURCES = tests/plugins/bad-head.c
 tests_plugins_bad_count_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-count -DWRONG=COUNT
 tests_plugins_bad_count_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_count_la_LDFLAGS = $(host_module_flags)
-
-# The header as it was before the descriptor's last field.
-tests/plugins/old/pare/plugin.h: $(top_srcdir)/core/include/pare/plugin.h
-	$(AM_V_GEN)mkdir -p $(@D) && sed '/^    int (\*check)(/d' $(top_srcdir)/core/include/pare/plugin.h >$@.new && mv $@.new $@
-tests/plugins/old_plugin_la-old-plugin.lo: tests/plugins/old/pare/plugin.h
-CLEANFILES += tests/plugins/old/pare/plugin.h
 
 check_PROGRAMS += tests/unit/test_plugin_host tests/unit/test_race
 TESTS += tests/unit/test_plugin_host tests/unit/test_race

@@ -235,7 +235,7 @@ static int alter(struct pare_ctx *ctx, struct pare_graph *g, const struct pare_a
 {
     const struct pare_units *all = &ctx->stage->entry_units;
     int rc = PARE_OK;
-    if (a->struct_size < sizeof *a || !a->unit || a->what < PARE_ALTER_DROP ||
+    if (!PARE_REACHES(a, factor) || !a->unit || a->what < PARE_ALTER_DROP ||
         a->what > PARE_ALTER_SCALE || (a->what == PARE_ALTER_SCALE && !isfinite(a->factor)))
         return pare_ctx_fail(ctx, PARE_INVALID, "an alteration is not well formed");
     switch (a->unit->kind) {

@@ -171,8 +171,8 @@ static int weight_set_integers(struct pare_ctx *ctx, const struct pare_unit *uni
     int rc = node_to_change(ctx, unit, &node);
     if (rc != PARE_OK)
         return rc;
-    if (!integers || integers->struct_size < sizeof *integers || !integers->codes ||
-        !integers->scales || (integers->zero_kind != PARE_ZERO_NONE && !integers->zeros))
+    if (!integers || !PARE_REACHES(integers, zeros) || !integers->codes || !integers->scales ||
+        (integers->zero_kind != PARE_ZERO_NONE && !integers->zeros))
         return pare_ctx_fail(ctx, PARE_INVALID, "integers for %s lack codes, scales or zeros",
                              node->path);
     rc = pare_weight_with_integers(node->weight, integers, &w, ctx->err);

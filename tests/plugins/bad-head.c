@@ -9,7 +9,6 @@
 
 enum {
     ABI = 1, /* another major version */
-    MINOR,   /* a later minor version */
     NOTHING, /* no descriptor at all */
     SIZE,    /* a struct of eight bytes */
     NAME,    /* an id that is no name of a file */
@@ -46,7 +45,7 @@ static const struct pare_param params[] = {
 static const struct pare_plugin plugin = {
     .struct_size = WRONG == SIZE ? 8 : sizeof(struct pare_plugin),
     .abi_major = WRONG == ABI ? 99 : PARE_ABI_MAJOR,
-    .abi_minor = WRONG == MINOR ? PARE_ABI_MINOR + 1 : PARE_ABI_MINOR,
+    .abi_minor = PARE_ABI_MINOR,
     .id = WRONG == NAME ? "../Bad Name" : ID(PLUGIN),
     .version = "1.0.0",
     .summary = "misbehaves, for tests",

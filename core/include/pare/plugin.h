@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pare's plugin interface, ABI 0.1. A plugin is a shared object that includes this header, exports
+ * Pare's plugin interface, ABI 1.0. A plugin is a shared object that includes this header, exports
  * one function (PARE_PLUGIN writes it) and links to nothing of Pare's: the host's services arrive
  * as tables.
  *
- * Growing without breaking: every struct begins with its size and only grows at the end; the host
- * zeroes its own struct and copies the smaller size; arrays carry the size of an element. Services
- * beyond the first table are extensions by id. The ABI is 0.N and may break until it is frozen
- * as 1.0.
+ * Growing without breaking: every struct begins with its size and only grows at the end; either
+ * side reads no more of the other's struct than its size says, and takes what is missing as zero;
+ * arrays carry the size of an element. Services beyond the first table are extensions by id. So a
+ * plugin of 1.M runs in a host of 1.N whichever is older, as long as it asks with PARE_HAS() before
+ * it uses what came after 1.0. Names, numbers, ids and the meaning of what is there never change;
+ * docs/abi.md has the whole promise.
  *
  * Rules for plugins. Strings and arrays that the host hands out belong to the host and live until
  * the entry point returns. Memory from `alloc` is freed by the host when the entry point returns. A
@@ -28,8 +30,8 @@
 extern "C" {
 #endif
 
-#define PARE_ABI_MAJOR 0
-#define PARE_ABI_MINOR 1
+#define PARE_ABI_MAJOR 1
+#define PARE_ABI_MINOR 0
 
 struct pare_ctx; /* one call of one entry point; the host's */
 
@@ -40,7 +42,8 @@ enum pare_kind {
     PARE_TRANSFORM = 1, /* changes the model */
     PARE_SCORE = 2,     /* fills a table of importance or distortion */
     PARE_ALLOCATE = 3,  /* turns tables and a budget into one option per unit */
-    PARE_ENCODING = 4   /* a transform that brings the representation which it changes weights to */
+    PARE_ENCODING = 4,  /* a transform that brings the representation which it changes weights to */
+    PARE_METRIC = 5     /* measures something of a model's outputs */
 };
 
 /* Kinds of units; also used as a mask of what a parameter can vary over. */
@@ -433,6 +436,23 @@ struct pare_ext_allocation {
                 double *distortion);
 };
 
+/* ---- metrics
+ * ------------------------------------------------------------------------------------- */
+
+#define PARE_NO_TARGET UINT32_MAX
+
+/* What a model gave for some samples, for a plugin of kind PARE_METRIC. The host's, valid until the
+ * entry point returns. */
+struct pare_outputs {
+    uint32_t struct_size;
+    uint32_t samples;
+    uint32_t rows;           /* of numbers per sample: 1 where a sample has one answer */
+    uint32_t width;          /* numbers per row: a logit for each class */
+    const float *values;     /* samples * rows * width */
+    const uint32_t *targets; /* samples * rows: the right class, or PARE_NO_TARGET */
+    const float *baseline;   /* the same of the untouched model; NULL: it was not run beside */
+};
+
 /* ---- the descriptor
  * ------------------------------------------------------------------------------ */
 
@@ -445,8 +465,9 @@ struct pare_ext_allocation {
 #define PARE_NEEDS_LABELS 32u
 
 /* `flags` */
-#define PARE_DETERMINISTIC 1u   /* same inputs and seed: same result, bit for bit */
-#define PARE_HIGHER_IS_WORSE 2u /* score: distortion rather than importance */
+#define PARE_DETERMINISTIC 1u /* same inputs and seed: same result, bit for bit */
+#define PARE_HIGHER_IS_WORSE                                                                       \
+    2u /* score: distortion rather than importance; metric: less is better */
 #define PARE_WANTS_COMPRESSED                                                                      \
     4u /* transform: statistics renewed as the stage goes, not at its entry */
 
@@ -487,6 +508,11 @@ struct pare_plugin {
     const char *needs_when;
     const char *follows; /* ids that must not come after it in a pipeline; or NULL */
     const struct pare_encoding *encoding; /* of kind PARE_ENCODING; NULL for all others */
+    /* metric: a value for each sample of the outputs, NaN where there is none. The figure is their
+     * mean; called for one batch of samples after the other, in their order. */
+    int (*measure)(struct pare_ctx *ctx, const struct pare_host *host,
+                   const struct pare_outputs *outputs, double *values);
+    const char *unit; /* metric: of its values, "nat", "px"; NULL: a plain number */
 };
 
 typedef const struct pare_plugin *(*pare_plugin_entry)(void);
@@ -506,10 +532,16 @@ typedef const struct pare_plugin *(*pare_plugin_entry)(void);
     .n_params = sizeof(table) / sizeof((table)[0]), .param_size = sizeof((table)[0]),              \
     .params = (table)
 
+#ifdef __cplusplus
+#define PARE_EXTERN_C extern "C"
+#else
+#define PARE_EXTERN_C
+#endif
+
 /* The one exported function, for a descriptor with static storage. */
 #define PARE_PLUGIN(descriptor)                                                                    \
-    PARE_EXPORT const struct pare_plugin *pare_plugin_v1(void);                                    \
-    const struct pare_plugin *pare_plugin_v1(void)                                                 \
+    PARE_EXTERN_C PARE_EXPORT const struct pare_plugin *pare_plugin_v1(void);                      \
+    PARE_EXTERN_C const struct pare_plugin *pare_plugin_v1(void)                                   \
     {                                                                                              \
         return &(descriptor);                                                                      \
     }
