@@ -245,7 +245,7 @@ int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_fi
         pare_error_hint(err, "build it against this program's <pare/plugin.h>");
         return PARE_INVALID;
     }
-    if (!PARE_REACHES(theirs, unit) || theirs->struct_size > 65536)
+    if (!PARE_REACHES(theirs, allocate) || theirs->struct_size > 65536)
         return bad(f, err, "its descriptor has an impossible size");
     memcpy(&f->desc, theirs, PARE_MIN(theirs->struct_size, sizeof f->desc));
     f->desc.params = NULL;
