@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear algebra in f64 for plugins and the host, by LAPACK. */
+/* Linear algebra in f64 for plugins and the host, by LAPACK and BLAS. */
 #include "plugin/context.h"
 
+#include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
 #include <omp.h>
@@ -96,6 +97,73 @@ static int service_eigen(struct pare_ctx *ctx, uint32_t n, double *a, double *va
     return PARE_OK;
 }
 
+static int service_multiply(struct pare_ctx *ctx, uint32_t rows, uint32_t cols, uint32_t inner,
+                            const double *a, uint32_t transpose_a, const double *b,
+                            uint32_t transpose_b, double *c)
+{
+    const int threads = one_thread();
+    (void)ctx;
+    if (rows && cols)
+        cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+                    transpose_b ? CblasTrans : CblasNoTrans, (int)rows, (int)cols, (int)inner, 1, a,
+                    (int)PARE_MAX(1u, transpose_a ? rows : inner), b,
+                    (int)PARE_MAX(1u, transpose_b ? inner : cols), 0, c, (int)cols);
+    omp_set_num_threads(threads);
+    return PARE_OK;
+}
+
+static int service_cholesky(struct pare_ctx *ctx, uint32_t n, double *a, double damp)
+{
+    double *copy = damped(n, a, damp);
+    int rc = PARE_OK, threads;
+    if (!copy)
+        return pare_ctx_pass(ctx, pare_error_nomem(ctx->err, (size_t)n * n * sizeof *copy));
+    threads = one_thread();
+    if (n && LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, copy, (lapack_int)n) != 0)
+        rc = not_definite(ctx->err);
+    omp_set_num_threads(threads);
+    for (uint32_t i = 0; rc == PARE_OK && i < n; i++) {
+        for (uint32_t j = 0; j < n; j++)
+            a[(size_t)i * n + j] = j > i ? 0 : copy[(size_t)i * n + j];
+    }
+    free(copy);
+    return pare_ctx_pass(ctx, rc);
+}
+
+static int service_solve_triangular(struct pare_ctx *ctx, uint32_t n, const double *lower,
+                                    uint32_t transpose, uint32_t m, double *b)
+{
+    const lapack_int order = (lapack_int)n, sides = (lapack_int)m;
+    const int threads = one_thread();
+    int failed = n && m ? LAPACKE_dtrtrs(LAPACK_ROW_MAJOR, 'L', transpose ? 'T' : 'N', 'N', order,
+                                         sides, lower, order, b, sides)
+                        : 0;
+    omp_set_num_threads(threads);
+    return failed ? pare_ctx_fail(ctx, PARE_FAILED, "a triangular matrix is singular") : PARE_OK;
+}
+
+/* LAPACK counts by columns: what it sees is a', whose left vectors are the rows of vt. */
+static int service_svd(struct pare_ctx *ctx, uint32_t rows, uint32_t cols, const double *a,
+                       double *u, double *values, double *vt)
+{
+    const lapack_int m = (lapack_int)cols, n = (lapack_int)rows, k = PARE_MIN(m, n);
+    const size_t size = (size_t)rows * cols;
+    double *copy = pare_alloc(size, sizeof *copy);
+    if (!copy)
+        return pare_ctx_pass(ctx, pare_error_nomem(ctx->err, size * sizeof *copy));
+    if (size)
+        memcpy(copy, a, size * sizeof *copy);
+    const int threads = one_thread();
+    int failed = size ? LAPACKE_dgesdd(LAPACK_COL_MAJOR, u && vt ? 'S' : 'N', m, n, copy, m, values,
+                                       vt, m, u, k)
+                      : 0;
+    omp_set_num_threads(threads);
+    free(copy);
+    return failed
+               ? pare_ctx_fail(ctx, PARE_FAILED, "the singular values of a matrix did not converge")
+               : PARE_OK;
+}
+
 static void swap(double *a, double *b)
 {
     double t = *a;
@@ -146,4 +214,8 @@ const struct pare_ext_linalg pare_service_linalg = {
     .solve = service_solve,
     .eigen = service_eigen,
     .select = service_select,
+    .multiply = service_multiply,
+    .cholesky = service_cholesky,
+    .solve_triangular = service_solve_triangular,
+    .svd = service_svd,
 };

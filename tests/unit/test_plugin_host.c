@@ -633,6 +633,155 @@ START_TEST(algebra)
 }
 END_TEST
 
+/* ---- factors, against plain sums
+ * ----------------------------------------------------------------------------- */
+
+enum { ROWS = 7, COLS = 5, INNER = 6 };
+
+static void random_matrix(struct pare_random *r, double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = pare_random_normal(r);
+}
+
+/* op(a) op(b), by the definition. */
+static void plain_product(int rows, int cols, int inner, const double *a, bool ta, const double *b,
+                          bool tb, double *c)
+{
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < cols; j++) {
+            c[i * cols + j] = 0;
+            for (int k = 0; k < inner; k++)
+                c[i * cols + j] += (ta ? a[k * rows + i] : a[i * inner + k]) *
+                                   (tb ? b[j * inner + k] : b[k * cols + j]);
+        }
+    }
+}
+
+static void close_to(const double *x, const double *want, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ck_assert_double_eq_tol(x[i], want[i], 1e-12);
+}
+
+static void check_products(struct pare_ctx *ctx, const struct pare_ext_linalg *la,
+                           struct pare_random *r)
+{
+    double a[ROWS * INNER], b[INNER * COLS], c[ROWS * COLS], want[ROWS * COLS];
+    random_matrix(r, a, PARE_COUNT(a));
+    random_matrix(r, b, PARE_COUNT(b));
+    for (uint32_t t = 0; t < 4; t++) {
+        ck_assert_int_eq(la->multiply(ctx, ROWS, COLS, INNER, a, t & 1, b, t & 2, c), PARE_OK);
+        plain_product(ROWS, COLS, INNER, a, t & 1, b, t & 2, want);
+        close_to(c, want, PARE_COUNT(want));
+    }
+    ck_assert_int_eq(la->multiply(ctx, ROWS, COLS, 0, a, 0, b, 0, c), PARE_OK);
+    memset(want, 0, sizeof want);
+    ck_assert_mem_eq(c, want, sizeof want); /* a sum of nothing */
+}
+
+static void check_triangles(struct pare_ctx *ctx, const struct pare_ext_linalg *la,
+                            struct pare_random *r)
+{
+    double x[COLS * INNER], a[COLS * COLS], l[COLS * COLS], back[COLS * COLS], trace = 0;
+    double b[COLS * 3], y[COLS * 3];
+    random_matrix(r, x, PARE_COUNT(x));
+    random_matrix(r, b, PARE_COUNT(b));
+    plain_product(COLS, COLS, INNER, x, false, x, true, a);
+    memcpy(l, a, sizeof l);
+    ck_assert_int_eq(la->cholesky(ctx, COLS, l, .1), PARE_OK);
+    plain_product(COLS, COLS, COLS, l, false, l, true, back);
+    for (int i = 0; i < COLS; i++)
+        trace += a[i * COLS + i];
+    for (int i = 0; i < COLS; i++) {
+        a[i * COLS + i] += .1 * trace / COLS;
+        for (int j = i + 1; j < COLS; j++)
+            ck_assert(l[i * COLS + j] == 0);
+    }
+    close_to(back, a, PARE_COUNT(back));
+    l[1] = NAN; /* above the diagonal: not read */
+    for (uint32_t t = 0; t < 2; t++) {
+        memcpy(y, b, sizeof y);
+        ck_assert_int_eq(la->solve_triangular(ctx, COLS, l, t, 3, y), PARE_OK);
+        for (int i = 0; i < COLS; i++) {
+            for (int j = 0; j < 3; j++) {
+                double sum = 0;
+                for (int k = t ? i : 0; k <= (t ? COLS - 1 : i); k++)
+                    sum += l[t ? k * COLS + i : i * COLS + k] * y[k * 3 + j];
+                ck_assert_double_eq_tol(sum, b[i * 3 + j], 1e-12);
+            }
+        }
+    }
+}
+
+static void check_svd(struct pare_ctx *ctx, const struct pare_ext_linalg *la, struct pare_random *r,
+                      int rows, int cols)
+{
+    double a[ROWS * ROWS], u[ROWS * ROWS], s[ROWS], alone[ROWS], vt[ROWS * ROWS], us[ROWS * ROWS],
+        back[ROWS * ROWS], unit[ROWS * ROWS] = {0};
+    const int k = PARE_MIN(rows, cols);
+    random_matrix(r, a, (size_t)(rows * cols));
+    ck_assert_int_eq(la->svd(ctx, (uint32_t)rows, (uint32_t)cols, a, u, s, vt), PARE_OK);
+    ck_assert_int_eq(la->svd(ctx, (uint32_t)rows, (uint32_t)cols, a, NULL, alone, NULL), PARE_OK);
+    close_to(alone, s, (size_t)k);
+    for (int i = 0; i < k; i++) {
+        ck_assert(s[i] >= 0 && (i == 0 || s[i] <= s[i - 1]));
+        unit[i * k + i] = 1;
+        for (int row = 0; row < rows; row++)
+            us[row * k + i] = u[row * k + i] * s[i];
+    }
+    plain_product(rows, cols, k, us, false, vt, false, back);
+    close_to(back, a, (size_t)(rows * cols));
+    plain_product(k, k, rows, u, true, u, false, back);
+    close_to(back, unit, (size_t)(k * k));
+    plain_product(k, k, cols, vt, false, vt, true, back);
+    close_to(back, unit, (size_t)(k * k));
+}
+
+static double svd_of_large[64];
+
+static int uses_factors(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    const struct pare_ext_linalg *la = host->extension(ctx, PARE_EXT_LINALG);
+    double singular[4] = {1, 2, 2, 1}, zero[4] = {1, 0, 3, 0}, b[2] = {1, 1};
+    static double large[64 * 96], square[64 * 64];
+    struct pare_random r;
+    pare_random_seed(&r, 5);
+    ck_assert(PARE_HAS(la, multiply) && PARE_HAS(la, svd));
+    check_products(ctx, la, &r);
+    check_triangles(ctx, la, &r);
+    check_svd(ctx, la, &r, ROWS, COLS);
+    check_svd(ctx, la, &r, COLS, ROWS);
+    check_svd(ctx, la, &r, COLS, COLS);
+    check_svd(ctx, la, &r, 1, COLS);
+    ck_assert_int_eq(la->svd(ctx, 0, 3, NULL, NULL, NULL, NULL), PARE_OK);
+    random_matrix(&r, large, PARE_COUNT(large)); /* large enough for several threads */
+    ck_assert_int_eq(la->multiply(ctx, 64, 64, 96, large, 0, large, 1, square), PARE_OK);
+    ck_assert_int_eq(la->cholesky(ctx, 64, square, 0), PARE_OK);
+    ck_assert_int_eq(la->solve_triangular(ctx, 64, square, 0, 96, large), PARE_OK);
+    ck_assert_int_eq(la->svd(ctx, 64, 96, large, NULL, svd_of_large, NULL), PARE_OK);
+    ck_assert_int_eq(la->cholesky(ctx, 2, singular, 0), PARE_FAILED);
+    ck_assert(singular[0] == 1 && singular[1] == 2 && singular[3] == 1);
+    return la->solve_triangular(ctx, 2, zero, 0, 1, b);
+}
+
+START_TEST(factors)
+{
+    struct golden t;
+    double first[64];
+    golden_open(&t);
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        world_threads(&t.w, threads);
+        ck_assert_int_eq(apply_own(&t.w, t.graph, uses_factors, "", NULL), PARE_FAILED);
+        ck_assert_ptr_nonnull(strstr(t.w.err.what, "singular"));
+        if (threads == 1)
+            memcpy(first, svd_of_large, sizeof first);
+        ck_assert_mem_eq(first, svd_of_large, sizeof first);
+    }
+    golden_close(&t);
+}
+END_TEST
+
 static bool always(void *user)
 {
     (void)user;
@@ -898,6 +1047,7 @@ int main(void)
     tcase_add_test(tc, parameters_and_units);
     tcase_add_test(tc, statistics);
     tcase_add_test(tc, algebra);
+    tcase_add_test(tc, factors);
     tcase_add_test(tc, cancelled);
     tcase_add_test(tc, stages);
     tc = pare_test_case(s, "catalogue");

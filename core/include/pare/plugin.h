@@ -371,6 +371,27 @@ struct pare_ext_linalg {
     int (*eigen)(struct pare_ctx *ctx, uint32_t n, double *a, double *values);
     /* The k-th smallest (0-based) of n numbers; `x` is reordered. Usable in `parallel`. */
     double (*select)(double *x, size_t n, size_t k);
+
+    /* What follows is young: ask with PARE_HAS(linalg, multiply), and so on. */
+    /* c = op(a) op(b), rows * cols over `inner`; op(x) is x, or x' where `transpose_x` is not 0:
+     * `a` is rows * inner (inner * rows), `b` inner * cols (cols * inner). `c` lies apart from
+     * both. */
+    int (*multiply)(struct pare_ctx *ctx, uint32_t rows, uint32_t cols, uint32_t inner,
+                    const double *a, uint32_t transpose_a, const double *b, uint32_t transpose_b,
+                    double *c);
+    /* Lower Cholesky factor L: a + damp * mean(diag a) * I = LL'; n * n in place, zeros above the
+     * diagonal. PARE_FAILED when that is not positive definite; `a` is then as it was. */
+    int (*cholesky)(struct pare_ctx *ctx, uint32_t n, double *a, double damp);
+    /* Solve L x = b (L' x = b where `transpose` is not 0) for m right sides; of `lower`, n * n,
+     * what is above the diagonal is not read; b is n * m, in place. PARE_FAILED: a zero on the
+     * diagonal.
+     */
+    int (*solve_triangular)(struct pare_ctx *ctx, uint32_t n, const double *lower,
+                            uint32_t transpose, uint32_t m, double *b);
+    /* Singular values, descending, and vectors: a = u diag(values) vt. With k = min(rows, cols),
+     * `a` is rows * cols, u rows * k, vt k * cols; u and vt may both be NULL: values alone. */
+    int (*svd)(struct pare_ctx *ctx, uint32_t rows, uint32_t cols, const double *a, double *u,
+               double *values, double *vt);
 };
 
 /* The host runs `body` over 0..n-1 on its threads; a body that returns nonzero stops the rest, and
