@@ -144,8 +144,10 @@ plugins_zd_test_zd_SOURCES = plugins/zd/test_zd.c
 plugins_zd_test_zd_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 
 if HAVE_CHECK
-check_PROGRAMS += $(plugin_tests) tests/unit/test_text_plugins
-TESTS += $(plugin_tests) tests/unit/test_text_plugins
+check_PROGRAMS += $(plugin_tests) tests/unit/test_factorize tests/unit/test_text_plugins
+TESTS += $(plugin_tests) tests/unit/test_factorize tests/unit/test_text_plugins
+tests_unit_test_factorize_SOURCES = tests/unit/test_factorize.c
+tests_unit_test_factorize_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 tests_unit_test_text_plugins_SOURCES = tests/unit/test_text_plugins.c
 tests_unit_test_text_plugins_LDADD = $(TEST_LIBS) $(ZLIB_LIBS)
 endif

@@ -24,7 +24,8 @@ static uint64_t node_bytes(const struct pare_node *node)
     return bytes;
 }
 
-/* Bytes of the nodes that are the unit or lie in it; NaN for slices of a weight. */
+/* Bytes of the nodes that are the unit or lie in it (the basis of a linear is a unit of its own);
+ * NaN for slices of a weight. */
 static double unit_bytes(const struct pare_graph *graph, const struct pare_unit *unit)
 {
     size_t len = strlen(unit->path);
@@ -34,7 +35,8 @@ static double unit_bytes(const struct pare_graph *graph, const struct pare_unit 
         return (double)NAN;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const char *path = graph->nodes[i].path;
-        if (strncmp(path, unit->path, len) == 0 && (path[len] == '\0' || path[len] == '.'))
+        if (strncmp(path, unit->path, len) == 0 &&
+            (path[len] == '\0' || (path[len] == '.' && unit->kind != PARE_UNIT_LINEAR)))
             bytes += (double)node_bytes(&graph->nodes[i]);
     }
     return bytes;

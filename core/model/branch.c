@@ -72,6 +72,7 @@ static bool describe(const struct pare_graph *g, uint32_t at, uint32_t stream, u
                               .out = out,
                               .first = (uint32_t)(from + 1),
                               .attention = -1,
+                              .last = -1,
                               .consumer = -1,
                               .block = add->block};
     bool starts = false;
@@ -86,8 +87,11 @@ static bool describe(const struct pare_graph *g, uint32_t at, uint32_t stream, u
         return false;
     while (!pare_branch_has(g, b, b->first))
         b->first++;
-    if (g->nodes[to].op == PARE_OP_LINEAR)
-        b->consumer = to;
+    if (g->nodes[to].op == PARE_OP_LINEAR) {
+        const int32_t basis = pare_graph_basis(g, (uint32_t)to);
+        b->last = to;
+        b->consumer = basis >= 0 ? basis : to;
+    }
     if (b->attention < 0 && b->consumer >= 0 &&
         !find_producers(g, b, g->nodes[b->consumer].inputs[0]))
         b->n_producers = 0;

@@ -15,7 +15,9 @@ struct pare_branch {
     uint32_t out;                      /* value F(x) */
     uint32_t first;                    /* index of its first node */
     int32_t attention;                 /* index of its attention node, -1: none */
-    int32_t consumer;                  /* the linear that writes F(x), -1: none */
+    int32_t last;                      /* the linear that writes F(x), -1: none */
+    int32_t consumer;                  /* the linear whose columns are its heads or hidden channels:
+                                          `last`, or the basis of that; -1: none */
     int32_t producers[PARE_PRODUCERS]; /* linears whose rows are its hidden channels: the up linear,
                                           with SwiGLU gate and up */
     uint32_t n_producers;
@@ -29,6 +31,12 @@ bool pare_branch_at(const struct pare_graph *graph, uint32_t at, struct pare_bra
 bool pare_branch_find(const struct pare_graph *graph, const char *path, struct pare_branch *out);
 /* Whether the node at that index is inside the branch (between the stream and the addition). */
 bool pare_branch_has(const struct pare_graph *graph, const struct pare_branch *branch, uint32_t at);
+
+/* A linear whose weight is a product of two reads its basis, the linear PATH.basis: the index of
+ * that, or -1. */
+int32_t pare_graph_basis(const struct pare_graph *graph, uint32_t at);
+/* Length of a linear's path or role without the ".basis" of one that is a basis. */
+size_t pare_basis_stem(const char *name);
 
 /* Whether some attention of the graph is causal: then tokens cannot merge, as later ones would mix
  * into earlier ones. */

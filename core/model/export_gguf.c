@@ -100,7 +100,6 @@ static int put_tensors(const struct pare_tensors *tensors, struct pare_gguf_draf
 int pare_model_write_gguf(const struct pare_model *model, const char *path, bool decode,
                           const json_t *about, struct pare_error *err)
 {
-    const struct pare_family *family = pare_family_find(model->family);
     struct pare_tensors tensors = {0};
     struct pare_writing writing = {model, &tensors, PARE_DIALECT_GGUF, decode, err};
     struct pare_gguf_draft *draft = NULL;
@@ -108,9 +107,7 @@ int pare_model_write_gguf(const struct pare_model *model, const char *path, bool
     bool converted = false;
     int rc;
     PARE_TRY(pare_gguf_draft_new(&draft, err));
-    PARE_TRY(family
-                 ? family->write(&writing, &config)
-                 : pare_error_set(err, PARE_UNSUPPORTED, "family %s is not known", model->family));
+    PARE_TRY(pare_writing_run(&writing, &config));
     PARE_TRY(pare_config_to_gguf(config, draft, err));
     PARE_TRY(pare_gguf_put_u32(draft, "general.quantization_version", QUANTIZATION_VERSION, err));
     if (model->tokenizer_source == PARE_TOKENIZER_GGUF)

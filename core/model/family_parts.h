@@ -89,6 +89,8 @@ struct pare_writing {
     struct pare_error *err;
 };
 
+/* Let the model's family write: what every `write` function begins with. */
+int pare_writing_run(const struct pare_writing *w, json_t **config);
 /* "not representable in TARGET because ..."; returns PARE_UNSUPPORTED. */
 int pare_writing_refuse(const struct pare_writing *w, const char *fmt, ...) PARE_PRINTF(2, 3);
 /* The node layer.BLOCK.PATH, or PATH when block is -1; NULL: none. */

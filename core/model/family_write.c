@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What families share in writing a graph's tensors under the names of others' files. */
 #include "base/mem.h"
+#include "model/branch.h"
 #include "model/family_parts.h"
 #include "model/ggml.h"
 #include "model/weight_parts.h"
@@ -20,6 +21,20 @@ int pare_writing_refuse(const struct pare_writing *w, const char *fmt, ...)
                    w->to == PARE_DIALECT_GGUF ? "in GGUF" : "as a Hugging Face model", why);
     pare_error_hint(w->err, "Pare's own format holds every model");
     return PARE_UNSUPPORTED;
+}
+
+int pare_writing_run(const struct pare_writing *w, json_t **config)
+{
+    const struct pare_family *family = pare_family_find(w->model->family);
+    const struct pare_graph *g = w->model->graph;
+    if (!family)
+        return pare_error_set(w->err, PARE_UNSUPPORTED, "family %s is not known", w->model->family);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (pare_graph_basis(g, i) >= 0)
+            return pare_writing_refuse(w, "%s is low rank: its weight is a product of two",
+                                       g->nodes[i].path);
+    }
+    return family->write(w, config);
 }
 
 const struct pare_node *pare_writing_node(const struct pare_writing *w, int32_t block,

@@ -32,5 +32,6 @@ libcore_la_SOURCES += \
 	core/model/safetensors.c core/model/safetensors.h
 libcore_la_SOURCES += \
 	core/model/branch.c core/model/branch.h \
+	core/model/factorize.c \
 	core/model/surgery.c \
 	core/model/unit.c

@@ -128,6 +128,13 @@ int pare_graph_keep_channels(struct pare_graph *graph, const char *branch, const
  * none. */
 int32_t pare_graph_consumer(const struct pare_graph *graph, const char *branch, unsigned unit_kind);
 
+/* Replace a linear's weight by left * right: the linear gets `left`, rows x rank; a linear
+ * PATH.basis before it gets `right`, rank x columns, reads what the linear read, and takes its
+ * inputs as that did. Both f32. PARE_UNSUPPORTED (and the graph is as before): a weight that others
+ * share, a product already, a linear on the image. */
+int pare_graph_factorize(struct pare_graph *graph, const char *path, uint32_t rank,
+                         const float *left, const float *right, struct pare_error *err);
+
 /* Merge r pairs of tokens at a stream point (its path is a unit's). */
 int pare_graph_merge_tokens(struct pare_graph *graph, const char *stream, uint32_t r,
                             struct pare_error *err);

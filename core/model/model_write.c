@@ -138,15 +138,12 @@ static int copy_companions(const struct pare_model *model, const char *folder,
 int pare_model_write_hf(const struct pare_model *model, const char *folder, bool decode,
                         struct pare_error *err)
 {
-    const struct pare_family *family = pare_family_find(model->family);
     struct pare_tensors tensors = {0};
     struct pare_writing writing = {model, &tensors, PARE_DIALECT_HF, decode, err};
     json_t *config = NULL, *preprocessor = NULL;
     char *file = NULL;
     int rc;
-    PARE_TRY(family
-                 ? family->write(&writing, &config)
-                 : pare_error_set(err, PARE_UNSUPPORTED, "family %s is not known", model->family));
+    PARE_TRY(pare_writing_run(&writing, &config));
     tensors.metadata = json_pack("{s:s}", "format", "pt");
     file = pare_path_join(folder, "model.safetensors");
     if (!file) {

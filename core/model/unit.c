@@ -100,7 +100,7 @@ static void collect_linears(struct collect *c)
         if (node->op != PARE_OP_LINEAR && node->op != PARE_OP_CONV2D)
             continue;
         char within[PARE_PATH_MAX];
-        snprintf(within, sizeof within, "%s", node->path);
+        snprintf(within, sizeof within, "%.*s", (int)pare_basis_stem(node->path), node->path);
         char *dot = strrchr(within, '.');
         if (dot)
             *dot = '\0';
@@ -288,7 +288,7 @@ void pare_units_free(struct pare_units *units)
 /* ---- selectors
  * ----------------------------------------------------------------------------------- */
 
-bool pare_unit_selected(const struct pare_unit *unit, const char *selector)
+static bool takes(const char *selector, const struct pare_unit *unit)
 {
     char block[32];
     if (strncmp(selector, "role:", 5) == 0)
@@ -299,6 +299,21 @@ bool pare_unit_selected(const struct pare_unit *unit, const char *selector)
         return true;
     snprintf(block, sizeof block, "layer.%d", unit->block);
     return unit->block >= 0 && pare_glob_match(selector, block);
+}
+
+bool pare_unit_selected(const struct pare_unit *unit, const char *selector)
+{
+    char path[PARE_PATH_MAX], role[PARE_ROLE_MAX];
+    struct pare_unit whole = *unit;
+    if (takes(selector, unit))
+        return true;
+    if (unit->kind != PARE_UNIT_LINEAR || !unit->path[pare_basis_stem(unit->path)])
+        return false;
+    snprintf(path, sizeof path, "%.*s", (int)pare_basis_stem(unit->path), unit->path);
+    snprintf(role, sizeof role, "%.*s", (int)pare_basis_stem(unit->role), unit->role);
+    whole.path = path;
+    whole.role = role;
+    return takes(selector, &whole);
 }
 
 static bool any_selects(const struct pare_unit *unit, const char *const *selectors, size_t n)

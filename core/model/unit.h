@@ -29,7 +29,7 @@ void pare_units_free(struct pare_units *units);
 
 /* Whether one selector takes the unit: a glob over its path ("layer.*.attn.**"; "*" alone is
  * everything), or "role:NAME" with a glob over its role. A selector that takes a branch or block
- * also takes the units in it. */
+ * also takes the units in it, and one that takes a linear its basis. */
 bool pare_unit_selected(const struct pare_unit *unit, const char *selector);
 
 /* on (any of; none given: all) minus except. */

@@ -121,6 +121,10 @@ int pare_ctx_pass(struct pare_ctx *ctx, int rc);
 /* Set the message of a service that was used wrongly; returns the status. */
 int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...) PARE_PRINTF(3, 4);
 
+/* service_model.c: PARE_INVALID when the linear became a product of two in this stage: its unit
+ * tells of a matrix that is no more. */
+int pare_ctx_fresh(struct pare_ctx *ctx, const struct pare_unit *linear);
+
 /* stage.c: run a score plugin over `rows`, units of one kind; `values` gets the importance of each.
  */
 int pare_stage_run_score(struct pare_stage *stage, const char *plugin, const json_t *params,

@@ -215,10 +215,10 @@ static int alter_branch(struct pare_ctx *ctx, struct pare_graph *g, const struct
     if (a->what == PARE_ALTER_SCALE) {
         struct pare_unit unit = {
             .struct_size = sizeof unit, .kind = PARE_UNIT_LINEAR, .block = a->unit->block};
-        if (!pare_branch_find(g, path, &b) || b.consumer < 0)
+        if (!pare_branch_find(g, path, &b) || b.last < 0)
             return pare_ctx_fail(ctx, PARE_UNSUPPORTED,
                                  "%s does not end in a linear: it cannot be scaled", path);
-        unit.path = g->nodes[b.consumer].path;
+        unit.path = g->nodes[b.last].path;
         struct pare_alter scaled = *a;
         scaled.unit = &unit;
         return alter_linear(ctx, g, &scaled);

@@ -73,6 +73,22 @@ static int not_given(struct pare_ctx *ctx, const char *what)
     return pare_ctx_fail(ctx, PARE_INVALID, "plugin '%s' passes no %s", ctx->plugin->desc.id, what);
 }
 
+static bool is_product(const struct pare_graph *g, const char *path)
+{
+    int32_t at = pare_graph_find(g, path);
+    return at >= 0 && pare_graph_basis(g, (uint32_t)at) >= 0;
+}
+
+int pare_ctx_fresh(struct pare_ctx *ctx, const struct pare_unit *linear)
+{
+    const struct pare_stage *stage = ctx->stage;
+    if (!is_product(stage->graph, linear->path) || is_product(stage->entry, linear->path))
+        return PARE_OK;
+    return pare_ctx_fail(ctx, PARE_INVALID,
+                         "%s became a product of two in this stage: what follows is for later ones",
+                         linear->path);
+}
+
 /* The node of a linear in the model as it is now. */
 static int node_of(struct pare_ctx *ctx, const struct pare_unit *unit, struct pare_node **out)
 {
@@ -82,7 +98,7 @@ static int node_of(struct pare_ctx *ctx, const struct pare_unit *unit, struct pa
         return pare_ctx_fail(ctx, PARE_INVALID, "%s is no linear of the model as it is now",
                              unit ? unit->path : "(none)");
     *out = &g->nodes[at];
-    return PARE_OK;
+    return pare_ctx_fresh(ctx, unit);
 }
 
 static int rows_fit(struct pare_ctx *ctx, const struct pare_node *node, uint32_t row, uint32_t n)
@@ -410,6 +426,20 @@ static int surgery_merge(struct pare_ctx *ctx, const struct pare_unit *stream, u
                          pare_graph_merge_tokens(ctx->stage->graph, stream->path, r, ctx->err));
 }
 
+static int surgery_factorize(struct pare_ctx *ctx, const struct pare_unit *linear, uint32_t rank,
+                             const float *left, const float *right)
+{
+    struct pare_node *node = NULL;
+    int rc = node_to_change(ctx, linear, &node);
+    if (rc != PARE_OK)
+        return rc;
+    if (!left || !right)
+        return not_given(ctx, "factors");
+    ctx->stage->changes++;
+    return pare_ctx_pass(
+        ctx, pare_graph_factorize(ctx->stage->graph, linear->path, rank, left, right, ctx->err));
+}
+
 static int surgery_cache_bits(struct pare_ctx *ctx, const struct pare_unit *branch, uint32_t bits)
 {
     int rc = may_change(ctx);
@@ -430,4 +460,5 @@ const struct pare_ext_surgery pare_service_surgery = {
     .keep = surgery_keep,
     .merge_tokens = surgery_merge,
     .set_cache_bits = surgery_cache_bits,
+    .factorize = surgery_factorize,
 };

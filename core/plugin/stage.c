@@ -309,10 +309,17 @@ out:
 /* ---- what came out
  * ------------------------------------------------------------------------------- */
 
-static bool is_inside(const struct pare_node *node, const struct pare_unit *u)
+/* The basis of a linear counts with it in the stage that makes it; later it is a unit of its own.
+ */
+static bool is_inside(const struct pare_stage *stage, const struct pare_node *node,
+                      const struct pare_unit *u)
 {
     size_t n = strlen(u->path);
-    return strncmp(node->path, u->path, n) == 0 && (node->path[n] == '\0' || node->path[n] == '.');
+    if (strncmp(node->path, u->path, n) != 0)
+        return false;
+    return node->path[n] == '\0' ||
+           (node->path[n] == '.' &&
+            (u->kind != PARE_UNIT_LINEAR || pare_graph_find(stage->entry, node->path) < 0));
 }
 
 /* Whether a node before this one, of those that units can be, holds the same weight: it is counted
@@ -326,12 +333,12 @@ static bool counted_before(const struct pare_graph *g, uint32_t at)
     return false;
 }
 
-static void unit_cost(const struct pare_graph *g, const struct pare_unit *u, uint64_t *bytes,
-                      uint64_t *macs)
+static void unit_cost(const struct pare_stage *stage, const struct pare_graph *g,
+                      const struct pare_unit *u, uint64_t *bytes, uint64_t *macs)
 {
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const struct pare_node *node = &g->nodes[i];
-        if (!is_inside(node, u))
+        if (!is_inside(stage, node, u))
             continue;
         if (node->weight && !counted_before(g, i))
             *bytes += pare_weight_bytes(node->weight);
@@ -356,8 +363,8 @@ static void record_value(struct pare_stage *stage, const struct pare_unit *u, co
                                 .name = name,
                                 .value = value,
                                 .score = score};
-    unit_cost(stage->entry, u, &v.bytes_before, &v.macs_before);
-    unit_cost(stage->graph, u, &v.bytes_after, &v.macs_after);
+    unit_cost(stage, stage->entry, u, &v.bytes_before, &v.macs_before);
+    unit_cost(stage, stage->graph, u, &v.bytes_after, &v.macs_after);
     stage->env->record(stage->env->user, &v);
 }
 

@@ -185,6 +185,8 @@ int pare_statistics_get(struct pare_ctx *ctx, const struct pare_unit *linear, bo
         return pare_ctx_fail(ctx, PARE_NOT_FOUND, "%s is no linear of the model any more",
                              linear->path);
     }
+    if (now && (rc = pare_ctx_fresh(ctx, linear)) != PARE_OK)
+        return rc;
     one = graph->nodes[at].inputs[0];
     /* the inputs of linears that ran before the last change are still right: only what is behind
      * changes, and the host drives units in execution order */

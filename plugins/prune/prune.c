@@ -209,22 +209,66 @@ static int prune_weights(struct stage *s)
 /* ---- heads and channels
  * -------------------------------------------------------------------------- */
 
-/* Squared L2 norm of columns [first, first + n) of a linear. */
-static int columns_norm(struct stage *s, const struct pare_unit *linear, double *norm)
+static int read_matrix(struct stage *s, const struct pare_unit *linear, double **out)
 {
-    float *w = s->host->alloc(s->ctx, (size_t)linear->rows * linear->cols, sizeof *w);
-    int rc;
-    if (!w)
+    const size_t n = (size_t)linear->rows * linear->cols;
+    float *w = s->host->alloc(s->ctx, n, sizeof *w);
+    *out = s->host->alloc(s->ctx, n, sizeof **out);
+    if (!w || !*out)
         return PARE_NOMEM;
-    if ((rc = s->weight->read(s->ctx, linear, 0, linear->rows, w)) != PARE_OK)
+    int rc = s->weight->read(s->ctx, linear, 0, linear->rows, w);
+    for (size_t i = 0; rc == PARE_OK && i < n; i++)
+        (*out)[i] = (double)w[i];
+    return rc;
+}
+
+/* The linear that writes a branch's output, and the one whose columns are its units: the same, or
+ * the first of two whose product it is. */
+struct consumer {
+    const struct pare_unit *last, *reader;
+};
+
+/* Squared L2 norm of each of the consumer's columns. */
+static int columns_norm(struct stage *s, const struct consumer *c, double *norm)
+{
+    const uint32_t rows = c->last->rows, cols = c->reader->cols;
+    double *w, *basis;
+    int rc;
+    if ((rc = read_matrix(s, c->last, &w)) != PARE_OK)
         return rc;
-    memset(norm, 0, linear->cols * sizeof *norm);
-    for (uint32_t r = 0; r < linear->rows; r++) {
-        for (uint32_t c = 0; c < linear->cols; c++) {
-            double x = (double)w[(size_t)r * linear->cols + c];
-            norm[c] += x * x;
+    if (c->reader != c->last) {
+        double *product = s->host->alloc(s->ctx, (size_t)rows * cols, sizeof *product);
+        if (!product)
+            return PARE_NOMEM;
+        if ((rc = read_matrix(s, c->reader, &basis)) != PARE_OK ||
+            (rc = s->linalg->multiply(s->ctx, rows, cols, c->reader->rows, w, 0, basis, 0,
+                                      product)) != PARE_OK)
+            return rc;
+        w = product;
+    }
+    memset(norm, 0, cols * sizeof *norm);
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t i = 0; i < cols; i++) {
+            double x = w[(size_t)r * cols + i];
+            norm[i] += x * x;
         }
     }
+    return PARE_OK;
+}
+
+static int find_consumer(struct stage *s, const char *branch, uint32_t kind, uint32_t n,
+                         struct consumer *c)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s.%s", branch, kind == PARE_UNIT_HEAD ? "output" : "down");
+    c->last = s->model->find(s->ctx, PARE_UNIT_LINEAR, path);
+    strcat(path, ".basis");
+    c->reader = s->model->find(s->ctx, PARE_UNIT_LINEAR, path);
+    if (!c->reader)
+        c->reader = c->last;
+    if (!c->last || c->reader->cols % n || (c->reader != c->last && !PARE_HAS(s->linalg, multiply)))
+        return s->host->error(s->ctx, PARE_UNSUPPORTED, "%s has no linear that reads its units",
+                              branch);
     return PARE_OK;
 }
 
@@ -233,23 +277,20 @@ static int columns_norm(struct stage *s, const struct pare_unit *linear, double 
 static int slice_scores(struct stage *s, const char *branch, uint32_t kind, uint32_t n,
                         double *score)
 {
-    char path[160];
     const double *mean, *mean_abs, *square, *most;
-    snprintf(path, sizeof path, "%s.%s", branch, kind == PARE_UNIT_HEAD ? "output" : "down");
-    const struct pare_unit *consumer = s->model->find(s->ctx, PARE_UNIT_LINEAR, path);
-    if (!consumer || consumer->cols % n)
-        return s->host->error(s->ctx, PARE_UNSUPPORTED, "%s has no linear that reads its units",
-                              branch);
-    double *norm = s->host->alloc(s->ctx, consumer->cols, sizeof *norm);
-    int rc;
+    struct consumer consumer;
+    int rc = find_consumer(s, branch, kind, n, &consumer);
+    if (rc != PARE_OK)
+        return rc;
+    double *norm = s->host->alloc(s->ctx, consumer.reader->cols, sizeof *norm);
     if (!norm)
         return PARE_NOMEM;
-    if ((rc = columns_norm(s, consumer, norm)) != PARE_OK)
+    if ((rc = columns_norm(s, &consumer, norm)) != PARE_OK)
         return rc;
-    if (s->wanda &&
-        (rc = s->data->moments(s->ctx, consumer, &mean, &mean_abs, &square, &most)) != PARE_OK)
+    if (s->wanda && (rc = s->data->moments(s->ctx, consumer.reader, &mean, &mean_abs, &square,
+                                           &most)) != PARE_OK)
         return rc;
-    uint32_t width = consumer->cols / n;
+    uint32_t width = consumer.reader->cols / n;
     for (uint32_t i = 0; i < n; i++) {
         score[i] = 0;
         for (uint32_t c = i * width; c < (i + 1) * width; c++)

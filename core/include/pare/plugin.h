@@ -306,6 +306,16 @@ struct pare_ext_surgery {
      * bits with a scale per head and token. PARE_UNSUPPORTED where attention is not causal. Ask
      * with PARE_HAS(surgery, set_cache_bits): young. */
     int (*set_cache_bits)(struct pare_ctx *ctx, const struct pare_unit *branch, uint32_t bits);
+    /* Replace a linear's weight, of any encoding, by the product of `left`, rows * rank, and
+     * `right`, rank * cols; 1 <= rank <= min(rows, cols). The linear keeps path, role and bias, and
+     * `left` is its weight; a linear PATH.basis (role ROLE.basis, no bias) comes before it, has the
+     * weight `right`, and takes its inputs as the linear did, which now takes its own as f32. Later
+     * stages see both as units; in this one the linear is done with: set its bias before. Heads and
+     * channels stay what they were. PARE_UNSUPPORTED, and the model is as before: a weight that
+     * other parts share, a part of a product, a linear that reads the image. Pays where rank *
+     * (rows + cols) < rows * cols. Ask with PARE_HAS(surgery, factorize): young. */
+    int (*factorize)(struct pare_ctx *ctx, const struct pare_unit *linear, uint32_t rank,
+                     const float *left, const float *right);
 };
 
 /* Statistics over the calibration samples of what the stage's plugins declared in `needs`; tokens
