@@ -18,3 +18,30 @@ dist_fashion_DATA = share/data/fashion-mnist/README.md \
 	share/data/fashion-mnist/calibration-labels-idx1-ubyte.gz \
 	share/data/fashion-mnist/test-images-idx3-ubyte.gz \
 	share/data/fashion-mnist/test-labels-idx1-ubyte.gz
+
+# Plugins to learn from, each built and checked by itself. They lie to the model as they do here.
+treedir = $(pkgdatadir)
+nobase_dist_tree_DATA = \
+	share/examples/plugins/codebook/Makefile \
+	share/examples/plugins/codebook/ci.yml \
+	share/examples/plugins/codebook/codebook.7 \
+	share/examples/plugins/codebook/codebook.c \
+	share/examples/plugins/codebook/meson.build \
+	share/examples/plugins/codebook/pipeline.yaml \
+	share/examples/plugins/codebook/test.sh
+nobase_dist_tree_DATA += \
+	share/examples/plugins/low-rank/Makefile \
+	share/examples/plugins/low-rank/ci.yml \
+	share/examples/plugins/low-rank/low-rank.7 \
+	share/examples/plugins/low-rank/low-rank.c \
+	share/examples/plugins/low-rank/meson.build \
+	share/examples/plugins/low-rank/pipeline.yaml \
+	share/examples/plugins/low-rank/test.sh
+nobase_dist_tree_DATA += \
+	share/examples/plugins/wanda-importance/Makefile \
+	share/examples/plugins/wanda-importance/ci.yml \
+	share/examples/plugins/wanda-importance/meson.build \
+	share/examples/plugins/wanda-importance/pipeline.yaml \
+	share/examples/plugins/wanda-importance/test.sh \
+	share/examples/plugins/wanda-importance/wanda-importance.7 \
+	share/examples/plugins/wanda-importance/wanda-importance.c

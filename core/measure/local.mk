@@ -89,7 +89,7 @@ libpare_la_LIBADD = libcore.la
 libpare_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -export-symbols-regex '^pare_rt_'
 runtimeincludedir = $(includedir)/pare
 dist_runtimeinclude_HEADERS = core/include/pare/runtime.h
-examplesdir = $(pkgdatadir)/examples
+examplesdir = $(pkgdatadir)/share/examples
 dist_examples_DATA = share/examples/classify.c
 
 if HAVE_CHECK
