@@ -21,6 +21,7 @@ endif
 
 # End-to-end tests: shell scripts in TAP. Under sanitizers only the first pipeline runs, as a whole.
 e2e_runs = \
+	tests/e2e/examples-plugins.sh \
 	tests/e2e/plugin-check.sh \
 	tests/e2e/run-bad-plugins.sh \
 	tests/e2e/run-cheap.sh \

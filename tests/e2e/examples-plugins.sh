@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The example plugins, as somebody finds them who installed Pare: each builds against the installed header and passes its
+# own tests with the installed program.
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+
+for tool in "${CC:-cc}" make pkg-config; do
+    if ! command -v "$tool" >/dev/null 2>&1; then
+        skip "example plugins" "there is no $tool"
+        done_testing
+        exit
+    fi
+done
+
+ok "make install" env MAKEFLAGS= make -s -C "$PARE_TOP_BUILD" install DESTDIR="$tmp/root"
+pc=$(find "$tmp/root" -name pare.pc)
+variable() { PKG_CONFIG_PATH=${pc%/*} pkg-config --variable="$1" pare; }
+prefix=$tmp/root$(variable prefix)
+is "installed: pare.pc" "-I$prefix/include" \
+    "$(PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$tmp/root pkg-config --cflags pare | tr -d '\\' | sed 's/ *$//')"
+
+for source in "$PARE_TOP_SRC"/share/examples/plugins/*/; do
+    name=$(basename "$source")
+    folder=$tmp/root$(variable datadir)/pare/share/examples/plugins/$name
+    is "$name: all of it is installed" "$(cd "$source" && ls | grep -v '\.so$')" "$(ls "$folder" 2>&1)"
+    ok "$name: make" env MAKEFLAGS= PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$tmp/root" \
+        make -C "$folder" CFLAGS='-O2 -Werror'
+    ok "$name: make check" env MAKEFLAGS= PARE="$prefix/bin/pare" PARE_PLUGIN_PATH="$tmp/root$(variable plugindir)" \
+        make -C "$folder" check
+done
+done_testing
