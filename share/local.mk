@@ -45,3 +45,18 @@ nobase_dist_tree_DATA += \
 	share/examples/plugins/wanda-importance/test.sh \
 	share/examples/plugins/wanda-importance/wanda-importance.7 \
 	share/examples/plugins/wanda-importance/wanda-importance.c
+nobase_dist_tree_DATA += \
+	share/examples/plugins/outlier-clip/Makefile \
+	share/examples/plugins/outlier-clip/ci.yml \
+	share/examples/plugins/outlier-clip/meson.build \
+	share/examples/plugins/outlier-clip/outlier-clip.7 \
+	share/examples/plugins/outlier-clip/outlier-clip.cpp \
+	share/examples/plugins/outlier-clip/pipeline.yaml \
+	share/examples/plugins/outlier-clip/test.sh
+nobase_dist_tree_DATA += \
+	share/examples/plugins/weight-spread/Makefile \
+	share/examples/plugins/weight-spread/ci.yml \
+	share/examples/plugins/weight-spread/pipeline.yaml \
+	share/examples/plugins/weight-spread/test.sh \
+	share/examples/plugins/weight-spread/weight-spread.7 \
+	share/examples/plugins/weight-spread/weight-spread.rs

@@ -23,8 +23,13 @@ for source in "$PARE_TOP_SRC"/share/examples/plugins/*/; do
     name=$(basename "$source")
     folder=$tmp/root$(variable datadir)/pare/share/examples/plugins/$name
     is "$name: all of it is installed" "$(cd "$source" && ls | grep -v '\.so$')" "$(ls "$folder" 2>&1)"
+    compiler=$(sed -n 's/^# needs: //p' "$source/Makefile")
+    if ! command -v "${compiler:-make}" >/dev/null 2>&1; then
+        skip "$name: make" "there is no $compiler"
+        continue
+    fi
     ok "$name: make" env MAKEFLAGS= PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$tmp/root" \
-        make -C "$folder" CFLAGS='-O2 -Werror'
+        make -C "$folder" CFLAGS='-O2 -Werror' CXXFLAGS='-O2 -Werror'
     ok "$name: make check" env MAKEFLAGS= PARE="$prefix/bin/pare" PARE_PLUGIN_PATH="$tmp/root$(variable plugindir)" \
         make -C "$folder" check
 done
