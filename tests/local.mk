@@ -23,13 +23,14 @@ endif
 e2e_runs = \
 	tests/e2e/examples-plugins.sh \
 	tests/e2e/plugin-check.sh \
+	tests/e2e/abi.sh \
 	tests/e2e/run-bad-plugins.sh \
 	tests/e2e/run-cheap.sh \
 	tests/e2e/run-disk.sh \
 	tests/e2e/run-examples.sh \
 	tests/e2e/run-input.sh \
 	tests/e2e/run-resume.sh
-EXTRA_DIST += tests/e2e/lib.sh
+EXTRA_DIST += tests/e2e/lib.sh tests/old-plugins
 dist_check_SCRIPTS += $(e2e_runs)
 if SANITIZE
 TESTS += tests/e2e/run-examples.sh

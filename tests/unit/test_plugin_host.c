@@ -2,6 +2,8 @@
 #include "tests/unit/own_encoding.h"
 #include "tests/unit/plugin_test.h"
 
+#include "plugin/context.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -98,6 +100,59 @@ START_TEST(loads)
     ck_assert_int_eq(file->path[0], '/');
     ck_assert_ok(pare_catalog_find(w.catalog, ids[_i], NULL, &again, &w.err), w.err);
     ck_assert_ptr_eq(file, again);
+    world_close(&w);
+}
+END_TEST
+
+/* A host of a later minor version, as a plugin of this one sees it: every table is longer, and what
+ * is there is no address. */
+static char grown[16][1024] __attribute__((aligned(8)));
+
+static const void *grown_extension(struct pare_ctx *ctx, const char *id)
+{
+    static const char *ids[PARE_COUNT(grown)];
+    const uint32_t *real = pare_host_table.extension(ctx, id);
+    size_t i = 0;
+    if (!real)
+        return NULL;
+    while (ids[i] && strcmp(ids[i], id) != 0)
+        i++;
+    ck_assert_uint_lt(*real + 64, sizeof grown[i]);
+    memset(grown[i], 0x5a, sizeof grown[i]);
+    memcpy(grown[i], real, *real);
+    *(uint32_t *)(void *)grown[i] = *real + 64;
+    ids[i] = id;
+    return grown[i];
+}
+
+START_TEST(younger_host)
+{
+    static const char *const uses[][2] = {{"quantize", "{'bits': 4, 'group_size': 16}"},
+                                          {"prune", "{'sparsity': 0.5, 'criterion': 'wanda'}"},
+                                          {"layer-drop", "{'count': 1, 'score': 'cosine'}"}};
+    static char room[sizeof(struct pare_host) + 64] __attribute__((aligned(8)));
+    struct pare_host host = pare_host_table;
+    struct world w;
+    world_open(&w, 8);
+    host.struct_size = sizeof room;
+    host.abi_minor = PARE_ABI_MINOR + 7;
+    host.extension = grown_extension;
+    memset(room, 0x5a, sizeof room);
+    memcpy(room, &host, sizeof host);
+    for (size_t i = 0; i < PARE_COUNT(uses); i++) {
+        const char *hash[2];
+        struct pare_model *model[2];
+        for (size_t k = 0; k < 2; k++) {
+            w.env.host = k ? (const struct pare_host *)(const void *)room : NULL;
+            struct pare_graph *g = world_with(&w, w.model->graph, uses[i][0], uses[i][1], NULL);
+            ck_assert_ok(pare_model_with_graph(w.model, g, &model[k], &w.err), w.err);
+            ck_assert_ok(pare_model_hash(model[k], &hash[k], &w.err), w.err);
+        }
+        ck_assert_str_eq(hash[0], hash[1]);
+        pare_model_free(model[0]);
+        pare_model_free(model[1]);
+    }
+    w.env.host = NULL;
     world_close(&w);
 }
 END_TEST
@@ -1037,6 +1092,7 @@ int main(void)
     tcase_add_test(tc, fast_math);
     tcase_add_loop_test(tc, loads, 0, 8);
     tcase_add_test(tc, younger_plugin);
+    tcase_add_test(tc, younger_host);
     tc = pare_test_case(s, "at work");
     tcase_add_loop_test(tc, fails_at_work, 0, PARE_COUNT(failing));
     tcase_add_loop_test(tc, fails_to_score, 0, PARE_COUNT(scoring));
