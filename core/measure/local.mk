@@ -84,7 +84,7 @@ EXTRA_DIST += $(data_corpus)
 
 # What runs a model in other people's programs: nothing but pare_rt_* is visible.
 lib_LTLIBRARIES += libpare.la
-libpare_la_SOURCES = core/runtime/runtime.c
+libpare_la_SOURCES = core/runtime/runtime.c core/plugin/open.c
 libpare_la_LIBADD = libcore.la
 libpare_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -export-symbols-regex '^pare_rt_'
 runtimeincludedir = $(includedir)/pare

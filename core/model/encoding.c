@@ -66,8 +66,10 @@ int pare_encoding_find(const char *id, const struct pare_own_encoding **out, str
     pare_error_set(err, PARE_NOT_FOUND, "the model has weights in the encoding '%.100s'", id);
     if (why.what[0])
         pare_error_detail(err, "%s", why.what);
-    pare_error_hint(err, "the plugin of that name brings it: install it, or put its folder into "
-                         "PARE_PLUGIN_PATH");
+    pare_error_hint(err, resolver ? "the plugin of that name brings it: install it, or put its "
+                                    "folder into PARE_PLUGIN_PATH"
+                                  : "the plugin of that name brings it: load it first, with "
+                                    "pare_rt_plugin()");
     return PARE_NOT_FOUND;
 }
 

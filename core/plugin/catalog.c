@@ -6,10 +6,9 @@
 #include "base/str.h"
 #include "model/encoding.h"
 #include "plugin/descriptor.h"
-#include "plugin/fpstate.h"
+#include "plugin/open.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,45 +88,6 @@ void pare_catalog_free(struct pare_catalog *c)
     free(c);
 }
 
-/* Open a shared object and ask for its descriptor. Its constructors and its entry run with the
- * floating-point control at its default, so that turning on flush-to-zero is seen even in a process
- * that has it on. */
-static int load(struct pare_plugin_file *f, struct pare_error *err)
-{
-    const struct pare_plugin *theirs = NULL;
-    pare_plugin_entry entry;
-    unsigned before = pare_fp_control();
-    pare_fp_set_control(PARE_FP_DEFAULT);
-    void *handle = dlopen(f->path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    void *symbol = handle ? dlsym(handle, PARE_PLUGIN_ENTRY) : NULL;
-    if (symbol) {
-        memcpy(&entry, &symbol, sizeof entry); /* dlsym() hands out an object pointer */
-        theirs = entry();
-    }
-    unsigned after = pare_fp_control();
-    pare_fp_set_control(before);
-    if (!handle) {
-        const char *why = dlerror();
-        pare_error_set(err, PARE_INVALID, "cannot load %s", f->path);
-        pare_error_detail(err, "%s", why ? why : "no reason given");
-        pare_error_hint(err, "ldd %s shows what it needs", f->path);
-        return PARE_INVALID;
-    }
-    if (after != PARE_FP_DEFAULT) {
-        pare_error_set(err, PARE_INVALID, "%s changes the floating-point state when it is loaded",
-                       f->path);
-        pare_error_hint(err, "it was linked with -ffast-math or -Ofast: link it without");
-        return PARE_INVALID;
-    }
-    if (!symbol) {
-        pare_error_set(err, PARE_INVALID, "%s is no Pare plugin: it has no %s", f->path,
-                       PARE_PLUGIN_ENTRY);
-        pare_error_hint(err, "PARE_PLUGIN(descriptor) in its source defines it");
-        return PARE_INVALID;
-    }
-    return pare_descriptor_take(theirs, f, err);
-}
-
 static int refuse_two(const char *id, const char *a, const char *b, struct pare_error *err)
 {
     pare_error_set(err, PARE_INVALID, "two files are the plugin '%s'", id);
@@ -141,6 +101,7 @@ static int load_file(struct pare_catalog *c, const char *path, const struct pare
                      struct pare_error *err)
 {
     struct pare_plugin_file *f = NULL;
+    const struct pare_plugin *theirs;
     struct stat st;
     int rc = PARE_OK;
     char *real = realpath(path, NULL);
@@ -177,7 +138,8 @@ static int load_file(struct pare_catalog *c, const char *path, const struct pare
             goto out;
         }
     }
-    PARE_TRY(load(f, err));
+    PARE_TRY(pare_plugin_open(f->path, &theirs, err));
+    PARE_TRY(pare_descriptor_take(theirs, f, err));
     for (size_t i = 0; i < c->n; i++) {
         if (strcmp(c->files[i]->desc.id, f->desc.id) == 0) {
             rc = refuse_two(f->desc.id, c->files[i]->path, f->path, err);

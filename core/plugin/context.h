@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "engine/plan.h"
 #include "model/unit.h"
+#include "plugin/open.h"
 #include "plugin/stage.h"
 
 #define PARE_UNIT_KINDS 6
@@ -114,10 +115,6 @@ int pare_ctx_call(struct pare_ctx *ctx, const char *entry,
 const struct pare_units *pare_ctx_units(struct pare_ctx *ctx, unsigned kind);
 /* Pass on a status whose message, if it is a failure, is already in ctx->err. */
 int pare_ctx_pass(struct pare_ctx *ctx, int rc);
-/* Whether a plugin's struct, which can be older than ours, reaches to the end of that field: the
- * last one of its version 1.0. */
-#define PARE_REACHES(given, field)                                                                 \
-    ((given)->struct_size >= offsetof(__typeof__(*(given)), field) + sizeof((given)->field))
 /* Set the message of a service that was used wrongly; returns the status. */
 int pare_ctx_fail(struct pare_ctx *ctx, int status, const char *fmt, ...) PARE_PRINTF(3, 4);
 

@@ -2,7 +2,7 @@
 #include "plugin/descriptor.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "plugin/context.h"
+#include "plugin/open.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -236,15 +236,6 @@ static const char *check_entries(const struct pare_plugin *d)
 int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_file *f,
                          struct pare_error *err)
 {
-    if (!theirs)
-        return bad(f, err, "it returned no descriptor");
-    if (theirs->abi_major != PARE_ABI_MAJOR) {
-        pare_error_set(err, PARE_INVALID,
-                       "the plugin %s was built for ABI %u.%u, this program has %d.%d", f->path,
-                       theirs->abi_major, theirs->abi_minor, PARE_ABI_MAJOR, PARE_ABI_MINOR);
-        pare_error_hint(err, "build it against this program's <pare/plugin.h>");
-        return PARE_INVALID;
-    }
     if (!PARE_REACHES(theirs, allocate) || theirs->struct_size > 65536)
         return bad(f, err, "its descriptor has an impossible size");
     memcpy(&f->desc, theirs, PARE_MIN(theirs->struct_size, sizeof f->desc));

@@ -9,7 +9,7 @@
 #include "plugin/catalog.h"
 
 /* Copy a plugin's descriptor into `out->desc`, as much as both sides know, and check all of it:
- * versions, identity, entry points, parameters. */
+ * sizes, identity, entry points, parameters. */
 int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_file *out,
                          struct pare_error *err);
 

@@ -7,6 +7,7 @@ libhost_la_SOURCES += \
 	core/plugin/fit.c core/plugin/fit.h \
 	core/plugin/fpstate.h \
 	core/plugin/lapack.c \
+	core/plugin/open.c core/plugin/open.h \
 	core/plugin/pass.c \
 	core/plugin/race.c \
 	core/plugin/restart.c \

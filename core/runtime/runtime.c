@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "engine/plan.h"
 #include "measure/dataset.h"
+#include "model/encoding.h"
+#include "plugin/open.h"
 
 #define BATCH 16u
 
@@ -38,6 +40,20 @@ static int new_plan(const struct pare_rt_model *m, uint32_t batch, struct pare_p
 {
     const struct pare_plan_options options = {.batch = batch, .threads = m->threads, .isa = -1};
     return pare_plan_new(m->model->graph, &options, out, err);
+}
+
+int pare_rt_plugin(const char *file, char *message, size_t size)
+{
+    const struct pare_plugin *plugin;
+    struct pare_error err = {0};
+    int rc;
+    PARE_TRY(pare_plugin_open(file, &plugin, &err));
+    if (PARE_REACHES(plugin, encoding) && plugin->encoding && plugin->id)
+        rc = pare_encoding_add(plugin->id, plugin->encoding, &err);
+    else
+        rc = pare_error_set(&err, PARE_INVALID, "%s brings no encoding", file);
+out:
+    return tell(rc, &err, message, size);
 }
 
 int pare_rt_open(const char *path, unsigned threads, pare_rt_model **model, char *message,

@@ -55,6 +55,9 @@ for header in "$old" "$now"; do
 done
 is "layout: every field and number is where 1.0 had it" "" "$(diff "$tmp/layout.old-plugins" "$tmp/layout.include")"
 
+awk -f "$PARE_TOP_SRC/tools/api.awk" "$now/pare/plugin.h" >"$tmp/api.md"
+is "docs/plugin-api.md is what the header says" "" "$(diff "$tmp/api.md" "$PARE_TOP_SRC/docs/plugin-api.md")"
+
 # ---- plugins
 checked() { # FILE NAME
     for check in handshake families in-range same-bytes; do

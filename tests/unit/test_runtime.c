@@ -4,6 +4,7 @@
 
 #include "tests/unit/fashion_logits.h"
 
+#include "base/file.h"
 #include "model/model.h"
 
 static char message[512];
@@ -116,6 +117,38 @@ static const char *top_build(void)
     return top ? top : ".";
 }
 
+/* A model whose weights a plugin laid out: it runs once the plugin is loaded. */
+START_TEST(encodings_of_plugins)
+{
+    const char *folder = pare_test_folder();
+    char command[16384], line[256], path[4200], plugin[4200];
+    pare_rt_model *m = NULL;
+    float input[784] = {0}, logits[10];
+    struct pare_error err = {0};
+    snprintf(plugin, sizeof plugin, "%s/tests/plugins/.libs/bad-encoding.so", top_build());
+    if (access(plugin, R_OK) != 0) /* shared objects are not built here */
+        return;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    snprintf(command, sizeof command, "%s/pare apply %s %s -o %s --in-process", top_build(),
+             pare_test_source("share/models/fashion-vit"), plugin, path);
+    ck_assert_int_eq(run_line(command, line, sizeof line), 0);
+    ck_assert_int_eq(pare_rt_open(path, 1, &m, message, sizeof message), PARE_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(message, "'bad-encoding'"));
+    ck_assert_ptr_nonnull(strstr(message, "pare_rt_plugin()"));
+    ck_assert_int_eq(pare_rt_plugin("/nowhere.so", message, sizeof message), PARE_INVALID);
+    snprintf(line, sizeof line, "%.200s", plugin);
+    strcpy(strstr(plugin, "bad-encoding"), "bad-silent.so");
+    ck_assert_int_eq(pare_rt_plugin(plugin, message, sizeof message), PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(message, "brings no encoding"));
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pare_rt_plugin(line, message, sizeof message), PARE_OK);
+    ck_assert_int_eq(pare_rt_open(path, 1, &m, message, sizeof message), PARE_OK);
+    ck_assert_int_eq(pare_rt_run(m, input, 1, logits, message, sizeof message), PARE_OK);
+    pare_rt_close(m);
+    ck_assert_ok(pare_remove_tree(folder, &err), err);
+}
+END_TEST
+
 START_TEST(example_classifies)
 {
     struct pare_error err;
@@ -151,7 +184,7 @@ START_TEST(library_is_small)
     snprintf(command, sizeof command,
              "nm -D --defined-only '%s/.libs/libpare.so' | grep -c ' T pare_rt_'", top_build());
     run_line(command, line, sizeof line);
-    ck_assert_str_eq(line, "8");
+    ck_assert_str_eq(line, "9");
     snprintf(command, sizeof command,
              "objdump -p '%s/.libs/libpare.so' | grep -E 'NEEDED.*(sqlite|yaml|lapack|openblas)'",
              top_build());
@@ -191,6 +224,7 @@ int main(void)
     tcase_add_test(tc, runs_as_the_truth);
     tcase_add_test(tc, outputs_stand_alone);
     tcase_add_test(tc, says_what_is_wrong);
+    tcase_add_test(tc, encodings_of_plugins);
     tcase_add_test(tc, example_classifies);
     tcase_add_test(tc, library_is_small);
     tcase_add_test(tc, header_is_clean);

@@ -28,6 +28,11 @@ extern "C" {
 
 typedef struct pare_rt_model pare_rt_model;
 
+/* Load the plugin in `file`, which brings an encoding: before a model is opened that names it. It
+ * is code that runs in this process; a model can name encodings, not files. Loaded again, nothing
+ * happens. */
+PARE_RT_API int pare_rt_plugin(const char *file, char *message, size_t size);
+
 /* Open `path`: a folder or a .safetensors file. `threads` of at least 1 run it. `*model` is
  * released with pare_rt_close(), and NULL on failure. */
 PARE_RT_API int pare_rt_open(const char *path, unsigned threads, pare_rt_model **model,

@@ -147,8 +147,7 @@ struct pare_host {
 
     /* Of a transform: what it settled for a unit by itself (which branch to drop, which head to
      * keep), as the value of one of its parameters, and the score that spoke for it (NaN: none).
-     * It is what the database shows; without this call that is the declared value. Ask with
-     * PARE_HAS(host, decided): young. */
+     * It is what the database shows; without this call that is the declared value. */
     int (*decided)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *param,
                    double value, double score);
 };
@@ -271,14 +270,12 @@ struct pare_ext_weight {
      * token. */
     int (*set_activations)(struct pare_ctx *ctx, const struct pare_unit *unit, uint32_t bits);
     /* After set_activations(): columns per scale of int8 inputs, 0 (one per token) or 32. Pays
-     * where the weight's own groups are multiples of 16 columns. Ask with PARE_HAS(weight,
-     * set_activation_group): young. */
+     * where the weight's own groups are multiples of 16 columns. */
     int (*set_activation_group)(struct pare_ctx *ctx, const struct pare_unit *unit,
                                 uint32_t columns);
     /* A weight in a plugin's encoding (id; NULL: the calling plugin's own), `size` bytes, copied.
      * They are checked and decoded: what is not finite is PARE_INVALID, and so is anything but 0
-     * where the structure keeps no position. Inputs of its products are f32. Ask with
-     * PARE_HAS(weight, set_encoded): young. */
+     * where the structure keeps no position. Inputs of its products are f32. */
     int (*set_encoded)(struct pare_ctx *ctx, const struct pare_unit *unit, const char *encoding,
                        const void *data, uint64_t size);
 };
@@ -303,8 +300,7 @@ struct pare_ext_surgery {
      * PARE_UNSUPPORTED where attention is causal. */
     int (*merge_tokens)(struct pare_ctx *ctx, const struct pare_unit *stream, uint32_t r);
     /* Keep the keys and values of an attention branch as 16 bits (f16), or as integers of 8 or 4
-     * bits with a scale per head and token. PARE_UNSUPPORTED where attention is not causal. Ask
-     * with PARE_HAS(surgery, set_cache_bits): young. */
+     * bits with a scale per head and token. PARE_UNSUPPORTED where attention is not causal. */
     int (*set_cache_bits)(struct pare_ctx *ctx, const struct pare_unit *branch, uint32_t bits);
     /* Replace a linear's weight, of any encoding, by the product of `left`, rows * rank, and
      * `right`, rank * cols; 1 <= rank <= min(rows, cols). The linear keeps path, role and bias, and
@@ -313,7 +309,7 @@ struct pare_ext_surgery {
      * stages see both as units; in this one the linear is done with: set its bias before. Heads and
      * channels stay what they were. PARE_UNSUPPORTED, and the model is as before: a weight that
      * other parts share, a part of a product, a linear that reads the image. Pays where rank *
-     * (rows + cols) < rows * cols. Ask with PARE_HAS(surgery, factorize): young. */
+     * (rows + cols) < rows * cols. */
     int (*factorize)(struct pare_ctx *ctx, const struct pare_unit *linear, uint32_t rank,
                      const float *left, const float *right);
 };
@@ -382,7 +378,6 @@ struct pare_ext_linalg {
     /* The k-th smallest (0-based) of n numbers; `x` is reordered. Usable in `parallel`. */
     double (*select)(double *x, size_t n, size_t k);
 
-    /* What follows is young: ask with PARE_HAS(linalg, multiply), and so on. */
     /* c = op(a) op(b), rows * cols over `inner`; op(x) is x, or x' where `transpose_x` is not 0:
      * `a` is rows * inner (inner * rows), `b` inner * cols (cols * inner). `c` lies apart from
      * both. */

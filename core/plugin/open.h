@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARE_PLUGIN_OPEN_H
+#define PARE_PLUGIN_OPEN_H
+
+#include <pare/plugin.h>
+
+#include "base/status.h"
+
+/* Whether a plugin's struct, which can be older than ours, reaches to the end of that field. */
+#define PARE_REACHES(given, field)                                                                 \
+    ((given)->struct_size >= offsetof(__typeof__(*(given)), field) + sizeof((given)->field))
+
+/* Load a shared object for good and ask for its descriptor, which is of our major version; nothing
+ * else of it is checked. PARE_INVALID tells what keeps it from being a plugin. */
+int pare_plugin_open(const char *path, const struct pare_plugin **out, struct pare_error *err);
+
+#endif
