@@ -24,6 +24,7 @@ e2e_runs = \
 	tests/e2e/examples-plugins.sh \
 	tests/e2e/plugin-check.sh \
 	tests/e2e/abi.sh \
+	tests/e2e/discovery.sh \
 	tests/e2e/run-bad-plugins.sh \
 	tests/e2e/run-cheap.sh \
 	tests/e2e/run-disk.sh \

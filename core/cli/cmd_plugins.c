@@ -3,11 +3,13 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "model/unit.h"
+#include "pipeline/discover.h"
 #include "plugin/catalog.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 
 static const char *const kinds[] = {[PARE_TRANSFORM] = "transform",
@@ -24,49 +26,56 @@ static const char *name_in(const char *const *names, size_t n, uint32_t i)
     return i < n && names[i] ? names[i] : "?";
 }
 
-static void warn_bad(void *user, const char *path, const struct pare_error *why)
+struct list {
+    struct pare_table table;
+    size_t n_columns;
+};
+
+static void row(struct list *l, const char *const *cells)
 {
-    (void)user;
-    fprintf(stderr, "pare: %s is left out: %s\n", path, why->what);
-    if (why->detail[0])
-        fprintf(stderr, "  %s\n", why->detail);
-    if (why->hint[0])
-        fprintf(stderr, "  hint: %s\n", why->hint);
+    for (size_t i = 0; i < l->n_columns; i++)
+        pare_table_text(&l->table, cells[i]);
+}
+
+/* One that is not loaded is a row as far as it is known, and people are told why. */
+static void bad_row(void *user, const char *path, const struct pare_error *why)
+{
+    char id[128];
+    const char *state = pare_discover_state(path);
+    snprintf(id, sizeof id, "%.120s", pare_path_name(path));
+    if (pare_ends_with(id, ".so"))
+        id[strlen(id) - 3] = '\0';
+    row(user,
+        (const char *const[]){id, NULL, NULL, NULL, *state ? state : "refused", NULL, path, NULL});
+    pare_show_left_out(NULL, path, why);
 }
 
 static int list_all(struct pare_cli *cli, struct pare_catalog *catalog, struct pare_error *err)
 {
+    static const char *const names[] = {"plugin", "kind",    "version", "abi",
+                                        "state",  "summary", "file",    "sha256"};
     const struct pare_plugin_file *const *list;
-    struct pare_table t = {0};
+    struct list l = {.n_columns = cli->format == PARE_FORMAT_TABLE ? 6 : PARE_COUNT(names)};
     size_t n;
-    int rc = pare_catalog_all(catalog, warn_bad, NULL, &list, &n, err);
+    for (size_t i = 0; i < l.n_columns; i++)
+        pare_table_column(&l.table, names[i]);
+    int rc = pare_catalog_all(catalog, bad_row, &l, &list, &n, err);
     if (rc != PARE_OK)
         return rc;
-    static const char *const names[] = {"plugin", "kind", "version", "summary"};
-    bool people = cli->format == PARE_FORMAT_TABLE;
-    for (size_t i = 0; i < PARE_COUNT(names); i++)
-        pare_table_column(&t, names[i]);
-    if (!people) {
-        pare_table_column(&t, "file");
-        pare_table_column(&t, "sha256");
-    }
     for (size_t i = 0; i < n; i++) {
         const struct pare_plugin *p = &list[i]->desc;
-        pare_table_text(&t, p->id);
-        pare_table_text(&t, name_in(kinds, PARE_COUNT(kinds), p->kind));
-        pare_table_text(&t, p->version);
-        pare_table_text(&t, p->summary);
-        if (!people) {
-            pare_table_text(&t, list[i]->path);
-            pare_table_text(&t, list[i]->sha256);
-        }
+        char abi[16];
+        snprintf(abi, sizeof abi, "%u.%u", p->abi_major, p->abi_minor);
+        row(&l, (const char *const[]){p->id, name_in(kinds, PARE_COUNT(kinds), p->kind), p->version,
+                                      abi, "ok", p->summary, list[i]->path, list[i]->sha256});
     }
-    if (n == 0) {
+    if (l.table.n_cells == 0) {
         fputs("pare: no plugins are installed\n", stderr);
         fputs("  hint: PARE_PLUGIN_PATH names further folders\n", stderr);
     }
-    return pare_table_print(&t, cli->format, stdout) ? PARE_OK
-                                                     : pare_error_set(err, PARE_IO, "cannot write");
+    return pare_table_print(&l.table, cli->format, stdout)
+               ? PARE_OK
+               : pare_error_set(err, PARE_IO, "cannot write");
 }
 
 /* "2 to 8", "none|mse", ... */
@@ -169,6 +178,9 @@ static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
     line("licence", p->license);
     line("url", p->url);
     line("citation", p->citation);
+    char abi[16];
+    snprintf(abi, sizeof abi, "%u.%u", p->abi_major, p->abi_minor);
+    line("abi", abi);
     line("file", f->path);
     line("sha256", f->sha256);
     pare_str_free(&works);
@@ -250,6 +262,8 @@ static int run(struct pare_cli *cli)
     const struct pare_plugin_file *file;
     struct pare_error err = {0};
     int exit = PARE_EXIT_OK, rc;
+    if (pare_cli_option(cli, "retry"))
+        pare_discover_again();
     PARE_TRY(pare_catalog_new(&catalog, &err));
     if (cli->n_args == 0) {
         PARE_TRY(list_all(cli, catalog, &err));
@@ -265,12 +279,18 @@ out:
     return exit;
 }
 
+static const struct pare_option options[] = {
+    {"retry", 0, NULL, "look again at plugins that were blocked or refused"},
+};
+
 const struct pare_command pare_command_plugins = {
     .name = "plugins",
     .summary = "List the plugins, or tell all about one",
     .arguments = "[PLUGIN]",
     .about = "PLUGIN is an id, or a file's name with a slash. Plugins are looked for in the "
              "folders of\n$PARE_PLUGIN_PATH, the user's folder, and the installed one.\n\n"
+             "Before a plugin is loaded here, a process of its own loads it: one that crashes or "
+             "hangs is\nblocked, and the reason kept, until its file changes or --retry.\n\n"
              "examples:\n"
              "  pare plugins\n"
              "  pare plugins quantize\n"
@@ -278,5 +298,7 @@ const struct pare_command pare_command_plugins = {
     .least = 0,
     .most = 1,
     .flags = PARE_CMD_FORMAT,
+    .options = options,
+    .n_options = PARE_COUNT(options),
     .run = run,
 };

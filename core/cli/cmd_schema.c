@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void warn_bad(void *user, const char *path, const struct pare_error *why)
-{
-    (void)user;
-    fprintf(stderr, "pare: %s is left out: %s\n", path, why->what);
-}
-
 static int write_schema(const char *path, const json_t *schema, struct pare_error *err)
 {
     char *text = json_dumps(schema, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
@@ -35,7 +29,7 @@ static int run(struct pare_cli *cli)
     size_t n;
     int exit = PARE_EXIT_OK, rc;
     PARE_TRY(pare_catalog_new(&catalog, &err));
-    PARE_TRY(pare_catalog_all(catalog, warn_bad, NULL, &list, &n, &err));
+    PARE_TRY(pare_catalog_all(catalog, pare_show_left_out, NULL, &list, &n, &err));
     schema = pare_schema(list, n);
     if (!schema) {
         rc = pare_error_nomem(&err, 0);

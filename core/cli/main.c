@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "engine/plan.h"
 #include "model/encoding.h"
+#include "pipeline/discover.h"
 #include "plugin/catalog.h"
 
 #include <errno.h>
@@ -73,6 +74,8 @@ int main(int argc, char **argv)
                SIG_IGN); /* a worker that goes away is an error; `| head` ends the others */
     cli.program = own_path();
     pare_encoding_set_resolver(pare_catalog_resolve_encoding);
+    if (cli.command != pare_cli_command("worker")) /* which is where they are looked at */
+        pare_discover_first(cli.program);
     cli.terminal = isatty(STDOUT_FILENO);
     cli.color = color_wanted();
     int rc = pare_cli_parse(&cli, argc - 1, argv + 1);

@@ -127,6 +127,16 @@ const char *pare_rows_text(const struct pare_rows *rows, size_t row, const char 
     return c && c->type == PARE_VALUE_TEXT ? c->text : NULL;
 }
 
+void pare_show_left_out(void *user, const char *path, const struct pare_error *why)
+{
+    (void)user;
+    fprintf(stderr, "pare: %s is left out: %s\n", path, why->what);
+    if (why->detail[0])
+        fprintf(stderr, "  %s\n", why->detail);
+    if (why->hint[0])
+        fprintf(stderr, "  hint: %s\n", why->hint);
+}
+
 double pare_rows_number(const struct pare_rows *rows, size_t row, const char *column)
 {
     const struct pare_cell *c = cell_at(rows, row, column);

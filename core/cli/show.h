@@ -118,4 +118,7 @@ void pare_show_comparison(const struct pare_metric *metric, const struct pare_co
 /* Write a file unless it is there already and `force` is not given. */
 int pare_cli_refuse_overwrite(const char *path, bool force, struct pare_error *err);
 
+/* For pare_catalog_all(): a plugin that is not loaded, and why, on stderr. */
+void pare_show_left_out(void *user, const char *path, const struct pare_error *why);
+
 #endif

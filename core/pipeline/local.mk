@@ -2,6 +2,7 @@
 libhost_la_SOURCES += \
 	core/pipeline/choose.c core/pipeline/choose_store.c core/pipeline/choose.h \
 	core/pipeline/ask.c core/pipeline/ask.h core/pipeline/child.c core/pipeline/child.h \
+	core/pipeline/discover.c core/pipeline/discover.h \
 	core/pipeline/setup.c core/pipeline/setup.h \
 	core/pipeline/diag.c core/pipeline/diag.h \
 	core/pipeline/init.c core/pipeline/init.h \

@@ -527,12 +527,22 @@ static int job_check(struct worker *w, const json_t *job, json_t **answer, struc
 /* ---- the loop
  * ------------------------------------------------------------------------------------ */
 
+/* What its supervisor asks before it loads a plugin itself. */
+static int job_inspect(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)
+{
+    const struct pare_plugin_file *file;
+    int rc = pare_catalog_find(w->catalog, pare_message_text(job, "plugin"), NULL, &file, err);
+    if (rc == PARE_OK)
+        *answer = json_pack("{s:s}", "type", "inspected");
+    return rc;
+}
+
 static const struct {
     const char *type;
     int (*run)(struct worker *, const json_t *, json_t **, struct pare_error *);
 } jobs[] = {
-    {"build", job_build}, {"points", job_points}, {"eval", job_eval},
-    {"bench", job_bench}, {"visit", job_visit},   {"check", job_check},
+    {"build", job_build}, {"points", job_points}, {"eval", job_eval},       {"bench", job_bench},
+    {"visit", job_visit}, {"check", job_check},   {"inspect", job_inspect},
 };
 
 static int do_job(struct worker *w, const json_t *job, json_t **answer, struct pare_error *err)

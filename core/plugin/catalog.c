@@ -20,6 +20,13 @@
 #define PARE_PLUGIN_DIR "/usr/local/lib/pare/plugins"
 #endif
 
+static int (*gate)(const char *path, struct pare_error *err);
+
+void pare_catalog_set_gate(int (*may_load)(const char *path, struct pare_error *err))
+{
+    gate = may_load;
+}
+
 struct pare_catalog {
     struct pare_plugin_file **files; /* sorted by id when `all` has run */
     size_t n, cap;
@@ -138,6 +145,8 @@ static int load_file(struct pare_catalog *c, const char *path, const struct pare
             goto out;
         }
     }
+    if (gate)
+        PARE_TRY(gate(f->path, err));
     PARE_TRY(pare_plugin_open(f->path, &theirs, err));
     PARE_TRY(pare_descriptor_take(theirs, f, err));
     for (size_t i = 0; i < c->n; i++) {
@@ -210,19 +219,47 @@ static int search(struct pare_catalog *c, const char *id, char **out, struct par
     return PARE_OK;
 }
 
+/* The id that a directory entry may stand for: "quantize.so", or a folder "quantize". */
+static char *entry_id(const char *name)
+{
+    size_t n = strlen(name);
+    if (n > 3 && strcmp(name + n - 3, ".so") == 0)
+        n -= 3;
+    struct pare_str s = {0};
+    pare_str_append_n(&s, name, n);
+    char *id = pare_str_take(&s);
+    if (id && !pare_plugin_id_is_plain(id)) {
+        free(id);
+        return NULL;
+    }
+    return id;
+}
+
+/* The ids that the files of the search path are named by, NULL where there are no more: `most` at
+ * most. Freed with free(). */
+static size_t names(const struct pare_catalog *c, char **ids, size_t most)
+{
+    size_t n = 0;
+    for (size_t f = 0; f < c->n_folders; f++) {
+        struct dirent **entries = NULL;
+        int count = scandir(c->folders[f], &entries, NULL, alphasort);
+        for (int i = 0; i < count; i++) {
+            char *id = n < most ? entry_id(entries[i]->d_name) : NULL;
+            if (id)
+                ids[n++] = id;
+            free(entries[i]);
+        }
+        free(entries);
+    }
+    return n;
+}
+
 static int not_found(struct pare_catalog *c, const char *name, struct pare_error *err)
 {
-    const struct pare_plugin_file *const *list;
-    const char *ids[256];
+    char *ids[256];
     struct pare_str folders = {0};
-    struct pare_error ignored;
-    size_t n = 0;
-    if (pare_catalog_all(c, NULL, NULL, &list, &n, &ignored) != PARE_OK)
-        n = 0;
-    n = PARE_MIN(n, PARE_COUNT(ids));
-    for (size_t i = 0; i < n; i++)
-        ids[i] = list[i]->desc.id;
-    const char *near = pare_nearest(name, ids, n);
+    const size_t n = names(c, ids, PARE_COUNT(ids));
+    const char *near = pare_nearest(name, (const char *const *)ids, n);
     for (size_t i = 0; i < c->n_folders; i++)
         pare_str_printf(&folders, "%s%s", i ? ", " : "", c->folders[i]);
     pare_error_set(err, PARE_NOT_FOUND, "no plugin is called '%s'", name);
@@ -232,6 +269,8 @@ static int not_found(struct pare_catalog *c, const char *name, struct pare_error
     else
         pare_error_hint(err, "`pare plugins` lists those installed; a file's name needs a slash");
     pare_str_free(&folders);
+    for (size_t i = 0; i < n; i++)
+        free(ids[i]);
     return PARE_NOT_FOUND;
 }
 
@@ -284,22 +323,6 @@ int pare_catalog_resolve_encoding(const char *id, struct pare_error *err)
 out:
     pare_catalog_free(c);
     return rc;
-}
-
-/* The id that a directory entry may stand for: "quantize.so", or a folder "quantize". */
-static char *entry_id(const char *name)
-{
-    size_t n = strlen(name);
-    if (n > 3 && strcmp(name + n - 3, ".so") == 0)
-        n -= 3;
-    struct pare_str s = {0};
-    pare_str_append_n(&s, name, n);
-    char *id = pare_str_take(&s);
-    if (id && !pare_plugin_id_is_plain(id)) {
-        free(id);
-        return NULL;
-    }
-    return id;
 }
 
 static int by_id(const void *a, const void *b)

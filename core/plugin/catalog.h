@@ -35,6 +35,10 @@ void pare_catalog_free(struct pare_catalog *catalog);
 int pare_catalog_find(struct pare_catalog *catalog, const char *name, const char *folder,
                       const struct pare_plugin_file **out, struct pare_error *err);
 
+/* Who is asked before a file is loaded (an absolute path), in every catalogue of this process: what
+ * is not PARE_OK is why not. NULL: nobody. */
+void pare_catalog_set_gate(int (*may_load)(const char *path, struct pare_error *err));
+
 /* For pare_encoding_set_resolver(): load the plugin of that id from the search path. */
 int pare_catalog_resolve_encoding(const char *id, struct pare_error *err);
 

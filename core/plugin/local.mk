@@ -99,6 +99,18 @@ tests_plugins_bad_encoding_la_CPPFLAGS = $(plugin_cppflags)
 tests_plugins_bad_encoding_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_encoding_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/bad-load.la
+tests_plugins_bad_load_la_SOURCES = tests/plugins/bad-load.c
+tests_plugins_bad_load_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_load_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_load_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-hang.la
+tests_plugins_bad_hang_la_SOURCES = tests/plugins/bad-load.c
+tests_plugins_bad_hang_la_CPPFLAGS = $(plugin_cppflags) -DHANG
+tests_plugins_bad_hang_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_hang_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/young-plugin.la
 tests_plugins_young_plugin_la_SOURCES = tests/plugins/young-plugin.c
 tests_plugins_young_plugin_la_CPPFLAGS = $(plugin_cppflags)

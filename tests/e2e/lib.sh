@@ -16,6 +16,8 @@ tap_n=0
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pare-e2e-XXXXXX") || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' INT TERM
+: "${XDG_CACHE_HOME:=$tmp/cache}"
+export XDG_CACHE_HOME
 
 result() { # 0|1 DESCRIPTION
     tap_n=$((tap_n + 1))

@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Plugins are looked at elsewhere before they are loaded: what crashes or hangs is blocked, and that is kept.
+XDG_CACHE_HOME=
+. "${PARE_TOP_SRC:-$(dirname "$0")/../..}/tests/e2e/lib.sh"
+
+bad=$PARE_TOP_BUILD/tests/plugins/.libs cache=$XDG_CACHE_HOME/pare/plugins.json
+if [ ! -f "$bad/bad-load.so" ]; then
+    skip "discovery" "shared objects are not built"
+    done_testing
+    exit
+fi
+mkdir "$tmp/plugins"
+cp "$PARE_TOP_BUILD/plugins/cosine/.libs/cosine.so" "$bad/bad-load.so" "$bad/bad-abi.so" "$tmp/plugins"
+echo "no plugin" >"$tmp/plugins/text.so"
+PARE_PLUGIN_PATH=$tmp/plugins HOME=$tmp
+export PARE_PLUGIN_PATH HOME
+states() { "$pare" plugins --format csv 2>"$tmp/said" | cut -d, -f1,5 | sed 1d | sort | tr '\n' ' '; }
+
+ok "plugins: one that crashes does not take us along" "$pare" plugins
+want="bad-abi,refused bad-load,blocked cosine,ok text,refused "
+is "... and the others are listed" "$want" "$(states)"
+grep -q "bad-load.so is left out: .* is blocked" "$tmp/said" && grep -q "it crashed with signal 11" "$tmp/said" && grep -q "pare plugins --retry" "$tmp/said"
+result $? "... with the reason, and how to try again"
+fails_with 2 "is blocked" "plugins NAME: the blocked one" "$pare" plugins bad-load
+fails_with 2 "is blocked" "apply: the blocked one" "$pare" apply "$PARE_TOP_SRC/share/models/fashion-vit" bad-load -o "$tmp/out.safetensors"
+ok "schema: without it" "$pare" schema
+grep -q '"state": "blocked"' "$cache"
+result $? "cache: is where it is said to be"
+
+# ---- what is kept is used
+sed 's/it crashed with signal 11/kept from before/' "$cache" >"$tmp/c" && cp "$tmp/c" "$cache"
+is "cache: what is known is not looked at again" "$want" "$(states)"
+grep -q "kept from before" "$tmp/said"
+result $? "... and its reason is told"
+touch -d '2001-02-03' "$tmp/plugins/bad-load.so"
+is "cache: a file that changed is" "$want" "$(states)"
+grep -q "it crashed with signal 11" "$tmp/said"
+result $? "... anew"
+sed 's/it crashed with signal 11/kept from before/' "$cache" >"$tmp/c" && cp "$tmp/c" "$cache"
+"$pare" plugins --retry >/dev/null 2>"$tmp/said"
+grep -q "it crashed with signal 11" "$tmp/said"
+result $? "plugins --retry: looks again"
+for broken in '' '{' '[]' '{"program": 1, "files": 2}' '{"files": {}}'; do
+    printf %s "$broken" >"$cache"
+    is "cache: '$broken' is an empty one" "$want" "$(states)"
+done
+rm -r "$XDG_CACHE_HOME" && : >"$XDG_CACHE_HOME"
+is "cache: where none can be written, all is looked at" "$want" "$(states)"
+rm "$XDG_CACHE_HOME"
+
+# ---- one that hangs
+cp "$bad/bad-hang.so" "$tmp/plugins"
+is "plugins: one that hangs is blocked" "bad-abi,refused bad-hang,blocked bad-load,blocked cosine,ok text,refused " "$(states)"
+grep -q "still at it after 10 s" "$tmp/said"
+result $? "... with the reason"
+done_testing
