@@ -148,6 +148,19 @@ static int keep_turned(struct compiler *c, uint32_t index, struct pare_step *ste
 /* Sets inputs with a scale per group apart from those with one. */
 static const char dequantized_by_group;
 
+/* Whether a product can run beside those right before it: it reads nothing that they write. */
+static bool joins(const struct pare_program *p, const struct pare_step *step)
+{
+    for (uint32_t s = p->n_steps; s-- > 0 && p->steps[s].packed;) {
+        for (uint32_t i = 0; i < step->n_in; i++)
+            if (step->in[i] == p->steps[s].out[0])
+                return false;
+        if (!p->steps[s].joins)
+            return true;
+    }
+    return false;
+}
+
 static int compile_product(struct compiler *c, uint32_t index, struct pare_step *step)
 {
     int rc = PARE_OK;
@@ -184,6 +197,7 @@ static int compile_product(struct compiler *c, uint32_t index, struct pare_step 
     if (c->fuse) {
         fuse_after(c, index, step);
         PARE_TRY(keep_turned(c, index, step));
+        step->joins = joins(c->p, step);
     }
 out:
     return rc;
@@ -324,16 +338,20 @@ static void use(struct pare_slot *slot, uint32_t step)
     slot->last = PARE_MAX(slot->last, step);
 }
 
+/* Of steps that run side by side all inputs live until the last, all outputs from the first on. */
 static void find_lives(struct compiler *c)
 {
     struct pare_program *p = c->p;
-    for (uint32_t s = 0; s < p->n_steps; s++) {
+    for (uint32_t s = 0, first = 0, last; s < p->n_steps; s++) {
         const struct pare_step *step = &p->steps[s];
+        first = step->joins ? first : s;
+        for (last = s; last + 1 < p->n_steps && p->steps[last + 1].joins;)
+            last++;
         for (uint32_t i = 0; i < step->n_in; i++)
-            use(&p->slots[step->in[i]], s);
+            use(&p->slots[step->in[i]], last);
         for (uint32_t o = 0; o < (step->prepares ? 1u : step->node->n_outputs); o++) {
             uint32_t out = step->out[o];
-            use(&p->slots[out], s);
+            use(&p->slots[out], first);
             if (out < c->graph->n_values && c->taps[out].fn && p->sizes_of[out])
                 use(&p->slots[p->sizes_of[out]], s);
         }

@@ -45,6 +45,7 @@ struct pare_step {
     uint32_t in[PARE_NODE_INPUTS], out[PARE_NODE_OUTPUTS];
     uint32_t n_in;
     bool prepares;
+    bool joins; /* may run beside the step before it: neither waits for the other */
     const struct pare_packed *packed;
     struct pare_epilogue end; /* of products; the residual is in[1] */
 };
@@ -112,13 +113,15 @@ static inline const float *pare_slot_read(const struct pare_run *run, uint32_t s
 }
 
 /* team.c: the parts of a step, claimed by whichever thread is free, so that one which the system
- * keeps waiting does not hold up the others. Returns when all parts are done. `claims` begin at 0
- * and serve one step of one run. */
+ * keeps waiting does not hold up the others. With it go those of the n steps that run beside it
+ * and, done by the thread that finishes last, those after it that have but one row to pass over: a
+ * token has many such, and waiting for each other takes longer than they do. Returns how many steps
+ * these were when all are done. `claims` begin at 0 and serve one such call of one run. */
 struct pare_claims {
-    uint32_t next, done; /* atomic */
+    uint32_t next, done, over; /* atomic */
 };
-void pare_work_off(const struct pare_step *step, const struct pare_run *run,
-                   struct pare_claims *claims, uint32_t parts);
+uint32_t pare_work_off(const struct pare_step *steps, uint32_t n, const struct pare_run *run,
+                       struct pare_claims *claims, uint32_t parts);
 
 /* Bytes of a slot for `samples` of `rows` rows altogether; false when they overflow. */
 bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot *slot,

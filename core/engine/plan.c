@@ -241,8 +241,8 @@ static void run_steps(const struct pare_plan *plan, const struct pare_run *run, 
     {
         struct pare_run mine = *run;
         use_scratch_of(plan, &mine, (uint32_t)omp_get_thread_num());
-        for (uint32_t s = first; s < end; s++)
-            pare_work_off(&p->steps[s], &mine, &plan->claims[s], parts_for(threads));
+        for (uint32_t s = first; s < end;)
+            s += pare_work_off(&p->steps[s], end - s, &mine, &plan->claims[s], parts_for(threads));
     }
 }
 

@@ -6,18 +6,9 @@
 /* Steps take microseconds: spin first, then let others run. */
 #define SPINS 4000
 
-void pare_work_off(const struct pare_step *step, const struct pare_run *run,
-                   struct pare_claims *claims, uint32_t parts)
+static void wait_for(const uint32_t *flag)
 {
-    int mine = 0;
-    uint32_t part;
-    while ((part = __atomic_fetch_add(&claims->next, 1, __ATOMIC_RELAXED)) < parts) {
-        step->fn(run, step, part, parts);
-        mine++;
-    }
-    if (mine)
-        __atomic_add_fetch(&claims->done, (uint32_t)mine, __ATOMIC_RELEASE);
-    for (int spins = 0; __atomic_load_n(&claims->done, __ATOMIC_ACQUIRE) != parts;) {
+    for (int spins = 0; !__atomic_load_n(flag, __ATOMIC_ACQUIRE);) {
         if (++spins < SPINS) {
 #if defined(__x86_64__)
             __builtin_ia32_pause();
@@ -28,4 +19,34 @@ void pare_work_off(const struct pare_step *step, const struct pare_run *run,
             sched_yield();
         }
     }
+}
+
+/* One row to pass over: done sooner than another thread could be told of it. */
+static bool lone(const struct pare_run *run, const struct pare_step *step)
+{
+    return !step->packed && step->fn != pare_step_attend &&
+           pare_rows_all(pare_slot_rows(run, step->out[0])) <= 1;
+}
+
+uint32_t pare_work_off(const struct pare_step *steps, uint32_t n, const struct pare_run *run,
+                       struct pare_claims *claims, uint32_t parts)
+{
+    const uint32_t cuts = lone(run, steps) ? 1 : parts;
+    uint32_t beside = 1, end, claim, mine = 0;
+    while (beside < n && steps[beside].joins)
+        beside++;
+    for (end = beside; end < n && lone(run, &steps[end]);)
+        end++;
+    while ((claim = __atomic_fetch_add(&claims->next, 1, __ATOMIC_RELAXED)) < beside * cuts) {
+        const struct pare_step *step = &steps[claim / cuts];
+        step->fn(run, step, claim % cuts, cuts);
+        mine++;
+    }
+    if (mine && __atomic_add_fetch(&claims->done, mine, __ATOMIC_ACQ_REL) == beside * cuts) {
+        for (const struct pare_step *step = steps + beside; step < steps + end; step++)
+            step->fn(run, step, 0, 1);
+        __atomic_store_n(&claims->over, 1, __ATOMIC_RELEASE);
+    }
+    wait_for(&claims->over);
+    return end;
 }
