@@ -114,7 +114,8 @@ struct pass {
     void *memory;
 };
 
-/* One block of memory, kept by the plan from one reading to the next. */
+/* One block of memory, kept by the plan from one reading to the next, whether with a cache or not.
+ */
 static int pass_new(struct pare_plan *plan, struct pare_cache *cache, struct pass *p,
                     struct pare_error *err)
 {
@@ -127,7 +128,7 @@ static int pass_new(struct pare_plan *plan, struct pare_cache *cache, struct pas
     for (uint32_t i = 0; i < program->n_groups; i++)
         if (program->groups[i].op == PARE_OP_POOL)
             p->most_parts = program->samples;
-    const size_t parts = (size_t)p->most_parts + 1, rows = p->most_rows;
+    const size_t rows = p->most_rows, parts = PARE_MAX(rows, p->most_parts) + 1;
     const size_t words = rows + (program->n_groups + 1) * parts + 2 * parts + rows;
     if (!plan->starts) {
         plan->starts = pare_alloc(words * sizeof(uint32_t) + (parts + 1) * sizeof(char *), 1);
