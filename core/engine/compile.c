@@ -19,6 +19,7 @@ struct compiler {
     uint32_t *readers; /* per value; the output has one more */
     uint32_t *writer;  /* per value: node */
     bool fuse;
+    uint32_t context; /* most tokens of a text */
     struct pare_error *err;
 };
 
@@ -224,6 +225,17 @@ static int compile_causal(struct compiler *c, uint32_t index, struct pare_step *
     step->fn = pare_step_attend;
     step->in[1] = slot;
     step->n_in = 2;
+    const uint64_t sums = (uint64_t)node->heads * pare_stretches(c->context) * sizeof(float) *
+                          pare_attend_sums(c->kernels, kept.value_width);
+    if (sums > UINT32_MAX)
+        return pare_error_set(c->err, PARE_UNSUPPORTED, "%s: a context of %u tokens is too long",
+                              node->path, c->context);
+    PARE_TRY(prepared(c, PARE_SLOT_SUMS, node->inputs[0], node, index,
+                      c->p->slots[node->inputs[0]].group, (uint32_t)sums, &step->in[2]));
+    struct pare_step *stretches = &c->p->steps[c->p->n_steps - 1];
+    stretches->in[1] = slot;
+    stretches->n_in = 2;
+    step->n_in = 3;
 out:
     return rc;
 }
@@ -451,6 +463,7 @@ int pare_program_new(const struct pare_graph *graph, const struct pare_kernels *
                          .readers = pare_calloc(graph->n_values, sizeof(uint32_t)),
                          .writer = pare_calloc(graph->n_values, sizeof(uint32_t)),
                          .fuse = fuse,
+                         .context = PARE_MAX(extent->context, graph->length),
                          .err = err};
     p.sizes_of = pare_calloc(graph->n_values, sizeof *p.sizes_of);
     p.fused = pare_calloc(graph->n_nodes, sizeof *p.fused);
@@ -478,10 +491,10 @@ int pare_program_new(const struct pare_graph *graph, const struct pare_kernels *
     find_lives(&c);
     PARE_TRY(place(&c));
     for (uint32_t i = 0; i < p.n_steps; i++)
-        p.scratch_bytes = PARE_MAX(p.scratch_bytes,
-                                   pare_step_scratch(kernels, p.slots, &p.steps[i],
-                                                     most_rows(&p, p.slots[p.steps[i].in[0]].group),
-                                                     PARE_MAX(extent->context, graph->length)));
+        p.scratch_bytes =
+            PARE_MAX(p.scratch_bytes,
+                     pare_step_scratch(kernels, p.slots, &p.steps[i],
+                                       most_rows(&p, p.slots[p.steps[i].in[0]].group), c.context));
     p.scratch_bytes = pare_round_up(p.scratch_bytes + 1, 4096);
     *out = p;
     p = (struct pare_program){0};

@@ -17,7 +17,8 @@ enum pare_slot_kind {
     PARE_SLOT_ANGLES,      /* rows x width floats: cosines, then sines, of a ROPE's pairs */
     PARE_SLOT_BLOCKS,      /* rows of pare_blocks */
     PARE_SLOT_BF16,        /* rows of pare_bf16_stride() bf16 */
-    PARE_SLOT_KEPT         /* per sample the keys and values of an attention, see pare_kept */
+    PARE_SLOT_KEPT,        /* per sample the keys and values of an attention, see pare_kept */
+    PARE_SLOT_SUMS         /* `width` bytes: per head and stretch of keys what comes of it */
 };
 
 struct pare_slot {
@@ -163,8 +164,15 @@ void pare_step_angles(const struct pare_run *run, const struct pare_step *step, 
                       uint32_t parts);
 void pare_step_keep(const struct pare_run *run, const struct pare_step *step, uint32_t part,
                     uint32_t parts);
+void pare_step_stretches(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                         uint32_t parts);
 void pare_step_attend(const struct pare_run *run, const struct pare_step *step, uint32_t part,
                       uint32_t parts);
+/* Stretches of keys that a row of `context` tokens may see. */
+static inline uint32_t pare_stretches(uint32_t context)
+{
+    return (context + PARE_KEY_STRETCH - 1) / PARE_KEY_STRETCH;
+}
 
 /* How the attention of a node keeps keys and values of one sample with room for `capacity` tokens.
  */

@@ -41,6 +41,9 @@ bool pare_slot_bytes(const struct pare_kernels *kernels, const struct pare_slot 
         if (!pare_mul_size(samples, width, &bytes))
             return false;
         break;
+    case PARE_SLOT_SUMS:
+        bytes = width;
+        break;
     case PARE_SLOT_TRANSPOSED:
         rows = pare_round_up(rows, kernels->token_block);
         /* fallthrough */
@@ -408,6 +411,7 @@ pare_step_fn pare_step_preparing(unsigned slot_kind)
         [PARE_SLOT_DEQUANTIZED] = step_dequantize, [PARE_SLOT_PATCHES] = step_patches,
         [PARE_SLOT_BLOCKS] = step_blocks,          [PARE_SLOT_ANGLES] = pare_step_angles,
         [PARE_SLOT_KEPT] = pare_step_keep,         [PARE_SLOT_BF16] = step_bf16,
+        [PARE_SLOT_SUMS] = pare_step_stretches,
     };
     return slot_kind < PARE_COUNT(steps) ? steps[slot_kind] : NULL;
 }

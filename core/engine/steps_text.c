@@ -185,43 +185,104 @@ void pare_step_keep(const struct pare_run *run, const struct pare_step *step, ui
     }
 }
 
+/* What the heads of a step have in common. */
+static struct pare_attend attend_of(const struct pare_run *run, const struct pare_step *step,
+                                    const struct pare_kept *kept)
+{
+    return (struct pare_attend){
+        .kept = kept,
+        .q_stride = run->slots[step->in[0]].width,
+        .out_stride = kept->value_width * step->node->heads,
+        .window = step->node->window,
+        .scale = step->node->scale,
+        .scratch = run->scratch,
+    };
+}
+
+/* How and where the keys of an attention are, whose step reads them as in[1]. */
+static struct pare_kept kept_of_step(const struct pare_run *run, const struct pare_step *step)
+{
+    const struct pare_node *node = step->node;
+    return kept_here(run, step, step->in[1], run->slots[step->in[0]].width / node->heads,
+                     run->slots[node->outputs[0]].width / node->heads);
+}
+
+/* The stretches of keys that the one row of a pass sees; none where there are more rows: they are
+ * enough to keep all threads busy. */
+static struct pare_share stretches_seen(const struct pare_run *run, const struct pare_step *step)
+{
+    const uint32_t window = step->node->window, last = past_of(run, 0);
+    if (run->n != 1 || pare_rows_all(pare_slot_rows(run, step->in[0])) != 1)
+        return (struct pare_share){0, 0};
+    const uint32_t first = window && last + 1 > window ? last + 1 - window : 0;
+    return (struct pare_share){first / PARE_KEY_STRETCH, last / PARE_KEY_STRETCH + 1};
+}
+
+void pare_step_stretches(const struct pare_run *run, const struct pare_step *step, uint32_t part,
+                         uint32_t parts)
+{
+    const struct pare_kept kept = kept_of_step(run, step);
+    const struct pare_share seen = stretches_seen(run, step);
+    const uint32_t n = seen.to - seen.from, group = step->node->heads / kept.heads;
+    const size_t each = pare_attend_sums(run->kernels, kept.value_width);
+    const struct pare_share units = pare_share_of(kept.heads * n, part, parts);
+    struct pare_attend a = attend_of(run, step, &kept);
+    a.n = group;
+    a.rows = 1;
+    a.past = past_of(run, 0);
+    a.sums_stride = each * n;
+    for (uint32_t u = units.from; u < units.to; u++) {
+        a.data = kept_data(run, step, step->in[1], 0);
+        a.kv_head = u / n;
+        a.stretch = seen.from + u % n;
+        a.q = pare_slot_read(run, step->in[0]) + (size_t)a.kv_head * group * kept.key_width;
+        a.sums = (float *)pare_slot_data(run, step->out[0]) + a.kv_head * group * a.sums_stride +
+                 u % n * each;
+        run->kernels->attend(&a);
+    }
+}
+
+/* Heads from what became of their stretches. */
+static void end_heads(const struct pare_run *run, const struct pare_step *step, uint32_t n)
+{
+    const uint32_t heads = step->node->heads, dv = run->slots[step->out[0]].width / heads;
+    const size_t stride = pare_attend_sums(run->kernels, dv) * n;
+    float *sums = pare_slot_data(run, step->in[2]), *out = pare_slot_data(run, step->out[0]);
+    for (uint32_t head = 0; head < heads; head++)
+        run->kernels->attend_end(sums + head * stride, n, dv, out + (size_t)head * dv);
+}
+
 void pare_step_attend(const struct pare_run *run, const struct pare_step *step, uint32_t part,
                       uint32_t parts)
 {
-    const struct pare_node *node = step->node;
-    const uint32_t heads = node->heads, kv_heads = node->kv_heads ? node->kv_heads : heads;
+    const uint32_t heads = step->node->heads;
     const struct pare_rows *rows = pare_slot_rows(run, step->out[0]);
-    const uint32_t q_width = run->slots[step->in[0]].width;
-    const uint32_t width = run->slots[step->out[0]].width;
-    const uint32_t dk = q_width / heads, dv = width / heads;
-    const struct pare_kept kept = kept_here(run, step, step->in[1], dk, dv);
+    const struct pare_kept kept = kept_of_step(run, step);
+    const struct pare_share seen = stretches_seen(run, step);
+    if (seen.to) {
+        if (part == 0)
+            end_heads(run, step, seen.to - seen.from);
+        return;
+    }
     /* Heads are shared out; those of a part that look at the same keys go together. */
-    const uint32_t group = heads / kv_heads, all = run->n * heads;
+    const uint32_t group = heads / kept.heads, all = run->n * heads;
     const uint32_t cuts = all >= 2 * parts ? 1 : parts;
     const struct pare_share units = pare_share_of(all * cuts, part, parts);
-    const float *q = pare_slot_read(run, step->in[0]);
-    float *out = pare_slot_data(run, step->out[0]);
-    for (uint32_t u = units.from, together; u < units.to; u += together) {
+    struct pare_attend a = attend_of(run, step, &kept);
+    for (uint32_t u = units.from; u < units.to; u += a.n) {
         const uint32_t head = u / cuts % heads, sample = u / cuts / heads;
-        together = cuts == 1 ? PARE_MIN(units.to - u, group - head % group) : 1;
         const size_t first = pare_rows_first(rows, sample);
         const struct pare_share queries =
             pare_share_of(pare_rows_first(rows, sample + 1) - (uint32_t)first, u % cuts, cuts);
-        const struct pare_attend a = {
-            .kept = &kept,
-            .data = kept_data(run, step, step->in[1], sample),
-            .kv_head = head / group,
-            .q = q + (first + queries.from) * q_width + (size_t)head * dk,
-            .out = out + (first + queries.from) * width + (size_t)head * dv,
-            .q_stride = q_width,
-            .out_stride = width,
-            .n = together,
-            .rows = queries.to - queries.from,
-            .past = past_of(run, sample) + queries.from,
-            .window = node->window,
-            .scale = node->scale,
-            .scratch = run->scratch,
-        };
+        a.n = cuts == 1 ? PARE_MIN(units.to - u, group - head % group) : 1;
+        a.data = kept_data(run, step, step->in[1], sample);
+        a.kv_head = head / group;
+        a.q = pare_slot_read(run, step->in[0]) + (first + queries.from) * a.q_stride +
+              (size_t)head * kept.key_width;
+        a.out = (float *)pare_slot_data(run, step->out[0]) + (first + queries.from) * a.out_stride +
+                (size_t)head * kept.value_width;
+        a.rows = queries.to - queries.from;
+        a.past = past_of(run, sample) + queries.from;
         if (a.rows)
             run->kernels->attend(&a);
     }

@@ -24,7 +24,7 @@ static void wait_for(const uint32_t *flag)
 /* One row to pass over: done sooner than another thread could be told of it. */
 static bool lone(const struct pare_run *run, const struct pare_step *step)
 {
-    return !step->packed && step->fn != pare_step_attend &&
+    return !step->packed && step->fn != pare_step_stretches &&
            pare_rows_all(pare_slot_rows(run, step->out[0])) <= 1;
 }
 

@@ -150,6 +150,47 @@ START_TEST(in_parts)
 }
 END_TEST
 
+/* Keys of several stretches, seen by windows of which some begin within one: rows at once, one row
+ * by any number of threads, and one row of each of two texts. */
+START_TEST(across_stretches)
+{
+    enum { LONG = 2 * PARE_KEY_STRETCH + 20, PROMPT = PARE_KEY_STRETCH - 3 };
+    struct llama_shape shape = shapes[_i];
+    shape.length = LONG;
+    shape.context = 2 * LONG;
+    shape.window = shape.window ? PARE_KEY_STRETCH + shape.window : 0;
+    struct pare_graph *g = random_llama(&shape, 7 + (uint64_t)_i);
+    int32_t ids[LONG];
+    ids_of(5, ids, LONG);
+    const struct pare_text all = {ids, LONG, 0, true}, prompt = {ids, PROMPT, 0, false},
+                           same = {ids, PROMPT, 1, false};
+    float *want = pare_alloc(LONG * VOCABULARY, sizeof *want), out[2 * VOCABULARY];
+    for (int isa = PARE_ISA_SCALAR; isa <= (int)pare_isa_best(); isa++) {
+        for (uint32_t threads = 1; threads <= 3; threads++) {
+            struct pare_plan *plan =
+                plan_of(g, (struct pare_plan_options){.isa = isa, .batch = 2, .threads = threads});
+            struct pare_cache *cache;
+            ck_assert_ok(pare_cache_new(plan, 2, LONG, &cache, &err), err);
+            if (threads == 1)
+                ck_assert_ok(pare_plan_read(plan, NULL, &all, 1, want, &err), err);
+            ck_assert_ok(pare_plan_read(plan, cache, &prompt, 1, out, &err), err);
+            ck_assert_ok(pare_plan_read(plan, cache, &same, 1, out, &err), err);
+            for (uint32_t t = PROMPT; t < LONG; t++) {
+                const struct pare_text next[] = {{ids + t, 1, 0, true}, {ids + t, 1, 1, true}};
+                const uint32_t n = t < LONG / 2 ? 2 : 1;
+                ck_assert_ok(pare_plan_read(plan, cache, next, n, out, &err), err);
+                for (uint32_t i = 0; i < n; i++)
+                    same_bits(out + i * VOCABULARY, want + t * VOCABULARY, t, "one row");
+            }
+            pare_cache_free(cache);
+            pare_plan_free(plan);
+        }
+    }
+    free(want);
+    pare_graph_free(g);
+}
+END_TEST
+
 START_TEST(whole_texts_together)
 {
     struct pare_graph *g = graph_of(_i);
@@ -224,6 +265,7 @@ int main(void)
     tcase_add_loop_test(tc, as_the_reference, 0, n);
     tcase_add_loop_test(tc, threads_and_fusion_change_nothing, 0, n);
     tcase_add_loop_test(tc, in_parts, 0, n);
+    tcase_add_loop_test(tc, across_stretches, 0, n);
     tcase_add_loop_test(tc, whole_texts_together, 0, n);
     tcase_add_test(tc, refused);
     tcase_add_test(tc, tied_weights_count_once);

@@ -180,7 +180,15 @@ struct pare_attend {
     uint32_t n, rows, past, window;
     float scale;
     float *scratch; /* pare_attend_scratch() floats */
+    /* Not NULL: of the one row only what comes of the keys of one stretch, for attend_end(). */
+    float *sums;
+    size_t sums_stride; /* floats between heads */
+    uint32_t stretch;
 };
+
+/* Keys are seen in stretches of so many, each with a highest score of its own: threads may take one
+ * each, and what a row comes to does not depend on it. A multiple of every panel. */
+#define PARE_KEY_STRETCH 144u
 
 /* What one instruction set offers. Products that it lacks are NULL. */
 struct pare_kernels {
@@ -223,6 +231,9 @@ struct pare_kernels {
                  size_t key_stride, const float *values, size_t value_stride, uint32_t at,
                  uint32_t n);
     void (*attend)(const struct pare_attend *a);
+    /* What a head of a row comes to by the sums of n stretches, pare_attend_sums() floats apart and
+     * used up. */
+    void (*attend_end)(float *sums, uint32_t n, uint32_t value_width, float *out);
     float (*dot)(const float *x, const float *y, size_t n);
     /* log of the sum of e^x over n >= 1 numbers; `top`: index of the highest, the first of equals.
      */
@@ -250,6 +261,8 @@ size_t pare_attention_scratch(const struct pare_kernels *kernels, uint32_t token
 /* ... that causal attention needs which sees at most `tokens`. */
 size_t pare_attend_scratch(const struct pare_kernels *kernels, uint32_t tokens, uint32_t key_width,
                            uint32_t value_width);
+/* Floats that a stretch of keys leaves of a head: values, weights, and the highest score. */
+size_t pare_attend_sums(const struct pare_kernels *kernels, uint32_t value_width);
 struct pare_kept pare_kept_new(const struct pare_kernels *kernels, uint32_t bits, uint32_t heads,
                                uint32_t key_width, uint32_t value_width, uint32_t capacity);
 size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint32_t k);

@@ -47,7 +47,13 @@ size_t pare_attend_scratch(const struct pare_kernels *kernels, uint32_t tokens, 
 {
     size_t t = pare_round_up(tokens, kernels->lanes),
            d = pare_round_up(value_width, kernels->lanes);
-    return t * key_width + d * t + PARE_QUERY_BLOCK * (t + 1);
+    return t * key_width + d * t +
+           PARE_QUERY_BLOCK * (PARE_KEY_STRETCH + 2 * pare_attend_sums(kernels, value_width));
+}
+
+size_t pare_attend_sums(const struct pare_kernels *kernels, uint32_t value_width)
+{
+    return pare_round_up(value_width, kernels->lanes) + 2 * (size_t)kernels->lanes;
 }
 
 struct pare_kept pare_kept_new(const struct pare_kernels *kernels, uint32_t bits, uint32_t heads,

@@ -357,6 +357,7 @@ const struct pare_kernels pare_kernels_scalar = {
     .rope = plain_rope,
     .keep = pare_scalar_keep,
     .attend = pare_scalar_attend,
+    .attend_end = pare_scalar_attend_end,
     .dot = scalar_dot,
     .log_sum = pare_scalar_log_sum,
     .divergence = pare_scalar_divergence,

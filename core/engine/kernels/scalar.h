@@ -12,6 +12,7 @@ void pare_scalar_keep(const struct pare_kept *kept, char *data, uint32_t head, c
                       size_t key_stride, const float *values, size_t value_stride, uint32_t at,
                       uint32_t n);
 void pare_scalar_attend(const struct pare_attend *a);
+void pare_scalar_attend_end(float *sums, uint32_t n, uint32_t value_width, float *out);
 float pare_scalar_log_sum(const float *x, size_t n, uint32_t *top);
 float pare_scalar_divergence(const float *x, float x_sum, const float *y, float y_sum, size_t n);
 

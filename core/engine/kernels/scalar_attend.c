@@ -124,46 +124,93 @@ void pare_scalar_keep(const struct pare_kept *kept, char *data, uint32_t head, c
     }
 }
 
-static void attend_row(const struct pare_attend *a, const float *q, float *out, uint32_t last)
+/* One head of one row over the keys of a stretch: values and weights, summed, and the top. */
+static void attend_stretch(const struct pare_attend *a, const float *q, uint32_t last,
+                           uint32_t stretch, float *sums)
 {
     const struct pare_kept *kept = a->kept;
     const char *keys = a->data + kept->keys + kept->key_bytes * a->kv_head;
     const char *values = a->data + kept->values + kept->value_bytes * a->kv_head;
     const float *k_scales = scales_of(kept, a->data, kept->key_scales, a->kv_head);
     const float *v_scales = scales_of(kept, a->data, kept->value_scales, a->kv_head);
-    const uint32_t first = a->window && last + 1 > a->window ? last + 1 - a->window : 0;
+    const uint32_t from = stretch * PARE_KEY_STRETCH, to = from + PARE_KEY_STRETCH;
+    const uint32_t seen = a->window && last + 1 > a->window ? last + 1 - a->window : 0;
+    const uint32_t first = PARE_MAX(seen, from), end = PARE_MIN(last + 1, to);
     const bool coded = kept->bits <= 8;
-    float *s = a->scratch, top = -INFINITY, sum = 0;
-    for (uint32_t t = first; t <= last; t++) {
+    float s[PARE_KEY_STRETCH], top = -INFINITY, sum = 0;
+    for (uint32_t t = first; t < end; t++) {
         float dot = 0, features = 0;
         for (uint32_t i = 0; i < kept->key_width; i++) {
             dot += q[i] * load(kept->bits, keys + t * kept->key_block, i);
             features += q[i];
         }
-        s[t] = coded ? k_scales[t] * dot + k_scales[kept->capacity + t] * features : dot;
-        s[t] *= a->scale;
-        top = s[t] > top ? s[t] : top;
+        if (coded)
+            dot = k_scales[t] * dot + k_scales[kept->capacity + t] * features;
+        s[t - from] = dot * a->scale;
+        top = s[t - from] > top ? s[t - from] : top;
     }
-    for (uint32_t t = first; t <= last; t++) {
-        s[t] = expf(s[t] - top);
-        sum += s[t];
+    for (uint32_t t = first; t < end; t++) {
+        s[t - from] = expf(s[t - from] - top);
+        sum += s[t - from];
     }
     for (uint32_t d = 0; d < kept->value_width; d++) {
-        float y = 0;
-        for (uint32_t t = first; t <= last; t++) {
+        sums[d] = 0;
+        for (uint32_t t = first; t < end; t++) {
             float v = load(kept->bits, values + t * kept->value_row, d);
             if (coded)
                 v = v_scales[t] * v + v_scales[kept->capacity + t];
-            y += s[t] / sum * v;
+            sums[d] += s[t - from] * v;
         }
-        out[d] = y;
     }
+    sums[kept->value_width] = sum;
+    sums[kept->value_width + 1] = top;
+}
+
+static void join_sums(float *all, const float *next, uint32_t width)
+{
+    const float before = all[width + 1], after = next[width + 1];
+    const float top = before > after ? before : after;
+    for (uint32_t d = 0; d <= width; d++)
+        all[d] = all[d] * expf(before - top) + next[d] * expf(after - top);
+    all[width + 1] = top;
+}
+
+static void end_sums(const float *all, uint32_t width, float *out)
+{
+    for (uint32_t d = 0; d < width; d++)
+        out[d] = all[d] / all[width];
+}
+
+void pare_scalar_attend_end(float *sums, uint32_t n, uint32_t value_width, float *out)
+{
+    for (uint32_t i = 1; i < n; i++)
+        join_sums(sums, sums + (size_t)i * (value_width + 2), value_width);
+    end_sums(sums, value_width, out);
+}
+
+static void attend_row(const struct pare_attend *a, const float *q, float *out, uint32_t last)
+{
+    const uint32_t first = a->window && last + 1 > a->window ? last + 1 - a->window : 0;
+    const uint32_t width = a->kept->value_width, begin = first / PARE_KEY_STRETCH;
+    float *all = a->scratch, *next = all + width + 2;
+    attend_stretch(a, q, last, begin, all);
+    for (uint32_t i = begin + 1; i <= last / PARE_KEY_STRETCH; i++) {
+        attend_stretch(a, q, last, i, next);
+        join_sums(all, next, width);
+    }
+    end_sums(all, width, out);
 }
 
 void pare_scalar_attend(const struct pare_attend *a)
 {
-    for (uint32_t r = 0; r < a->rows; r++)
-        for (uint32_t h = 0; h < a->n; h++)
-            attend_row(a, a->q + r * a->q_stride + (size_t)h * a->kept->key_width,
-                       a->out + r * a->out_stride + (size_t)h * a->kept->value_width, a->past + r);
+    for (uint32_t r = 0; r < a->rows; r++) {
+        for (uint32_t h = 0; h < a->n; h++) {
+            const float *q = a->q + r * a->q_stride + (size_t)h * a->kept->key_width;
+            if (a->sums)
+                attend_stretch(a, q, a->past, a->stretch, a->sums + h * a->sums_stride);
+            else
+                attend_row(a, q, a->out + r * a->out_stride + (size_t)h * a->kept->value_width,
+                           a->past + r);
+        }
+    }
 }

@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Causal attention over keys and values as they are kept (struct pare_kept). One query at a time
  * reads them where they lie; many take them out into panels of floats first. Both sum in the same
- * order, that of the features and then of the tokens, so a row's bits are the same either way. */
+ * order, that of the features and then of the tokens of a stretch of keys, and join stretches in
+ * their order, so a row's bits are the same either way. */
 #ifndef PARE_SIMD_ATTEND_H
 #define PARE_SIMD_ATTEND_H
 
 #include "engine/kernels/simd_ops.h"
 
 #define FEW_QUERIES 4
+
+INLINE uint32_t whole_vectors(uint32_t n)
+{
+    return (n + VL - 1) / VL * VL;
+}
+
+/* What a stretch of keys leaves of a head, pare_attend_sums(): its values by their weights, the sum
+ * of the weights by lanes, and the highest score in every lane. */
+INLINE size_t sums_stride(uint32_t dv)
+{
+    return whole_vectors(dv) + 2 * VL;
+}
 
 /* Where the parts of a head begin. */
 struct kept_head {
@@ -81,30 +94,70 @@ INLINE void scale_scores(const struct pare_kept *kept, const struct kept_head *h
                         vf_mul(vf_load(h->key_scales + kept->capacity + t), vf_set1(features))));
 }
 
-/* Scores of tokens t0..last to shares of attention, those below `first` getting none, and 0 from
- * last + 1 to t1. Returns what the least values of the shares come to; shares are then multiplied
- * by the values' scales. */
-INLINE float shares_of(const struct pare_attend *a, const struct kept_head *h, float *s,
-                       uint32_t t0, uint32_t first, uint32_t last, uint32_t t1)
+/* v for tokens first..last of those from t on, `other` elsewhere. */
+INLINE vf where_seen(vf v, vf other, uint32_t t, uint32_t first, uint32_t last)
+{
+    v = vf_select(vm_first(last + 1 - PARE_MIN(last + 1, t)), v, other);
+    return vf_select(vm_first(first - PARE_MIN(first, t)), other, v);
+}
+
+/* Scores of tokens t0..t1 to their weights e^(scale score - top), 0 for those outside first..last;
+ * `sums` gets what they come to and the top, and the values' scales are then multiplied in. Returns
+ * what the least values come to. */
+INLINE float weigh(const struct pare_attend *a, const struct kept_head *h, float *s, uint32_t t0,
+                   uint32_t first, uint32_t last, uint32_t t1, float *sums)
 {
     const struct pare_kept *kept = a->kept;
-    for (uint32_t t = t0; t < first; t++)
-        s[t - t0] = -INFINITY;
-    softmax_row(s, last + 1 - t0, a->scale, NULL);
-    for (uint32_t t = t0; t < first; t++)
-        s[t - t0] = 0; /* vf_exp() gives it a little, enough to break a tie */
-    for (uint32_t t = last + 1; t < t1; t++)
-        s[t - t0] = 0;
-    if (kept->bits > 8)
-        return 0;
-    vf sum = vf_zero();
+    const vf low = vf_set1(-INFINITY);
+    vf top = low, sum = vf_zero(), rest = vf_zero();
     for (uint32_t t = t0; t < t1; t += VL) {
-        const vm m = vm_first(t1 - t);
-        const vf share = vf_load_m(s + t - t0, m);
-        sum = vf_fma(share, vf_load_m(h->value_scales + kept->capacity + t, m), sum);
-        vf_store_m(s + t - t0, m, vf_mul(share, vf_load_m(h->value_scales + t, m)));
+        const vf v =
+            where_seen(vf_mul(vf_load(s + t - t0), vf_set1(a->scale)), low, t, first, last);
+        vf_store(s + t - t0, v);
+        top = vf_max(top, v);
     }
-    return vf_sum(sum);
+    top = vf_set1(vf_highest(top));
+    for (uint32_t t = t0; t < t1; t += VL) {
+        vf e = where_seen(vf_exp(vf_sub(vf_load(s + t - t0), top)), vf_zero(), t, first, last);
+        sum = vf_add(sum, e);
+        if (kept->bits <= 8) {
+            const vm m = vm_first(t1 - t); /* beyond lies anything */
+            rest = vf_fma(e, vf_load_m(h->value_scales + kept->capacity + t, m), rest);
+            e = vf_mul(e, vf_load_m(h->value_scales + t, m));
+        }
+        vf_store(s + t - t0, e);
+    }
+    const uint32_t width = whole_vectors(kept->value_width);
+    vf_store(sums + width, sum);
+    vf_store(sums + width + VL, top);
+    return kept->bits <= 8 ? vf_sum(rest) : 0;
+}
+
+/* Add what comes of the next tokens to `all`, `dv` values of each. */
+INLINE void join_sums(float *all, const float *next, uint32_t dv)
+{
+    const uint32_t width = whole_vectors(dv);
+    const vf before = vf_load(all + width + VL), after = vf_load(next + width + VL);
+    const vf top = vf_max(before, after);
+    const vf x = vf_exp(vf_sub(before, top)), y = vf_exp(vf_sub(after, top));
+    for (uint32_t d = 0; d <= width; d += VL) /* and the sum of the weights behind them */
+        vf_store(all + d, vf_fma(vf_load(next + d), y, vf_mul(vf_load(all + d), x)));
+    vf_store(all + width + VL, top);
+}
+
+INLINE void end_sums(const float *all, uint32_t dv, float *out)
+{
+    const vf inv = vf_set1(1.0f / vf_sum(vf_load(all + whole_vectors(dv))));
+    for (uint32_t d = 0; d < dv; d += VL)
+        store_part(out, d, dv, vf_mul(vf_load(all + d), inv));
+}
+
+static void simd_attend_end(float *sums, uint32_t n, uint32_t dv, float *out)
+{
+    const size_t stride = sums_stride(dv);
+    for (uint32_t i = 1; i < n; i++)
+        join_sums(sums, sums + i * stride, dv);
+    end_sums(sums, dv, out);
 }
 
 INLINE uint32_t first_seen(const struct pare_attend *a, uint32_t row)
@@ -113,37 +166,49 @@ INLINE uint32_t first_seen(const struct pare_attend *a, uint32_t row)
     return a->window && at + 1 > a->window ? at + 1 - a->window : 0;
 }
 
-/* m heads of the one row. */
-INLINE void attend_few(const int bits, const int m, const struct pare_attend *a,
-                       const struct kept_head *h, const float *q, float *out)
+/* Scores of m heads for `blocks` blocks of keys, side by side so that sums need not wait. */
+INLINE void few_scores(const int bits, const int m, const int blocks, const struct pare_kept *kept,
+                       const char *keys, const float *q, float *s)
 {
-    const struct pare_kept *kept = a->kept;
-    const uint32_t dk = kept->key_width, dv = kept->value_width, last = a->past;
-    const uint32_t first = first_seen(a, 0), t0 = first / VL * VL;
-    const uint32_t padded = (last + VL - t0) / VL * VL, vecs = (dv + VL - 1) / VL;
-    float *s = a->scratch, rest[FEW_QUERIES];
-    const size_t block = kept->key_block;
-    for (uint32_t t = 0; t < padded; t += VL) {
-        const char *keys = h->keys + (size_t)(t0 + t) / VL * block;
-        vf acc[FEW_QUERIES];
-        UNROLL
-        for (int i = 0; i < m; i++)
-            acc[i] = vf_zero();
-        for (uint32_t k = 0; k < dk; k++) {
-            const vf key = key_vec(bits, keys, k);
-            UNROLL
-            for (int i = 0; i < m; i++)
-                acc[i] = vf_fma(vf_set1(q[(size_t)i * dk + k]), key, acc[i]);
-        }
-        UNROLL
-        for (int i = 0; i < m; i++)
-            vf_store(s + (size_t)i * padded + t, acc[i]);
-    }
+    const uint32_t dk = kept->key_width;
+    vf acc[FEW_QUERIES][TILE_VECS];
+    UNROLL
     for (int i = 0; i < m; i++) {
-        scale_scores(kept, h, kept->bits > 8 ? 0 : feature_sum(q + (size_t)i * dk, dk),
-                     s + (size_t)i * padded, t0, t0 + padded);
-        rest[i] = shares_of(a, h, s + (size_t)i * padded, t0, first, last, last + 1);
+        UNROLL
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = vf_zero();
     }
+    for (uint32_t k = 0; k < dk; k++) {
+        vf key[TILE_VECS];
+        UNROLL
+        for (int b = 0; b < blocks; b++)
+            key[b] = key_vec(bits, keys + b * kept->key_block, k);
+        const size_t at = (size_t)k * VL * (size_t)bits / 8;
+        UNROLL
+        for (int b = 0; b < blocks; b++)
+            if (at % 64 == 0)
+                _mm_prefetch(keys + (b + TILE_VECS) * kept->key_block + at, _MM_HINT_T0);
+        UNROLL
+        for (int i = 0; i < m; i++) {
+            const vf x = vf_set1(q[(size_t)i * dk + k]);
+            UNROLL
+            for (int b = 0; b < blocks; b++)
+                acc[i][b] = vf_fma(x, key[b], acc[i][b]);
+        }
+    }
+    UNROLL
+    for (int i = 0; i < m; i++) {
+        UNROLL
+        for (int b = 0; b < blocks; b++)
+            vf_store(s + i * PARE_KEY_STRETCH + b * VL, acc[i][b]);
+    }
+}
+
+/* Values of n tokens by the weights of m heads. */
+INLINE void few_values(const int bits, const int m, const struct pare_kept *kept, const char *rows,
+                       uint32_t n, const float *s, const float *rest, float *sums, size_t stride)
+{
+    const uint32_t vecs = (kept->value_width + VL - 1) / VL;
     for (uint32_t d = 0; d < vecs; d += 4) {
         const uint32_t here = PARE_MIN(vecs - d, 4u);
         vf acc[FEW_QUERIES][4];
@@ -153,8 +218,10 @@ INLINE void attend_few(const int bits, const int m, const struct pare_attend *a,
             for (int j = 0; j < 4; j++)
                 acc[i][j] = vf_zero();
         }
-        for (uint32_t t = 0; t <= last - t0; t++) {
-            const char *row = h->values + (size_t)(t0 + t) * kept->value_row;
+        for (uint32_t t = 0; t < n; t++) {
+            const char *row = rows + t * kept->value_row;
+            for (uint32_t at = 0; at < 4 * VL * (uint32_t)bits / 8; at += 64)
+                _mm_prefetch(row + STREAM_AHEAD + d * VL * (uint32_t)bits / 8 + at, _MM_HINT_T0);
             UNROLL
             for (uint32_t j = 0; j < 4; j++) {
                 if (j >= here)
@@ -162,15 +229,42 @@ INLINE void attend_few(const int bits, const int m, const struct pare_attend *a,
                 const vf v = value_vec(bits, row, d + j);
                 UNROLL
                 for (int i = 0; i < m; i++)
-                    acc[i][j] = vf_fma(vf_set1(s[(size_t)i * padded + t]), v, acc[i][j]);
+                    acc[i][j] = vf_fma(vf_set1(s[(size_t)i * PARE_KEY_STRETCH + t]), v, acc[i][j]);
             }
         }
         UNROLL
         for (int i = 0; i < m; i++)
             for (uint32_t j = 0; j < here; j++)
-                store_part(out + (size_t)i * dv, (d + j) * VL, dv,
-                           vf_add(acc[i][j], vf_set1(rest[i])));
+                vf_store(sums + i * stride + (d + j) * VL,
+                         bits > 8 ? acc[i][j] : vf_add(acc[i][j], vf_set1(rest[i])));
     }
+}
+
+/* m heads of the one row over a stretch of keys. */
+INLINE void attend_few(const int bits, const int m, const struct pare_attend *a,
+                       const struct kept_head *h, const float *q, uint32_t stretch, float *sums,
+                       size_t stride)
+{
+    const struct pare_kept *kept = a->kept;
+    const uint32_t dk = kept->key_width, begin = stretch * PARE_KEY_STRETCH;
+    const uint32_t first = PARE_MAX(first_seen(a, 0), begin);
+    const uint32_t last = PARE_MIN(a->past, begin + PARE_KEY_STRETCH - 1);
+    const uint32_t t0 = first / VL * VL, blocks = (last - t0) / VL + 1;
+    const char *keys = h->keys + (size_t)t0 / VL * kept->key_block;
+    float s[FEW_QUERIES * PARE_KEY_STRETCH], rest[FEW_QUERIES];
+    uint32_t b = 0;
+    for (; b + TILE_VECS <= blocks; b += TILE_VECS)
+        few_scores(bits, m, TILE_VECS, kept, keys + b * kept->key_block, q, s + b * VL);
+    for (; b < blocks; b++)
+        few_scores(bits, m, 1, kept, keys + b * kept->key_block, q, s + b * VL);
+    for (int i = 0; i < m; i++) {
+        float *row = s + (size_t)i * PARE_KEY_STRETCH;
+        scale_scores(kept, h, kept->bits > 8 ? 0 : feature_sum(q + (size_t)i * dk, dk), row, t0,
+                     t0 + blocks * VL);
+        rest[i] = weigh(a, h, row, t0, first, last, last + 1, sums + i * stride);
+    }
+    few_values(bits, m, kept, h->values + (size_t)t0 * kept->value_row, last + 1 - t0, s, rest,
+               sums, stride);
 }
 
 /* Blocks of keys of tokens t0..t1 as a panel: out[feature][padded]. */
@@ -196,77 +290,155 @@ INLINE void take_values(const int bits, const struct pare_kept *kept, const stru
     }
 }
 
+/* What rows of queries share: keys t0..t0 + tokens and their values as panels, those of keys
+ * beginning anew with every stretch. */
+struct many {
+    const struct pare_attend *a;
+    const struct kept_head *h;
+    uint32_t t0, tokens;
+    const float *keys, *values;
+    float *scores, *next, *all; /* of PARE_QUERY_BLOCK rows: of a stretch, its sums, all sums */
+};
+
+INLINE uint32_t stretch_end(uint32_t t)
+{
+    return (t / PARE_KEY_STRETCH + 1) * PARE_KEY_STRETCH;
+}
+
+/* m rows from m0 on over the keys from..to, which are of one stretch. */
+static void attend_stretch(const struct many *x, const float *q, uint32_t m0, uint32_t m,
+                           uint32_t from, uint32_t to)
+{
+    const struct pare_attend *a = x->a;
+    const struct pare_kept *kept = a->kept;
+    const uint32_t dk = kept->key_width, dv = kept->value_width, nr = TILE_VECS * VL;
+    const uint32_t d_padded = whole_vectors(dv), padded = whole_vectors(to - from);
+    const size_t stride = sums_stride(dv);
+    for (uint32_t t = 0; t < padded; t += nr)
+        panel_f32(m, dk, q, a->q_stride, x->keys + (size_t)(from - x->t0 + t) * dk, x->scores + t,
+                  PARE_KEY_STRETCH, PARE_MIN(nr, padded - t), true, NULL, (struct ahead){0});
+    float rest[PARE_QUERY_BLOCK];
+    for (uint32_t i = 0; i < m; i++) {
+        float *s = x->scores + (size_t)i * PARE_KEY_STRETCH;
+        scale_scores(kept, x->h, kept->bits > 8 ? 0 : feature_sum(q + i * a->q_stride, dk), s, from,
+                     to);
+        rest[i] = weigh(a, x->h, s, from, PARE_MIN(PARE_MAX(first_seen(a, m0 + i), from), to),
+                        PARE_MIN(a->past + m0 + i, to - 1), to, x->next + i * stride);
+    }
+    for (uint32_t d = 0; d < dv; d += nr) {
+        const uint32_t width = PARE_MIN(nr, d_padded - d);
+        panel_f32(m, to - from, x->scores, PARE_KEY_STRETCH,
+                  x->values + (size_t)d * x->tokens + (size_t)(from - x->t0) * width, x->next + d,
+                  stride, width, true, NULL, (struct ahead){0});
+    }
+    for (uint32_t i = 0; i < m && kept->bits <= 8; i++)
+        for (uint32_t d = 0; d < d_padded; d += VL)
+            vf_store(x->next + i * stride + d,
+                     vf_add(vf_load(x->next + i * stride + d), vf_set1(rest[i])));
+}
+
+/* A block of rows of one head. */
+static void attend_block(const struct many *x, uint32_t head, uint32_t m0)
+{
+    const struct pare_attend *a = x->a;
+    const uint32_t dv = a->kept->value_width, m = PARE_MIN(PARE_QUERY_BLOCK, a->rows - m0);
+    const uint32_t end = a->past + m0 + m; /* what the last of these rows sees */
+    const size_t stride = sums_stride(dv);
+    const float *q = a->q + (size_t)head * a->kept->key_width + m0 * a->q_stride;
+    for (uint32_t from = x->t0, to; from < end; from = to) {
+        to = PARE_MIN(stretch_end(from), end);
+        attend_stretch(x, q, m0, m, from, to);
+        for (uint32_t i = 0; i < m; i++) {
+            const uint32_t first = first_seen(a, m0 + i);
+            float *all = x->all + i * stride, *next = x->next + i * stride;
+            if (first >= to || a->past + m0 + i < from)
+                continue;
+            if (first >= from)
+                memcpy(all, next, stride * sizeof *all);
+            else
+                join_sums(all, next, dv);
+        }
+    }
+    for (uint32_t i = 0; i < m; i++)
+        end_sums(x->all + i * stride, dv, a->out + (m0 + i) * a->out_stride + (size_t)head * dv);
+}
+
 INLINE void attend_many(const int bits, const struct pare_attend *a, const struct kept_head *h)
 {
     const struct pare_kept *kept = a->kept;
     const uint32_t dk = kept->key_width, dv = kept->value_width, nr = TILE_VECS * VL;
     const uint32_t t0 = first_seen(a, 0) / VL * VL, end = a->past + a->rows, tokens = end - t0;
-    const uint32_t t_padded = (tokens + VL - 1) / VL * VL, d_padded = (dv + VL - 1) / VL * VL;
+    const uint32_t t_padded = whole_vectors(tokens), d_padded = whole_vectors(dv);
     float *keys = a->scratch, *values = keys + (size_t)t_padded * dk;
-    float *scores = values + (size_t)d_padded * tokens;
-    float *rest = scores + (size_t)PARE_QUERY_BLOCK * t_padded;
-    for (uint32_t t = 0; t < tokens; t += nr)
-        take_keys(bits, kept, h, t0 + t, PARE_MIN(t0 + t + nr, end), keys + (size_t)t * dk);
+    struct many m = {.a = a, .h = h, .t0 = t0, .tokens = tokens, .keys = keys, .values = values};
+    m.scores = values + (size_t)d_padded * t_padded;
+    m.next = m.scores + (size_t)PARE_QUERY_BLOCK * PARE_KEY_STRETCH;
+    m.all = m.next + (size_t)PARE_QUERY_BLOCK * sums_stride(dv);
+    for (uint32_t from = t0, to; from < end; from = to) {
+        to = PARE_MIN(stretch_end(from), end);
+        for (uint32_t t = from; t < to; t += nr)
+            take_keys(bits, kept, h, t, PARE_MIN(t + nr, to), keys + (size_t)(t - t0) * dk);
+    }
     for (uint32_t d = 0; d < dv; d += nr)
         take_values(bits, kept, h, t0, end, d, (PARE_MIN(nr, dv - d) + VL - 1) / VL,
                     values + (size_t)d * tokens);
-    for (uint32_t head = 0; head < a->n; head++) {
-        const float *q = a->q + (size_t)head * dk;
-        float *out = a->out + (size_t)head * dv;
-        for (uint32_t m0 = 0; m0 < a->rows; m0 += PARE_QUERY_BLOCK) {
-            const uint32_t m = PARE_MIN(PARE_QUERY_BLOCK, a->rows - m0);
-            const uint32_t seen = a->past + m0 + m - t0; /* by the last of these rows */
-            for (uint32_t t = 0; t < seen; t += nr)
-                panel_f32(m, dk, q + m0 * a->q_stride, a->q_stride, keys + (size_t)t * dk,
-                          scores + t, t_padded, (PARE_MIN(nr, tokens - t) + VL - 1) / VL * VL, true,
-                          NULL, (struct ahead){0});
-            for (uint32_t i = 0; i < m; i++) {
-                float *s = scores + (size_t)i * t_padded;
-                const float *row = q + (m0 + i) * a->q_stride;
-                scale_scores(kept, h, kept->bits > 8 ? 0 : feature_sum(row, dk), s, t0, t0 + seen);
-                rest[i] =
-                    shares_of(a, h, s, t0, first_seen(a, m0 + i), a->past + m0 + i, t0 + seen);
-            }
-            for (uint32_t d = 0; d < dv; d += nr)
-                panel_f32(m, seen, scores, t_padded, values + (size_t)d * tokens,
-                          out + m0 * a->out_stride + d, a->out_stride, PARE_MIN(nr, dv - d), true,
-                          NULL, (struct ahead){0});
-            for (uint32_t i = 0; i < m; i++) {
-                float *y = out + (m0 + i) * a->out_stride;
-                for (uint32_t d = 0; d < dv; d += VL)
-                    store_part(y, d, dv, vf_add(load_part(y, d, dv), vf_set1(rest[i])));
-            }
+    for (uint32_t head = 0; head < a->n; head++)
+        for (uint32_t m0 = 0; m0 < a->rows; m0 += PARE_QUERY_BLOCK)
+            attend_block(&m, head, m0);
+}
+
+/* Heads of the one row from `head` on, up to FEW_QUERIES, over a stretch; returns how many. */
+INLINE uint32_t attend_some(const int bits, const struct pare_attend *a, const struct kept_head *h,
+                            uint32_t head, uint32_t stretch, float *sums, size_t stride)
+{
+    const float *q = a->q + (size_t)head * a->kept->key_width;
+    const uint32_t m = PARE_MIN(a->n - head, (uint32_t)FEW_QUERIES);
+    switch (m) {
+    case 4:
+        attend_few(bits, 4, a, h, q, stretch, sums, stride);
+        break;
+    case 3:
+        attend_few(bits, 3, a, h, q, stretch, sums, stride);
+        break;
+    case 2:
+        attend_few(bits, 2, a, h, q, stretch, sums, stride);
+        break;
+    default:
+        attend_few(bits, 1, a, h, q, stretch, sums, stride);
+        break;
+    }
+    return m;
+}
+
+/* The one row over all that it sees. */
+INLINE void attend_one(const int bits, const struct pare_attend *a, const struct kept_head *h)
+{
+    const uint32_t dv = a->kept->value_width;
+    const uint32_t begin = first_seen(a, 0) / PARE_KEY_STRETCH, end = a->past / PARE_KEY_STRETCH;
+    const size_t stride = sums_stride(dv);
+    float *all = a->scratch, *next = all + FEW_QUERIES * stride;
+    for (uint32_t head = 0, m; head < a->n; head += m) {
+        m = attend_some(bits, a, h, head, begin, all, stride);
+        for (uint32_t stretch = begin + 1; stretch <= end; stretch++) {
+            attend_some(bits, a, h, head, stretch, next, stride);
+            for (uint32_t i = 0; i < m; i++)
+                join_sums(all + i * stride, next + i * stride, dv);
         }
+        for (uint32_t i = 0; i < m; i++)
+            end_sums(all + i * stride, dv, a->out + (size_t)(head + i) * dv);
     }
 }
 
 INLINE void attend_bits(const int bits, const struct pare_attend *a)
 {
     const struct kept_head h = kept_head(a->kept, a->data, a->kv_head);
-    const uint32_t dk = a->kept->key_width, dv = a->kept->value_width;
-    if (a->rows > 1) {
+    if (a->rows > 1)
         attend_many(bits, a, &h);
-        return;
-    }
-    for (uint32_t head = 0; head < a->n;) {
-        const float *q = a->q + (size_t)head * dk;
-        float *out = a->out + (size_t)head * dv;
-        switch (PARE_MIN(a->n - head, (uint32_t)FEW_QUERIES)) {
-        case 4:
-            attend_few(bits, 4, a, &h, q, out);
-            break;
-        case 3:
-            attend_few(bits, 3, a, &h, q, out);
-            break;
-        case 2:
-            attend_few(bits, 2, a, &h, q, out);
-            break;
-        default:
-            attend_few(bits, 1, a, &h, q, out);
-            break;
-        }
-        head += PARE_MIN(a->n - head, (uint32_t)FEW_QUERIES);
-    }
+    else if (!a->sums)
+        attend_one(bits, a, &h);
+    for (uint32_t head = 0; a->sums && head < a->n;)
+        head += attend_some(bits, a, &h, head, a->stretch, a->sums + head * a->sums_stride,
+                            a->sums_stride);
 }
 
 static void simd_attend(const struct pare_attend *a)

@@ -58,6 +58,7 @@ const struct pare_kernels PARE_TABLE = {
     .rope = plain_rope,
     .keep = simd_keep,
     .attend = simd_attend,
+    .attend_end = simd_attend_end,
     .dot = simd_dot,
     .log_sum = simd_log_sum,
     .divergence = simd_divergence,
