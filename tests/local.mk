@@ -27,11 +27,14 @@ e2e_runs = \
 	tests/e2e/discovery.sh \
 	tests/e2e/run-bad-plugins.sh \
 	tests/e2e/run-cheap.sh \
+	tests/e2e/run-confined.sh \
 	tests/e2e/run-disk.sh \
 	tests/e2e/run-examples.sh \
 	tests/e2e/run-input.sh \
 	tests/e2e/run-resume.sh
 EXTRA_DIST += tests/e2e/lib.sh tests/old-plugins
+check_PROGRAMS += tests/e2e/without
+tests_e2e_without_SOURCES = tests/e2e/without.c
 dist_check_SCRIPTS += $(e2e_runs)
 if SANITIZE
 TESTS += tests/e2e/run-examples.sh

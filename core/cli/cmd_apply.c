@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "pipeline/ask.h"
+#include "pipeline/confine.h"
 #include "pipeline/run.h"
 #include "pipeline/run_parts.h"
 #include "pipeline/setup.h"
@@ -30,7 +31,8 @@ static const struct pare_option options[] = {
     {"on", 0, "SELECTOR", "units to change (default: what the plugin says)"},
     {"except", 0, "SELECTOR", "units to leave alone"},
     {"force", 'f', NULL, "replace what is there"},
-    {"in-process", 0, NULL, "no worker process: for a debugger"},
+    {"in-process", 0, NULL, "no worker process, and so not confined: for a debugger"},
+    {"no-confine", 0, NULL, "let the plugin touch all files and the network, as you may"},
 };
 
 static void append_json(struct pare_str *s, const char *text)
@@ -103,10 +105,11 @@ static void print_log(void *user, const char *text)
 }
 
 /* Run the job in a worker and wait: a crash is an error, not our end. */
-static int in_worker(struct pare_cli *cli, const struct pare_used *used, json_t *job,
+static int in_worker(struct pare_cli *cli, const struct pare_setup *told, json_t *job,
                      json_t **answer, struct pare_error *err)
 {
-    json_t *setup = pare_setup_new(used);
+    json_t *setup = pare_setup_new(told);
+    pare_cli_notes(told->confine ? pare_confine_note() : NULL, stderr);
     struct pare_ask ask = {
         .program = cli->program, .threads = 1, .setup = setup, .tell = print_log};
     int rc = pare_ask_worker(&ask, job, err);
@@ -176,30 +179,59 @@ static int print_mistakes(const struct pare_diags *diags, const struct pare_erro
     return PARE_EXIT_USAGE;
 }
 
+/* A folder beside the file: what the worker may write to, which is not all of where people work. */
+static int make_place(const char *file, char **folder, char **inside, struct pare_error *err)
+{
+    char *above = pare_path_folder(file),
+         *name = above ? pare_path_join(above, ".pare-XXXXXX") : NULL;
+    int rc = name ? PARE_OK : pare_error_nomem(err, 0);
+    if (rc == PARE_OK && !mkdtemp(name))
+        rc = pare_error_errno(err, "cannot write to %s", above);
+    free(above);
+    if (rc != PARE_OK) {
+        free(name);
+        return rc;
+    }
+    *folder = name;
+    *inside = pare_path_join(name, pare_path_name(file));
+    return *inside ? PARE_OK : pare_error_nomem(err, 0);
+}
+
 static int build(struct pare_cli *cli, const struct pare_pipeline *p,
-                 const struct pare_run_plan *plan, const struct pare_model *before, const char *out,
+                 const struct pare_run_plan *plan, const struct pare_world *world, const char *out,
                  struct pare_error *err)
 {
     const struct pare_variant *v = &plan->variants[plan->n_variants - 1];
     json_t *answer = NULL;
-    char *file = NULL;
+    char *file = NULL, *place = NULL, *fresh = NULL;
     int rc;
     PARE_TRY(output_file(out, pare_cli_option(cli, "force") != NULL, &file, err));
+    PARE_TRY(make_place(file, &place, &fresh, err));
     json_t *job = json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:s, s:{s:s, s:s, s:s}}", "type", "build", "model",
         p->model, "baseline", p->model, "steps", pare_steps_to_json(v->steps, v->n_steps, &p->used),
-        "data", pare_run_data_json(&p->calibrate, 0), "seed", 0, "threads", 1, "out", file, "about",
-        "label", v->label, "build", v->build, "recipe", v->recipe);
+        "data", pare_run_data_json(&p->calibrate, 0), "seed", 0, "threads", 1, "out", fresh,
+        "about", "label", v->label, "build", v->build, "recipe", v->recipe);
     if (pare_cli_option(cli, "in-process")) {
         rc = pare_worker_do(job, &answer, err);
         json_decref(job);
     } else {
-        rc = in_worker(cli, &p->used, job, &answer, err);
+        const struct pare_setup told = {.used = &p->used,
+                                        .confine = !pare_cli_option(cli, "no-confine"),
+                                        .reads = world->reads,
+                                        .writes = place};
+        rc = in_worker(cli, &told, job, &answer, err);
     }
+    if (rc == PARE_OK && rename(fresh, file) != 0)
+        rc = pare_error_errno(err, "cannot put %s in place", file);
     if (rc == PARE_OK)
-        print_result(before, answer, file);
+        print_result(world->model, answer, file);
 out:
+    if (place)
+        pare_remove_tree(place, NULL);
     json_decref(answer);
+    free(place);
+    free(fresh);
     free(file);
     return rc;
 }
@@ -237,8 +269,8 @@ static int run(struct pare_cli *cli)
         code = pare_cli_usage(cli, "these settings stand for %zu models; give one value each",
                               plan->n_variants - 1);
     } else {
-        code = build(cli, p, plan, world.model, out, &err) == PARE_OK ? PARE_EXIT_OK
-                                                                      : pare_cli_fail(&err);
+        code =
+            build(cli, p, plan, &world, out, &err) == PARE_OK ? PARE_EXIT_OK : pare_cli_fail(&err);
     }
 out:
     pare_run_plan_free(plan);

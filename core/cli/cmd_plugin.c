@@ -5,6 +5,7 @@
 #include "cli/show.h"
 #include "kit/check.h"
 #include "kit/new.h"
+#include "pipeline/confine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,11 +68,13 @@ static int check(struct pare_cli *cli)
     const struct pare_check_run run = {.program = cli->program,
                                        .plugin = cli->args[1],
                                        .only = pare_cli_option(cli, "only"),
+                                       .unconfined = pare_cli_option(cli, "no-confine") != NULL,
                                        .seconds = (double)seconds,
                                        .tell = tell,
                                        .user = &r};
     for (size_t i = 0; i < PARE_COUNT(columns) && !r.people; i++)
         pare_table_column(&r.table, columns[i]);
+    pare_cli_notes(run.unconfined ? NULL : pare_confine_note(), stderr);
     pare_cli_watch_interrupt();
     const int rc = pare_check_all(&run, &err);
     if (rc != PARE_OK) {
@@ -134,6 +137,7 @@ static const struct pare_option options[] = {
     {"list", 0, NULL, "check: name the checks, and run none"},
     {"strict", 0, NULL, "check: a warning is a failure, too"},
     {"seconds", 0, "N", "check: most time for one (120)"},
+    {"no-confine", 0, NULL, "check: let the plugin touch all files and the network, as you may"},
 };
 
 const struct pare_command pare_command_plugin = {

@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/show.h"
+#include "pipeline/confine.h"
 #include "pipeline/run.h"
 
 #include <stdlib.h>
@@ -19,7 +20,13 @@ static const struct pare_option options[] = {
     {"no-latency", 0, NULL, "build and evaluate, but time nothing"},
     {"retry", 0, NULL, "try again what failed before"},
     {"quiet", 0, NULL, "no progress"},
+    {"no-confine", 0, NULL, "let plugins touch all files and the network, as you may"},
 };
+
+/* Options that are short for a --set. */
+static const struct {
+    const char *option, *set;
+} shorts[] = {{"no-confine", "limits.confine=false"}};
 
 /* All values of --set, NULL-terminated. */
 static void collect_sets(const struct pare_cli *cli, const char **sets)
@@ -28,6 +35,10 @@ static void collect_sets(const struct pare_cli *cli, const char **sets)
     for (size_t i = 0; i < cli->n_repeated && n + 1 < SET_MAX; i++) {
         if (strcmp(options[cli->repeated[i].option].name, "set") == 0)
             sets[n++] = cli->repeated[i].value;
+    }
+    for (size_t i = 0; i < PARE_COUNT(shorts) && n + 1 < SET_MAX; i++) {
+        if (pare_cli_option(cli, shorts[i].option))
+            sets[n++] = shorts[i].set;
     }
     sets[n] = NULL;
 }
@@ -147,6 +158,8 @@ static int run(struct pare_cli *cli)
     else {
         pare_cli_notes(world.data_notes, stderr);
         pare_cli_shape_notes(p, stderr);
+        pare_cli_notes(p->limits.unconfined ? NULL : pare_confine_note(), stderr);
+        o.reads = world.reads;
         code = run_pipeline(cli, p, plan, &o, &err);
     }
     pare_run_plan_free(plan);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "pipeline/ask.h"
+#include "pipeline/setup.h"
 
 static const struct pare_check_case cases[] = {
     {"handshake", "the file loads, and its descriptor is whole and of this ABI",
@@ -122,11 +123,24 @@ static void take_answer(const json_t *answer, struct pare_check_result *out)
 /* Of a worker, on models of some kilobytes. */
 #define MEMORY_MOST 1000000000ULL
 
-static int run_one(const struct pare_check_run *run, const struct pare_check_case *c,
-                   struct pare_check_result *out, struct pare_error *err)
+static json_t *make_setup(const struct pare_check_run *run)
 {
-    struct pare_ask ask = {
-        .program = run->program, .threads = 2, .seconds = run->seconds, .bytes = MEMORY_MOST};
+    json_t *reads = strchr(run->plugin, '/') ? json_pack("[s]", run->plugin) : json_array();
+    json_t *setup =
+        pare_setup_new(&(struct pare_setup){.confine = !run->unconfined, .reads = reads});
+    json_decref(reads);
+    return setup;
+}
+
+static int run_one(const struct pare_check_run *run, const json_t *setup,
+                   const struct pare_check_case *c, struct pare_check_result *out,
+                   struct pare_error *err)
+{
+    struct pare_ask ask = {.program = run->program,
+                           .threads = 2,
+                           .setup = setup,
+                           .seconds = run->seconds,
+                           .bytes = MEMORY_MOST};
     json_t *job =
         json_pack("{s:s, s:s, s:s}", "type", "check", "plugin", run->plugin, "check", c->name);
     int rc = pare_ask_worker(&ask, job, err);
@@ -142,25 +156,28 @@ static int run_one(const struct pare_check_run *run, const struct pare_check_cas
 
 int pare_check_all(const struct pare_check_run *run, struct pare_error *err)
 {
+    json_t *setup = make_setup(run);
     size_t done = 0;
+    int rc = setup ? PARE_OK : pare_error_nomem(err, 0);
     /* so that malloc knows what is in use: blocks that it keeps for a thread count as used */
     setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0", 0);
-    for (size_t i = 0; i < PARE_COUNT(cases); i++) {
+    for (size_t i = 0; i < PARE_COUNT(cases) && rc == PARE_OK; i++) {
         struct pare_check_result result;
         if (run->only && !pare_glob_match(run->only, cases[i].name))
             continue;
         const double start = pare_clock_seconds();
-        int rc = run_one(run, &cases[i], &result, err);
+        rc = run_one(run, setup, &cases[i], &result, err);
         if (rc != PARE_OK)
-            return rc;
+            break;
         done++;
         if (run->tell(run->user, &cases[i], &result, pare_clock_seconds() - start))
-            return pare_error_set(err, PARE_CANCELLED, "interrupted");
+            rc = pare_error_set(err, PARE_CANCELLED, "interrupted");
         if (i == 0 && result.level == PARE_CHECK_FAIL)
             break; /* the others need a plugin that loads */
     }
-    if (done)
-        return PARE_OK;
+    json_decref(setup);
+    if (done || rc != PARE_OK)
+        return rc;
     pare_error_set(err, PARE_NOT_FOUND, "no check is called '%s'", run->only);
     pare_error_hint(err, "`pare plugin check --list` names them");
     return PARE_NOT_FOUND;

@@ -2,6 +2,7 @@
 #ifndef PARE_KIT_CHECK_H
 #define PARE_KIT_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
@@ -40,6 +41,7 @@ int pare_check_here(const char *plugin, const char *name, struct pare_check_resu
  * `tell` is called after each; nonzero stops (PARE_CANCELLED). PARE_NOT_FOUND: none matches. */
 struct pare_check_run {
     const char *program, *plugin, *only;
+    bool unconfined; /* workers may touch what the user may */
     double seconds;
     int (*tell)(void *user, const struct pare_check_case *check,
                 const struct pare_check_result *result, double seconds);

@@ -452,6 +452,11 @@ const char *pare_dataset_hash(const struct pare_dataset *data)
     return data->hash;
 }
 
+const char *pare_dataset_source(const struct pare_dataset *data, size_t i)
+{
+    return i == 0 ? data->place.images : i == 1 ? data->place.labels : NULL;
+}
+
 const char *pare_dataset_split(const struct pare_dataset *data)
 {
     return data->place.split;

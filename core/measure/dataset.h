@@ -50,6 +50,8 @@ uint32_t
 pare_dataset_classes(const struct pare_dataset *data); /* highest label + 1; 0 without labels */
 /* SHA-256 over the samples chosen, in order, as they are stored, and their labels. */
 const char *pare_dataset_hash(const struct pare_dataset *data);
+/* The files or folders that it is read from, one or two; NULL: no such. */
+const char *pare_dataset_source(const struct pare_dataset *data, size_t i);
 /* Name of the split that was taken. */
 const char *pare_dataset_split(const struct pare_dataset *data);
 

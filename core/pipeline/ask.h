@@ -8,7 +8,7 @@
 struct pare_ask {
     const char *program; /* this one */
     unsigned threads;
-    const json_t *setup;      /* see setup.h; NULL: none */
+    const json_t *setup;      /* see setup.h */
     double seconds;           /* longer than this it may not take; 0: as it likes */
     unsigned long long bytes; /* nor more memory; 0: as it likes */
     void (*tell)(void *user, const char *text); /* what it logs; NULL: nobody listens */

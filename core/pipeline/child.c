@@ -19,7 +19,8 @@ extern char **environ;
 
 /* The caller's environment, with what makes workers alike. A worker that is timed has the machine
  * to itself and its threads stay where they are; several that work side by side must not be bound
- * to the same core. */
+ * to the same core. OpenBLAS is only used on one thread; with pthreads more would begin with the
+ * program, before it is confined. */
 static char **worker_environment(unsigned threads, bool timed, char *slots, size_t slot)
 {
     char count[16];
@@ -30,7 +31,7 @@ static char **worker_environment(unsigned threads, bool timed, char *slots, size
                {"OMP_PROC_BIND", timed ? "close" : "false"},
                {"OMP_PLACES", "cores"},
                {"OMP_WAIT_POLICY", "passive"},
-               {"OPENBLAS_NUM_THREADS", count}};
+               {"OPENBLAS_NUM_THREADS", "1"}};
     size_t n = 0, k = 0;
     while (environ[n])
         n++;
@@ -81,6 +82,7 @@ int pare_child_start(struct pare_child *child, const char *program, unsigned thr
     posix_spawn_file_actions_adddup2(&actions, print, 1);
     posix_spawn_file_actions_adddup2(&actions, print, 2);
     posix_spawn_file_actions_adddup2(&actions, theirs, PARE_CHILD_FD);
+    posix_spawn_file_actions_addclosefrom_np(&actions, PARE_CHILD_FD + 1);
     /* its own process group: Ctrl-C is the supervisor's to handle; signals as at the start */
     sigemptyset(&none);
     sigemptyset(&defaults);
@@ -110,8 +112,7 @@ int pare_child_start(struct pare_child *child, const char *program, unsigned thr
     fcntl(child->log_fd, F_SETFL, O_NONBLOCK);
     child->last_heard = pare_clock_seconds();
     struct pare_error ignored; /* a worker that is gone shows when it is listened to */
-    if (setup)
-        pare_message_send(child->fd, json_deep_copy(setup), &ignored);
+    pare_message_send(child->fd, json_deep_copy(setup), &ignored);
 out:
     for (int i = 0; i < 2; i++) {
         close_fd(&talk[i]);

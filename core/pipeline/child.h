@@ -23,7 +23,7 @@ struct pare_child {
 #define PARE_CHILD_FD 3
 
 /* Start `program worker` with so many threads; a `timed` one is alone and bound to its cores.
- * `setup` (see setup.h; NULL: none) is what it is told first. */
+ * `setup` (see setup.h) is what it is told first: without one it does nothing. */
 int pare_child_start(struct pare_child *child, const char *program, unsigned threads, bool timed,
                      const json_t *setup, struct pare_error *err);
 /* Read what it printed and sent; messages are taken with pare_message_next(). */

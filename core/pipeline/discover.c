@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "pipeline/ask.h"
+#include "pipeline/setup.h"
 #include "plugin/catalog.h"
 
 /* What a plugin may take to be loaded and to say what it is. */
@@ -83,8 +84,12 @@ static void keep(void)
 /* Load it elsewhere: an entry that says what came of it. */
 static json_t *look(const char *path, json_t *stamp, struct pare_error *err)
 {
-    struct pare_ask ask = {
-        .program = self, .threads = 1, .seconds = SECONDS_MOST, .bytes = MEMORY_MOST};
+    json_t *setup = pare_setup_new(&(struct pare_setup){.confine = false}); /* as it is here */
+    struct pare_ask ask = {.program = self,
+                           .threads = 1,
+                           .setup = setup,
+                           .seconds = SECONDS_MOST,
+                           .bytes = MEMORY_MOST};
     json_t *entry = json_pack("{s:O, s:s}", "stamp", stamp, "state", "ok");
     int rc = pare_ask_worker(&ask, json_pack("{s:s, s:s}", "type", "inspect", "plugin", path), err);
     if (rc == PARE_OK && !ask.answer) {
@@ -94,6 +99,7 @@ static json_t *look(const char *path, json_t *stamp, struct pare_error *err)
         json_object_set_new(entry, "state", json_string("refused"));
         json_object_update(entry, ask.answer);
     }
+    json_decref(setup);
     json_decref(ask.answer);
     pare_str_free(&ask.log);
     if (rc == PARE_OK)

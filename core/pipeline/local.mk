@@ -2,6 +2,8 @@
 libhost_la_SOURCES += \
 	core/pipeline/choose.c core/pipeline/choose_store.c core/pipeline/choose.h \
 	core/pipeline/ask.c core/pipeline/ask.h core/pipeline/child.c core/pipeline/child.h \
+	core/pipeline/confine.c core/pipeline/confine.h \
+	core/pipeline/confine_calls.c core/pipeline/confine_calls.h \
 	core/pipeline/discover.c core/pipeline/discover.h \
 	core/pipeline/setup.c core/pipeline/setup.h \
 	core/pipeline/diag.c core/pipeline/diag.h \

@@ -108,6 +108,8 @@ static const struct pare_reference_row rows[] = {
     {"Limits", "activations",
      "of the whole run: what files of stored activations may take, a size or none (4GB, and a "
      "quarter of the free disk)"},
+    {"Limits", "confine",
+     "of the whole run: false lets plugins touch all files and the network, as you may (true)"},
 };
 
 /* Where the schema keeps the properties of a heading. */

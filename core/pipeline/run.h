@@ -16,6 +16,7 @@ enum { PARE_ROUNDS = 12, PARE_ROUNDS_QUICK = 6 };
 
 struct pare_run_options {
     const char *program; /* this executable */
+    const json_t *reads; /* the world's: what workers read */
     unsigned jobs;       /* workers side by side for building and evaluating; 0: one per CPU */
     unsigned rounds;     /* of a latency session; 0: PARE_ROUNDS */
     double session_s;    /* time budget of a session; 0: 15 minutes */
@@ -45,6 +46,10 @@ int pare_run(struct pare_store *store, const struct pare_pipeline *pipeline,
 /* The `data` callback for struct pare_world: hash and number of the samples that an entry reads.
  * Wants the world's model open. `user` is the world. */
 int pare_run_data(void *user, struct pare_data *data, struct pare_error *err);
+
+/* The machine's memory in bytes, or what PARE_MEMORY says that may be used of it: containers show
+ * the machine's. */
+uint64_t pare_run_memory(void);
 
 /* The folder of built models beside a database: NAME.db.d. Freed with free(). */
 char *pare_run_folder(const char *database);

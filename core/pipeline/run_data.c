@@ -61,6 +61,9 @@ int pare_run_data(void *user, struct pare_data *data, struct pare_error *err)
     memcpy(data->hash, pare_dataset_hash(set), PARE_HASH_HEX);
     data->n_samples = pare_dataset_size(set);
     data->task = pare_dataset_task(set);
+    pare_world_read(world, data->from);
+    for (size_t i = 0; i < 2; i++)
+        pare_world_read(world, pare_dataset_source(set, i));
     rc = add_note(world, pare_dataset_note(set), err);
     pare_dataset_close(set);
     return rc;

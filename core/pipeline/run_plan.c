@@ -336,8 +336,7 @@ void pare_run_need(struct pare_runner *r, size_t node)
     }
 }
 
-/* The machine's, or what PARE_MEMORY says that may be used of it: containers show the machine's. */
-static uint64_t memory_bytes(void)
+uint64_t pare_run_memory(void)
 {
     uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), given;
     const char *text = getenv("PARE_MEMORY");
@@ -349,12 +348,17 @@ int pare_run_prepare(struct pare_runner *r, struct pare_error *err)
     int rc;
     r->isa = pare_isa_name(pare_isa_best());
     r->cpus = pare_cpu_count();
-    r->memory = memory_bytes();
+    r->memory = pare_run_memory();
     r->folder = pare_run_folder(pare_store_path(r->store));
-    r->setup = pare_setup_new(&r->pipeline->used);
-    if (!r->folder || !r->setup)
+    if (!r->folder)
         return pare_error_nomem(err, 0);
     PARE_TRY(pare_make_folders(r->folder, err));
+    r->setup = pare_setup_new(&(struct pare_setup){.used = &r->pipeline->used,
+                                                   .confine = !r->pipeline->limits.unconfined,
+                                                   .reads = r->options->reads,
+                                                   .writes = r->folder});
+    if (!r->setup)
+        return pare_error_nomem(err, 0);
     PARE_TRY(pare_hash_file(r->options->program, r->program_hash, err));
     PARE_TRY(make_nodes(r, err));
     PARE_TRY(store_all(r, err));

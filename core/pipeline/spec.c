@@ -183,12 +183,25 @@ static void limit_activations(struct pare_reader *r, const struct pare_yaml *nod
         pare_expected(&r->check, node, "activations", "a size (500MB, 2GB) or none");
 }
 
+/* Of all workers: one does the work of several stages. */
+static void limit_confine(struct pare_reader *r, const struct pare_yaml *node, void *into)
+{
+    struct pare_limits *limits = into;
+    if (limits != &r->p->limits)
+        pare_yaml_error(r->check.diags, node, "'confine' is a limit of the whole pipeline");
+    else if (node->kind != PARE_YAML_BOOL)
+        pare_expected(&r->check, node, "confine", "true or false");
+    else
+        limits->unconfined = !node->boolean;
+}
+
 void pare_read_limits(struct pare_reader *r, const struct pare_yaml *node, void *into)
 {
     static const struct pare_field fields[] = {{"time", limit_time, NULL},
                                                {"stall", limit_stall, NULL},
                                                {"memory", limit_memory, NULL},
-                                               {"activations", limit_activations, NULL}};
+                                               {"activations", limit_activations, NULL},
+                                               {"confine", limit_confine, NULL}};
     pare_read_fields(r, node, "limits", fields, PARE_COUNT(fields), into);
 }
 

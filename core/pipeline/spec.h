@@ -40,9 +40,10 @@ struct pare_objective {
 struct pare_limits {
     double time_s, stall_s;
     uint64_t memory_bytes;
-    double memory_share;       /* of the machine's memory, 0 to 1 */
-    uint64_t activation_bytes; /* of the pipeline only: files of stored activations together; 1:
-                                  none */
+    double memory_share; /* of the machine's memory, 0 to 1 */
+    /* of the pipeline only */
+    uint64_t activation_bytes; /* files of stored activations together; 1: none */
+    bool unconfined;           /* workers may touch what the user may */
 };
 
 /* A stage with all the settings that it stands for. */

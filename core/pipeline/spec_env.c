@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "pipeline/keys.h"
 #include "plugin/stage.h"
+#include "text/tokenizer.h"
 
 static int find_in_catalog(void *user, const char *name, const char *folder,
                            const struct pare_plugin_file **out, struct pare_error *err)
@@ -34,6 +36,29 @@ static void close_model(struct pare_world *w)
     w->model_path = NULL;
 }
 
+void pare_world_read(struct pare_world *w, const char *path)
+{
+    if (!w->reads)
+        w->reads = json_array();
+    if (path)
+        json_array_append_new(w->reads, json_string(path));
+}
+
+/* A tokenizer can lie where another model is; of a folder only its files are of interest. */
+static void read_tokenizer(struct pare_world *w)
+{
+    const char *path = w->model->tokenizer;
+    if (w->model->tokenizer_source != PARE_TOKENIZER_FOLDER) {
+        pare_world_read(w, path);
+        return;
+    }
+    for (size_t i = 0; i < PARE_TOKENIZER_FILES; i++) {
+        char *file = pare_path_join(path, pare_tokenizer_files[i]);
+        pare_world_read(w, file);
+        free(file);
+    }
+}
+
 static int open_model(void *user, const char *path, const struct pare_unit **units, size_t *n,
                       char hash[PARE_HASH_HEX], bool *reads_text, enum pare_output *output,
                       struct pare_error *err)
@@ -48,6 +73,8 @@ static int open_model(void *user, const char *path, const struct pare_unit **uni
             return pare_error_nomem(err, 0);
         PARE_TRY(pare_model_open(path, &w->model, err));
         PARE_TRY(pare_units_of(w->model->graph, ~0u, &w->units, err));
+        pare_world_read(w, path);
+        read_tokenizer(w);
     }
     *units = w->units.items;
     *n = w->units.n;
@@ -87,6 +114,8 @@ struct pare_spec_env pare_world_env(struct pare_world *w)
 void pare_world_free(struct pare_world *w)
 {
     close_model(w);
+    json_decref(w->reads);
     free(w->data_notes);
+    w->reads = NULL;
     w->data_notes = NULL;
 }

@@ -18,6 +18,7 @@ struct pare_world {
     struct pare_model *model; /* opened when a pipeline names it; the last one */
     char *model_path;
     struct pare_units units; /* all of the model's */
+    json_t *reads;           /* paths of models and data: what workers have to read */
     char *data_notes;        /* what is worth telling about the data, a line each; NULL: nothing */
 };
 
@@ -25,6 +26,9 @@ struct pare_world {
  * be used after pare_world_free(), nor after another model was asked for. */
 struct pare_spec_env pare_world_env(struct pare_world *w);
 void pare_world_free(struct pare_world *w);
+
+/* Remember a path (NULL: none) for workers to read. */
+void pare_world_read(struct pare_world *w, const char *path);
 
 /* An environment that only finds plugins: enough for settings and for steps read back. */
 struct pare_spec_env pare_catalog_env(struct pare_catalog *catalog);

@@ -31,7 +31,8 @@ struct worker {
     char *data_key; /* its specification and the model's preprocessing, as text */
     struct pare_bench *bench;
     json_t *unit_values;
-    struct pare_error refused; /* why the setup could not be followed; status 0: it was */
+    struct pare_error refused; /* why there is no setup, or none that could be followed; status 0:
+                                  it was */
     double last_beat;
     double cpu_before;
     bool local; /* no parent: in the process of a command */
@@ -568,6 +569,7 @@ static void serve(struct worker *w, const json_t *job)
     struct pare_error err = {0};
     json_t *answer = NULL;
     if (strcmp(pare_message_text(job, "type"), "setup") == 0) {
+        w->refused.status = PARE_OK;
         pare_setup_follow(job, w->catalog, &w->refused);
         return;
     }
@@ -608,9 +610,8 @@ int pare_worker_main(void)
     struct worker w = {.unit_values = json_array()};
     struct pare_error err;
     json_t *job;
-    int rc;
-    pare_flush_denormals();
-    rc = pare_catalog_new(&w.catalog, &err);
+    int rc = pare_catalog_new(&w.catalog, &err);
+    pare_error_set(&w.refused, PARE_INVALID, "a job before the setup");
     while (rc == PARE_OK) {
         rc = pare_message_wait(&w.reader, PARE_CHILD_FD, &job, &err);
         if (rc == PARE_OK) {

@@ -95,6 +95,11 @@ void pare_catalog_free(struct pare_catalog *c)
     free(c);
 }
 
+const char *pare_catalog_folder(const struct pare_catalog *c, size_t i)
+{
+    return i < c->n_folders ? c->folders[i] : NULL;
+}
+
 static int refuse_two(const char *id, const char *a, const char *b, struct pare_error *err)
 {
     pare_error_set(err, PARE_INVALID, "two files are the plugin '%s'", id);

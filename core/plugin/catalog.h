@@ -27,6 +27,9 @@ struct pare_catalog;
 int pare_catalog_new(struct pare_catalog **out, struct pare_error *err);
 void pare_catalog_free(struct pare_catalog *catalog);
 
+/* Folder `i` of those that are searched; NULL: there are fewer. */
+const char *pare_catalog_folder(const struct pare_catalog *catalog, size_t i);
+
 /* Find and load: a bare id ("quantize") in PARE_PLUGIN_PATH, the user's folder, the installed one;
  * a name with a slash is a file relative to `folder` (the YAML's; NULL: the current one). The
  * result belongs to the catalogue. PARE_NOT_FOUND names the folders searched and the nearest id;

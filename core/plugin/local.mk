@@ -123,6 +123,12 @@ tests_plugins_bad_noentry_la_CPPFLAGS = $(plugin_cppflags)
 tests_plugins_bad_noentry_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_noentry_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/bad-reach.la
+tests_plugins_bad_reach_la_SOURCES = tests/plugins/bad-reach.c
+tests_plugins_bad_reach_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_reach_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_reach_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/bad-score.la
 tests_plugins_bad_score_la_SOURCES = tests/plugins/bad-score.c
 tests_plugins_bad_score_la_CPPFLAGS = $(plugin_cppflags)

@@ -18,6 +18,10 @@
  * are left to the caller. */
 struct pare_tokenizer;
 
+/* The files of a folder that it is read from, the first of which has to be there. */
+#define PARE_TOKENIZER_FILES 3
+extern const char *const pare_tokenizer_files[PARE_TOKENIZER_FILES];
+
 /* Open the tokenizer of a model folder (or a file named ....json): tokenizer.json, and beside it
  * tokenizer_config.json or special_tokens_map.json, which name the special tokens and, for the
  * tokenizer classes of Llama and Gemma, say whether text begins and ends with them. `*out` is freed

@@ -135,13 +135,15 @@ out:
     return rc;
 }
 
+const char *const pare_tokenizer_files[PARE_TOKENIZER_FILES] = {
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
+
 /* The file beside tokenizer.json that names the special tokens; `*out` stays NULL without one. */
 static int beside(const char *folder, char **out, size_t *size, struct pare_error *err)
 {
-    static const char *const names[] = {"tokenizer_config.json", "special_tokens_map.json"};
     int rc = PARE_OK;
-    for (size_t i = 0; i < PARE_COUNT(names) && !*out && rc == PARE_OK; i++) {
-        char *path = pare_path_join(folder, names[i]);
+    for (size_t i = 1; i < PARE_TOKENIZER_FILES && !*out && rc == PARE_OK; i++) {
+        char *path = pare_path_join(folder, pare_tokenizer_files[i]);
         if (!path)
             return pare_error_nomem(err, 0);
         if (pare_file_exists(path))
