@@ -32,8 +32,14 @@ static const struct pare_option options[] = {
     {"except", 0, "SELECTOR", "units to leave alone"},
     {"force", 'f', NULL, "replace what is there"},
     {"in-process", 0, NULL, "no worker process, and so not confined: for a debugger"},
+    {"limit-time", 0, "TIME", "most that the plugin may take: 30s, 5min, 1h (as it likes)"},
+    {"limit-memory", 0, "SIZE", "the same of memory: 500MB, 2GB, 50% of the machine's"},
     {"no-confine", 0, NULL, "let the plugin touch all files and the network, as you may"},
 };
+
+static const struct {
+    const char *option, *key;
+} limits[] = {{"limit-time", "time"}, {"limit-memory", "memory"}};
 
 static void append_json(struct pare_str *s, const char *text)
 {
@@ -59,6 +65,14 @@ static char *pipeline_text(const struct pare_cli *cli, long long samples)
             append_json(&s, split);
         }
         pare_str_append(&s, "}}");
+    }
+    pare_str_append(&s, "\nlimits:");
+    for (size_t i = 0; i < PARE_COUNT(limits); i++) {
+        const char *value = pare_cli_option(cli, limits[i].option);
+        if (!value)
+            continue;
+        pare_str_printf(&s, "\n  %s: ", limits[i].key);
+        append_json(&s, value);
     }
     /* nothing will be measured, but a pipeline says what it is for */
     pare_str_append(&s, "\nmeasure: {latency: {edge: {batch: 1, threads: 1}}}\n"
@@ -105,13 +119,20 @@ static void print_log(void *user, const char *text)
 }
 
 /* Run the job in a worker and wait: a crash is an error, not our end. */
-static int in_worker(struct pare_cli *cli, const struct pare_setup *told, json_t *job,
-                     json_t **answer, struct pare_error *err)
+static int in_worker(struct pare_cli *cli, const struct pare_limits *most,
+                     const struct pare_setup *told, json_t *job, json_t **answer,
+                     struct pare_error *err)
 {
+    const double share = most->memory_share * (double)pare_run_memory();
     json_t *setup = pare_setup_new(told);
     pare_cli_notes(told->confine ? pare_confine_note() : NULL, stderr);
-    struct pare_ask ask = {
-        .program = cli->program, .threads = 1, .setup = setup, .tell = print_log};
+    struct pare_ask ask = {.program = cli->program,
+                           .threads = 1,
+                           .setup = setup,
+                           .seconds = most->time_s,
+                           .bytes =
+                               most->memory_bytes ? most->memory_bytes : (unsigned long long)share,
+                           .tell = print_log};
     int rc = pare_ask_worker(&ask, job, err);
     if (ask.log.len)
         fputs(ask.log.data, stderr);
@@ -120,7 +141,10 @@ static int in_worker(struct pare_cli *cli, const struct pare_setup *told, json_t
     *answer = ask.answer;
     if (rc == PARE_OK && !*answer) {
         rc = pare_error_set(err, PARE_FAILED, "the plugin did not finish: %s", ask.why);
-        pare_error_hint(err, "the same with --in-process runs under a debugger");
+        if (ask.limit)
+            pare_error_hint(err, "raise --limit-%s, or leave it out", ask.limit);
+        else
+            pare_error_hint(err, "the same with --in-process runs under a debugger");
     } else if (rc == PARE_OK && strcmp(pare_message_text(*answer, "type"), "failed") == 0) {
         pare_message_error(*answer, err);
         rc = err->status;
@@ -220,7 +244,7 @@ static int build(struct pare_cli *cli, const struct pare_pipeline *p,
                                         .confine = !pare_cli_option(cli, "no-confine"),
                                         .reads = world->reads,
                                         .writes = place};
-        rc = in_worker(cli, &told, job, &answer, err);
+        rc = in_worker(cli, &p->limits, &told, job, &answer, err);
     }
     if (rc == PARE_OK && rename(fresh, file) != 0)
         rc = pare_error_errno(err, "cannot put %s in place", file);
@@ -252,6 +276,11 @@ static int run(struct pare_cli *cli)
         return pare_cli_usage(cli, "-o OUT is missing");
     if (!pare_cli_number(cli, "samples", 1, 1000000, 256, &samples))
         return PARE_EXIT_USAGE;
+    for (size_t i = 0; i < PARE_COUNT(limits) && pare_cli_option(cli, "in-process"); i++) {
+        if (pare_cli_option(cli, limits[i].option))
+            return pare_cli_usage(cli, "--%s bounds a worker, and --in-process has none",
+                                  limits[i].option);
+    }
     code = collect_sets(cli, sets, &pool);
     if (code != PARE_EXIT_OK)
         goto out;

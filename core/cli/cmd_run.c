@@ -20,16 +20,20 @@ static const struct pare_option options[] = {
     {"no-latency", 0, NULL, "build and evaluate, but time nothing"},
     {"retry", 0, NULL, "try again what failed before"},
     {"quiet", 0, NULL, "no progress"},
+    {"limit-time", 0, "TIME", "most for one piece of work, unless its stage says: 30s, 5min, 1h"},
+    {"limit-memory", 0, "SIZE", "the same of memory: 500MB, 2GB, 50% (80% of the machine's)"},
     {"no-confine", 0, NULL, "let plugins touch all files and the network, as you may"},
 };
 
 /* Options that are short for a --set. */
 static const struct {
     const char *option, *set;
-} shorts[] = {{"no-confine", "limits.confine=false"}};
+} shorts[] = {{"limit-time", "limits.time="},
+              {"limit-memory", "limits.memory="},
+              {"no-confine", "limits.confine=false"}};
 
 /* All values of --set, NULL-terminated. */
-static void collect_sets(const struct pare_cli *cli, const char **sets)
+static void collect_sets(const struct pare_cli *cli, struct pare_pool *pool, const char **sets)
 {
     size_t n = 0;
     for (size_t i = 0; i < cli->n_repeated && n + 1 < SET_MAX; i++) {
@@ -37,8 +41,9 @@ static void collect_sets(const struct pare_cli *cli, const char **sets)
             sets[n++] = cli->repeated[i].value;
     }
     for (size_t i = 0; i < PARE_COUNT(shorts) && n + 1 < SET_MAX; i++) {
-        if (pare_cli_option(cli, shorts[i].option))
-            sets[n++] = shorts[i].set;
+        const char *value = pare_cli_option(cli, shorts[i].option);
+        sets[n] = value ? pare_pool_printf(pool, "%s%s", shorts[i].set, value) : NULL;
+        n += sets[n] != NULL;
     }
     sets[n] = NULL;
 }
@@ -132,6 +137,7 @@ static int run(struct pare_cli *cli)
     struct pare_world world = {.data = pare_run_data, .data_user = &world, .sets = sets};
     struct pare_run_options o = {.program = cli->program};
     struct pare_diags diags = {0};
+    struct pare_pool pool = {0};
     struct pare_pipeline *p = NULL;
     struct pare_run_plan *plan = NULL;
     struct pare_error err = {0};
@@ -148,7 +154,7 @@ static int run(struct pare_cli *cli)
     o.retry = pare_cli_option(cli, "retry");
     o.no_latency = pare_cli_option(cli, "no-latency");
     o.quiet = pare_cli_option(cli, "quiet");
-    collect_sets(cli, sets);
+    collect_sets(cli, &pool, sets);
     if (pare_catalog_new(&world.catalog, &err) != PARE_OK)
         return pare_cli_fail(&err);
     struct pare_spec_env env = pare_world_env(&world);
@@ -165,6 +171,7 @@ static int run(struct pare_cli *cli)
     pare_run_plan_free(plan);
     pare_pipeline_free(p);
     pare_diags_free(&diags);
+    pare_pool_free(&pool);
     pare_world_free(&world);
     pare_catalog_free(world.catalog);
     return code;

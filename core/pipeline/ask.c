@@ -52,6 +52,7 @@ int pare_ask_worker(struct pare_ask *ask, json_t *job, struct pare_error *err)
     int sig = 0, code = 0;
     bool late = false, large = false;
     ask->answer = NULL;
+    ask->limit = NULL;
     ask->why[0] = '\0';
     int rc = pare_child_start(&child, ask->program, ask->threads, false, ask->setup, err);
     if (rc != PARE_OK) {
@@ -73,6 +74,7 @@ int pare_ask_worker(struct pare_ask *ask, json_t *job, struct pare_error *err)
     ask->log = child.log;
     if (rc != PARE_OK || ask->answer)
         return rc;
+    ask->limit = large ? "memory" : late ? "time" : NULL;
     if (large)
         snprintf(how, sizeof how, "it took more than %llu MB", ask->bytes / 1000000);
     else if (late)

@@ -17,6 +17,7 @@ struct pare_ask {
     /* What came of it. */
     json_t *answer;      /* the caller's; NULL: none, and `why` tells how the worker ended */
     struct pare_str log; /* the end of what it printed; the caller's */
+    const char *limit;   /* "time" or "memory" when it went beyond that; NULL: it did not */
     char why[400];       /* "it crashed with signal 11 (...)", with its last words */
 };
 

@@ -16,7 +16,8 @@ libhost_la_SOURCES += \
 	core/pipeline/plan_ways.c \
 	core/pipeline/run.c core/pipeline/run.h core/pipeline/run_parts.h \
 	core/pipeline/run_build.c core/pipeline/run_commit.c core/pipeline/run_data.c \
-	core/pipeline/run_finish.c core/pipeline/run_phase.h core/pipeline/run_plan.c \
+	core/pipeline/run_finish.c core/pipeline/run_limits.c core/pipeline/run_phase.h \
+	core/pipeline/run_plan.c \
 	core/pipeline/run_race.c core/pipeline/run_share.c core/pipeline/run_share.h \
 	core/pipeline/run_time.c core/pipeline/run_view.c \
 	core/pipeline/reference.c core/pipeline/reference.h \

@@ -10,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STALL_S 300.0 /* no sign of life */
-#define MEMORY_SHARE                                                                               \
-    0.8 /* of the machine's: of one worker unless limits.memory says, and of all                   \
-         */
 #define EVAL_BATCH 16u
 #define TICK_MS 100
 
@@ -76,24 +72,15 @@ static bool next_build(const struct phase *p, size_t *n)
 /* ---- starting
  * ------------------------------------------------------------------------------------ */
 
-static struct pare_limits limits_of(const struct pare_runner *r, const struct pare_run_node *node)
+/* The stage that a model is built by; NULL: none. */
+static const struct pare_pipeline_stage *stage_of(const struct pare_runner *r,
+                                                  const struct pare_run_node *node)
 {
-    struct pare_limits l = r->pipeline->limits;
     for (size_t i = 0; node->step && i < r->pipeline->n_stages; i++) {
-        const struct pare_limits *own = &r->pipeline->stages[i].limits;
-        if (strcmp(r->pipeline->stages[i].id, node->step->stage) != 0)
-            continue;
-        l.time_s = own->time_s > 0 ? own->time_s : l.time_s;
-        l.stall_s = own->stall_s > 0 ? own->stall_s : l.stall_s;
-        l.memory_bytes = own->memory_bytes ? own->memory_bytes : l.memory_bytes;
-        l.memory_share = own->memory_share > 0 ? own->memory_share : l.memory_share;
+        if (strcmp(r->pipeline->stages[i].id, node->step->stage) == 0)
+            return &r->pipeline->stages[i];
     }
-    if (l.stall_s <= 0)
-        l.stall_s = STALL_S;
-    if (l.memory_bytes == 0)
-        l.memory_bytes =
-            (uint64_t)((l.memory_share > 0 ? l.memory_share : MEMORY_SHARE) * (double)r->memory);
-    return l;
+    return NULL;
 }
 
 /* What is stored with a built model about how it came to be. */
@@ -195,7 +182,7 @@ static void start_job(struct phase *p, struct seat *s, enum job_kind job, size_t
     s->node = node;
     s->variant = variant;
     s->since = s->child.last_heard = pare_clock_seconds();
-    s->limits = limits_of(r, &r->nodes[node]);
+    pare_run_bound(r, build ? stage_of(r, &r->nodes[node]) : NULL, &s->bound);
     if (build)
         r->nodes[node].state = PARE_RUNNING;
     else if (job == JOB_EVAL)
@@ -239,7 +226,7 @@ static bool has_room(struct phase *p)
     if (busy == 0)
         return true;
     return busy < p->most_busy &&
-           (double)(memory_of(p) + p->widest) <= MEMORY_SHARE * (double)p->r->memory;
+           (double)(memory_of(p) + p->widest) <= PARE_MEMORY_SHARE * (double)p->r->memory;
 }
 
 /* All workers together take too much: the one that began last makes room, and comes again when
@@ -248,7 +235,7 @@ static void make_room(struct phase *p)
 {
     struct seat *last = NULL;
     size_t busy = count_busy(p);
-    if ((double)memory_of(p) <= MEMORY_SHARE * (double)p->r->memory)
+    if ((double)memory_of(p) <= PARE_MEMORY_SHARE * (double)p->r->memory)
         return;
     for (size_t i = 0; i < p->n_seats; i++) { /* what idle ones keep goes first */
         struct seat *s = &p->seats[i];
@@ -261,7 +248,7 @@ static void make_room(struct phase *p)
         return;
     p->most_busy = PARE_MIN(p->most_busy, busy - 1);
     pare_view_line(p->r, "%s waits: the workers together use more than %.0f %% of the memory",
-                   p->r->nodes[last->node].label, 100 * MEMORY_SHARE);
+                   p->r->nodes[last->node].label, 100 * PARE_MEMORY_SHARE);
     last->killed = made_room;
     kill(-last->child.pid, SIGKILL);
 }
@@ -322,7 +309,7 @@ static void take_end(struct phase *p, struct seat *s)
     end.exit_code = sig ? PARE_NONE : code;
     if (s->killed) {
         snprintf(reason, sizeof reason, "%s", s->killed);
-        end.cause = strstr(s->killed, "memory") ? "memory" : "stall";
+        end.cause = s->killed == s->bound.why ? s->bound.cause : "other";
         if (s->killed == cut || s->killed == made_room)
             end.state = "stopped";
     } else if (sig) {
@@ -341,20 +328,10 @@ static void take_end(struct phase *p, struct seat *s)
 
 static void check_limits(struct seat *s)
 {
-    double now = pare_clock_seconds();
-    static const char *const why[] = {"took longer than limits.time allows",
-                                      "no sign of life for as long as limits.stall allows",
-                                      "used more memory than limits.memory allows"};
-    if (s->job == JOB_NONE || s->killed)
+    if (s->job == JOB_NONE || s->killed || !pare_run_beyond(&s->bound, &s->child, s->since))
         return;
-    if (s->limits.time_s > 0 && now - s->since > s->limits.time_s)
-        s->killed = why[0];
-    else if (now - s->child.last_heard > s->limits.stall_s)
-        s->killed = why[1];
-    else if (pare_child_rss(&s->child) > s->limits.memory_bytes)
-        s->killed = why[2];
-    if (s->killed)
-        kill(-s->child.pid, SIGKILL);
+    s->killed = s->bound.why;
+    kill(-s->child.pid, SIGKILL);
 }
 
 static void listen_to(struct phase *p, struct seat *s)

@@ -9,6 +9,8 @@
 
 #define PARE_TRIES 3
 #define PARE_LOOKS_MOST 8
+/* Of the machine's memory: for one worker unless limits.memory says, and for all together. */
+#define PARE_MEMORY_SHARE 0.8
 
 enum pare_node_state { PARE_WAITING, PARE_RUNNING, PARE_DONE, PARE_FAILED_FOR_GOOD, PARE_BLOCKED };
 
@@ -149,6 +151,22 @@ size_t pare_run_variant(const struct pare_runner *r, const char *build);
  */
 int pare_run_session(struct pare_runner *r, const struct pare_shape *shape, const bool *members,
                      struct pare_error *err);
+
+/* run_limits.c: what a piece of work may take. `stage`: by its own limits first; NULL: by the
+ * pipeline's. */
+struct pare_run_bound {
+    double time_s; /* 0: as it likes */
+    double stall_s;
+    uint64_t bytes;
+    const struct pare_pipeline_stage *stage;
+    bool own_time, own_stall, own_memory; /* the stage's */
+    const char *cause;                    /* of a failure, as the store has it */
+    char why[256];
+};
+void pare_run_bound(const struct pare_runner *r, const struct pare_pipeline_stage *stage,
+                    struct pare_run_bound *out);
+/* Whether work that began at `since` took more; `why` and `cause` tell. */
+bool pare_run_beyond(struct pare_run_bound *bound, const struct pare_child *child, double since);
 
 /* run_view.c: progress on stderr. */
 void pare_view_status(struct pare_runner *r, const char *fmt, ...) PARE_PRINTF(2, 3);

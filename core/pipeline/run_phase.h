@@ -16,7 +16,7 @@ struct seat {
     size_t variant;  /* of an evaluation */
     int64_t attempt; /* at a build; an evaluation's is the variant's */
     double since;
-    struct pare_limits limits;
+    struct pare_run_bound bound;
     char stage[128], plugin[128];
     const char *killed; /* why we ended it; NULL: we did not */
 };

@@ -16,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INPUTS 64     /* samples that a bench cycles through */
-#define VISIT_S 120.0 /* no visit takes longer without a sign of life */
+#define INPUTS 64 /* samples that a bench cycles through */
 #define SESSION_S 900.0
 #define RAM_SHARE 0.5 /* members' processes together; above it models are loaded per visit */
 #define STEAL_LIMIT 0.01
@@ -51,11 +50,13 @@ struct session {
  * ---------------------------------------------------------------------------------- */
 
 /* Send a job and wait for its answer (a new reference); NULL: the member failed, `why` tells. */
-static json_t *ask(struct member *m, json_t *job, char *why, size_t size)
+static json_t *ask(const struct session *s, struct member *m, json_t *job, char *why, size_t size)
 {
     struct pare_error err;
+    struct pare_run_bound bound;
     json_t *answer = NULL;
     double since = pare_clock_seconds();
+    pare_run_bound(s->r, NULL, &bound);
     int sig, code;
     pare_message_send(m->child.fd, job, &err);
     while (!answer) {
@@ -70,13 +71,13 @@ static json_t *ask(struct member *m, json_t *job, char *why, size_t size)
             answer = NULL;
             continue;
         }
-        bool late = pare_clock_seconds() - since > VISIT_S;
-        if (!answer && (m->child.closed || late || pare_run_stop() == 2)) {
+        bool beyond = !answer && pare_run_beyond(&bound, &m->child, since);
+        if (!answer && (m->child.closed || beyond || pare_run_stop() == 2)) {
             pare_child_end(&m->child, true, &sig, &code);
             if (pare_run_stop() == 2)
                 snprintf(why, size, "stopped");
-            else if (late)
-                snprintf(why, size, "no answer within %.0f s", VISIT_S);
+            else if (beyond)
+                snprintf(why, size, "%s", bound.why);
             else
                 snprintf(why, size, "crashed with signal %d while it was timed", sig);
             return NULL;
@@ -135,7 +136,7 @@ static bool load(struct session *s, struct member *m)
     char definition[PARE_SHAPE_TEXT];
     pare_run_shape(s->shape, definition);
     json_object_update_new(job, json_loads(definition, 0, NULL));
-    json_t *answer = ask(m, job, why, sizeof why);
+    json_t *answer = ask(s, m, job, why, sizeof why);
     if (!answer)
         drop_member(s, m, why);
     json_decref(answer);
@@ -152,7 +153,7 @@ static bool visit(struct session *s, struct member *m, size_t slot, struct pare_
     char why[256];
     if (m->gone || !load(s, m))
         return false;
-    json_t *answer = ask(m, json_pack("{s:s}", "type", "visit"), why, sizeof why);
+    json_t *answer = ask(s, m, json_pack("{s:s}", "type", "visit"), why, sizeof why);
     if (!answer) {
         drop_member(s, m, why);
         return false;

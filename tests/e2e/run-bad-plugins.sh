@@ -42,6 +42,41 @@ check bad-memory memory memory 3
 check bad-nan numbers finite 1
 check bad-fpstate refused floating-point 1
 
+# ---- limits of a stage, of the command line, and of apply, each with how it is raised
+limited() { # PLUGIN REASON OPTION...
+    name=$1 want=$2
+    shift 2
+    pipeline "$name" >"$tmp/limited.yaml"
+    rm -rf "$tmp/limited.db"*
+    "$pare" run "$tmp/limited.yaml" --db "$tmp/limited.db" --no-latency --quiet "$@" >"$tmp/out" 2>"$tmp/err"
+    is "$name: $want" "$want" "$(sql "$tmp/limited.db" "select reason from failures where state = 'failed' limit 1" | tr -d '"')"
+}
+limited bad-stall "took longer than 2 s: raise limits.time of stage 'bad', and --retry" \
+    --set stages.bad.limits.time=2s --limit-time 1h
+limited bad-stall "took longer than 2 s: raise limits.time (--limit-time), and --retry" --limit-time 2s
+limited bad-memory "used more memory than 400 MB: raise limits.memory of stage 'bad', and --retry" \
+    --set stages.bad.limits='{memory: 400MB}'
+limited bad-memory "used more memory than 400 MB: raise limits.memory (--limit-memory), and --retry" --limit-memory 400MB
+vit=$PARE_TOP_SRC/share/models/fashion-vit
+fails_with 1 'still at it after 1 s' "apply --limit-time" "$pare" apply "$vit" "$bad/bad-stall.so" -o "$tmp/x" --limit-time 1s
+grep -q 'raise --limit-time' "$tmp/err"
+result $? "... says how to raise it"
+fails_with 1 'more than 300 MB' "apply --limit-memory" "$pare" apply "$vit" "$bad/bad-memory.so" -o "$tmp/x" --limit-memory 300MB
+fails_with 2 "for 'memory', got text 'lots'" "a limit that is none" \
+    "$pare" apply "$vit" quantize -o "$tmp/x" --limit-memory lots
+fails_with 2 "in-process has none" "no limits in this process" \
+    "$pare" apply "$vit" quantize -o "$tmp/x" --limit-memory 1GB --in-process
+
+# what failed for a limit is tried again with a higher one; timing keeps to them, too
+printf 'pare: 1\nmodel: %s\ndata: {evaluate: {from: %s, split: test, samples: 50}}\nstages: [{plugin: quantize}]\n' \
+    "$vit" "$PARE_TOP_SRC/share/data/fashion-mnist" >"$tmp/small.yaml"
+small() { "$pare" run "$tmp/small.yaml" --db "$tmp/small.db" --rounds 1 --quiet "$@"; }
+fails_with 1 'used more memory than 5 MB' "too little memory" small --no-latency --limit-memory 5MB
+ok "--retry with enough" small --no-latency --limit-memory 1GB --retry
+fails_with 1 'timing baseline: used more memory than 5 MB' "timing with too little" \
+    "$pare" run "$tmp/small.yaml" --db "$tmp/small.db" --rounds 1 --limit-memory 5MB
+ok "... and with enough" small
+
 pipeline bad-abi >"$tmp/abi.yaml"
 fails_with 2 'ABI' "a wrong ABI is refused before any work" "$pare" run "$tmp/abi.yaml" --db "$tmp/abi.db"
 pipeline bad-noentry >"$tmp/noentry.yaml"
