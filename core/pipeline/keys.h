@@ -9,7 +9,7 @@
 
 /* Raised by one whenever code of the host changes what a build computes, so that results of before
  * and after are never taken for each other. */
-#define PARE_ENGINE_NUMERICS 4
+#define PARE_ENGINE_NUMERICS 5
 
 /* Keys are SHA-256 over canonical text. Labels, paths, jobs and the threads that work are in none
  * of them (the threads of a measured shape are, in that of its latency). Pure functions; thread

@@ -312,9 +312,11 @@ static void attend_stretch(const struct many *x, const float *q, uint32_t m0, ui
     const struct pare_attend *a = x->a;
     const struct pare_kept *kept = a->kept;
     const uint32_t dk = kept->key_width, dv = kept->value_width, nr = TILE_VECS * VL;
-    const uint32_t d_padded = whole_vectors(dv), padded = whole_vectors(to - from);
+    /* Panels have the tokens that the last row of all sees. */
+    const uint32_t packed = PARE_MIN(stretch_end(from), x->t0 + x->tokens);
+    const uint32_t d_padded = whole_vectors(dv), padded = whole_vectors(packed - from);
     const size_t stride = sums_stride(dv);
-    for (uint32_t t = 0; t < padded; t += nr)
+    for (uint32_t t = 0; t < to - from; t += nr)
         panel_f32(m, dk, q, a->q_stride, x->keys + (size_t)(from - x->t0 + t) * dk, x->scores + t,
                   PARE_KEY_STRETCH, PARE_MIN(nr, padded - t), true, NULL, (struct ahead){0});
     float rest[PARE_QUERY_BLOCK];
