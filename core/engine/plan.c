@@ -314,11 +314,23 @@ static void run_blocks(const struct pare_plan *plan, const float *inputs, uint32
         run_block(plan, (uint32_t)omp_get_thread_num(), 1, block, i, inputs, n, out);
 }
 
+/* The logits of a vocabulary are many: look at all at once first. */
+static bool all_finite(const float *x, size_t n)
+{
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * 0.0f;
+    return sum == 0;
+}
+
 int pare_plan_check(const struct pare_plan *plan, const float *out, uint32_t n,
                     struct pare_error *err)
 {
     const struct pare_graph *g = plan->graph;
     const size_t width = g->values[g->output].width;
+    if (all_finite(out, n * width))
+        return PARE_OK;
     for (size_t i = 0; i < n * width; i++) {
         if (isfinite(out[i]))
             continue;
