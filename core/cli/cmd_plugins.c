@@ -4,7 +4,7 @@
 #include "cli/show.h"
 #include "model/unit.h"
 #include "pipeline/discover.h"
-#include "plugin/catalog.h"
+#include "plugin/metric.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,8 @@
 static const char *const kinds[] = {[PARE_TRANSFORM] = "transform",
                                     [PARE_SCORE] = "score",
                                     [PARE_ALLOCATE] = "allocate",
-                                    [PARE_ENCODING] = "encoding"};
+                                    [PARE_ENCODING] = "encoding",
+                                    [PARE_METRIC] = "metric"};
 static const char *const types[] = {
     [PARE_INT] = "integer",   [PARE_REAL] = "number", [PARE_BOOL] = "true/false",
     [PARE_CHOICE] = "choice", [PARE_TEXT] = "text",   [PARE_INTS] = "integers",
@@ -147,10 +148,19 @@ static void line(const char *name, const char *value)
         printf("%-10s %s\n", name, value);
 }
 
+/* What a metric's figures are in, and which way is better. */
+static const char *values_of(const struct pare_plugin *p, struct pare_str *s)
+{
+    if (p->kind == PARE_METRIC)
+        pare_str_printf(s, "%s%s%s is better", p->unit ? p->unit : "", p->unit ? ", " : "",
+                        pare_metric_higher(p) ? "higher" : "lower");
+    return s->data;
+}
+
 static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
 {
     const struct pare_plugin *p = &f->desc;
-    struct pare_str works = {0}, wants = {0};
+    struct pare_str works = {0}, wants = {0}, values = {0};
     if (format != PARE_FORMAT_TABLE)
         return print_params(p, format);
     for (size_t i = 0; i < PARE_COUNT(needs); i++) {
@@ -168,6 +178,7 @@ static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
     printf("%s %s: %s\n\n", p->id, p->version, p->summary);
     line("kind", name_in(kinds, PARE_COUNT(kinds), p->kind));
     line("works on", works.data);
+    line("values", values_of(p, &values));
     line("selects", p->on);
     line("except", p->except);
     line("needs", wants.data);
@@ -185,6 +196,7 @@ static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
     line("sha256", f->sha256);
     pare_str_free(&works);
     pare_str_free(&wants);
+    pare_str_free(&values);
     putchar('\n');
     if (p->n_params == 0) {
         puts("no parameters");
@@ -225,13 +237,14 @@ static bool json_one(const struct pare_plugin_file *f)
 {
     const struct pare_plugin *p = &f->desc;
     json_t *o = json_object(), *params = json_array(), *wants = json_array();
-    struct pare_str works = {0};
+    struct pare_str works = {0}, values = {0};
     kinds_of(p->unit_kind, &works);
     put(o, "plugin", p->id);
     put(o, "version", p->version);
     put(o, "kind", name_in(kinds, PARE_COUNT(kinds), p->kind));
     put(o, "summary", p->summary);
     put(o, "works_on", works.data);
+    put(o, "values", values_of(p, &values));
     put(o, "on", p->on);
     put(o, "except", p->except);
     put(o, "not_after", p->precedes);
@@ -253,6 +266,7 @@ static bool json_one(const struct pare_plugin_file *f)
         json_array_append_new(params, param_json(&p->params[i]));
     json_object_set_new(o, "parameters", params);
     pare_str_free(&works);
+    pare_str_free(&values);
     return pare_cli_json(o);
 }
 

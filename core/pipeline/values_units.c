@@ -257,7 +257,8 @@ const struct pare_plugin_file *pare_checked_plugin(struct pare_checker *c,
     static const char *const nouns[] = {[PARE_TRANSFORM] = "a transform",
                                         [PARE_SCORE] = "a score",
                                         [PARE_ALLOCATE] = "an allocator",
-                                        [PARE_ENCODING] = "an encoding"};
+                                        [PARE_ENCODING] = "an encoding",
+                                        [PARE_METRIC] = "a metric"};
     const struct pare_plugin_file *file = NULL;
     struct pare_error err = {0};
     if (name->kind != PARE_YAML_TEXT || !*name->text)

@@ -115,8 +115,10 @@ int pare_ctx_call(struct pare_ctx *ctx, const char *entry, int (*call)(struct pa
     if (!ctx->reported)
         pare_error_set(ctx->err, rc, "plugin '%s' failed in %s and gave no reason", id, entry);
     else if (ctx->err && !ctx->err->detail[0])
-        pare_error_detail(ctx->err, "plugin '%s' %s, stage '%s'", id, ctx->plugin->desc.version,
-                          ctx->stage->step ? ctx->stage->step->stage : "");
+        pare_error_detail(ctx->err, "plugin '%s' %s%s%s%s", id, ctx->plugin->desc.version,
+                          ctx->stage->step ? ", stage '" : "",
+                          ctx->stage->step ? ctx->stage->step->stage : "",
+                          ctx->stage->step ? "'" : "");
     return rc;
 }
 
@@ -327,26 +329,29 @@ static const void *host_extension(struct pare_ctx *ctx, const char *id)
     static const struct {
         const char *id;
         const void *table;
+        bool alone; /* needs no model */
     } tables[] = {
-        {PARE_EXT_MODEL, &pare_service_model},
-        {PARE_EXT_WEIGHT, &pare_service_weight},
-        {PARE_EXT_SURGERY, &pare_service_surgery},
-        {PARE_EXT_CALIBRATION, &pare_service_calibration},
-        {PARE_EXT_PROBE, &pare_service_probe},
-        {PARE_EXT_LINALG, &pare_service_linalg},
-        {PARE_EXT_PARALLEL, &pare_service_parallel},
-        {PARE_EXT_RANDOM, &pare_service_random},
-        {PARE_EXT_SCORED, &pare_service_scored},
-        {PARE_EXT_TABLE, &pare_service_table},
-        {PARE_EXT_ALLOCATION, &pare_service_allocation},
+        {PARE_EXT_MODEL, &pare_service_model, false},
+        {PARE_EXT_WEIGHT, &pare_service_weight, false},
+        {PARE_EXT_SURGERY, &pare_service_surgery, false},
+        {PARE_EXT_CALIBRATION, &pare_service_calibration, false},
+        {PARE_EXT_PROBE, &pare_service_probe, false},
+        {PARE_EXT_LINALG, &pare_service_linalg, true},
+        {PARE_EXT_PARALLEL, &pare_service_parallel, true},
+        {PARE_EXT_RANDOM, &pare_service_random, false},
+        {PARE_EXT_SCORED, &pare_service_scored, false},
+        {PARE_EXT_TABLE, &pare_service_table, false},
+        {PARE_EXT_ALLOCATION, &pare_service_allocation, false},
     };
-    if (!ctx->stage->graph) /* `check` runs before any work: all there can be is units to count */
+    const bool has_model = ctx->stage->graph != NULL,
+               measures = ctx->plugin->desc.kind == PARE_METRIC;
+    if (!has_model && !measures) /* `check` runs before any work: there may be units to count */
         return id && ctx->stage->entry_units.n && strcmp(id, PARE_EXT_MODEL) == 0
                    ? &pare_service_model
                    : NULL;
     for (size_t i = 0; i < PARE_COUNT(tables); i++) {
         if (id && strcmp(tables[i].id, id) == 0)
-            return tables[i].table;
+            return has_model || tables[i].alone ? tables[i].table : NULL;
     }
     return NULL;
 }

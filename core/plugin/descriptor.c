@@ -189,6 +189,8 @@ static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file
     }
     f->desc.param_size = sizeof *own;
     for (uint32_t i = 0; i < n; i++) {
+        if (f->desc.kind == PARE_METRIC && (own[i].varies || own[i].type == PARE_SCORED))
+            return bad(f, err, "a metric sees no units: its parameters are plain values");
         if (own[i].when && !check_condition(&f->desc, own[i].when))
             return bad(f, err, "a parameter depends on a choice that is not there");
     }
@@ -230,6 +232,8 @@ static const char *check_entries(const struct pare_plugin *d)
                                    : NULL;
     if (d->kind == PARE_ALLOCATE)
         return d->allocate ? NULL : "it has no allocate function";
+    if (d->kind == PARE_METRIC)
+        return d->measure ? NULL : "it has no measure function";
     return "its kind is not known";
 }
 

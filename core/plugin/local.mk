@@ -7,6 +7,7 @@ libhost_la_SOURCES += \
 	core/plugin/fit.c core/plugin/fit.h \
 	core/plugin/fpstate.h \
 	core/plugin/lapack.c \
+	core/plugin/metric.c core/plugin/metric.h \
 	core/plugin/open.c core/plugin/open.h \
 	core/plugin/pass.c \
 	core/plugin/race.c \
@@ -32,6 +33,12 @@ tests_plugins_given_score_la_SOURCES = tests/plugins/given-score.c
 tests_plugins_given_score_la_CPPFLAGS = $(plugin_cppflags)
 tests_plugins_given_score_la_CFLAGS = $(plugin_cflags)
 tests_plugins_given_score_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/given-metric.la
+tests_plugins_given_metric_la_SOURCES = tests/plugins/given-metric.c
+tests_plugins_given_metric_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_given_metric_la_CFLAGS = $(plugin_cflags)
+tests_plugins_given_metric_la_LDFLAGS = $(host_module_flags)
 
 host_modules += tests/plugins/bad-crash.la
 tests_plugins_bad_crash_la_SOURCES = tests/plugins/bad-crash.c
@@ -170,6 +177,18 @@ tests_plugins_bad_entry_la_SOURCES = tests/plugins/bad-head.c
 tests_plugins_bad_entry_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-entry -DWRONG=ENTRY
 tests_plugins_bad_entry_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_entry_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-measure.la
+tests_plugins_bad_measure_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_measure_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-measure -DWRONG=MEASURE
+tests_plugins_bad_measure_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_measure_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-units.la
+tests_plugins_bad_units_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_units_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-units -DWRONG=UNITS
+tests_plugins_bad_units_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_units_la_LDFLAGS = $(host_module_flags)
 
 host_modules += tests/plugins/bad-default.la
 tests_plugins_bad_default_la_SOURCES = tests/plugins/bad-head.c

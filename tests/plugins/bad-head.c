@@ -17,12 +17,21 @@ enum {
     TWICE,   /* two parameters of one name */
     BOUNDS,  /* bounds that are no numbers */
     WHEN,    /* a parameter that depends on one that is not there */
-    COUNT    /* more parameters than there can be */
+    COUNT,   /* more parameters than there can be */
+    MEASURE, /* a metric that measures nothing */
+    UNITS    /* a metric with a parameter of units, which it does not see */
 };
 
 static int apply(struct pare_ctx *ctx, const struct pare_host *host)
 {
     (void)ctx, (void)host;
+    return PARE_OK;
+}
+
+static int measure(struct pare_ctx *ctx, const struct pare_host *host,
+                   const struct pare_outputs *outputs, double *values)
+{
+    (void)ctx, (void)host, (void)outputs, (void)values;
     return PARE_OK;
 }
 
@@ -33,6 +42,7 @@ static const struct pare_param params[] = {
      .min = WRONG == BOUNDS ? (double)NAN : 0,
      .max = 9,
      .dflt = WRONG == DEFAULT ? "10" : "1",
+     .varies = WRONG == UNITS ? PARE_UNIT_LINEAR : 0,
      .when = WRONG == WHEN ? "c=x" : NULL},
     {.name = WRONG == TWICE ? "a" : "b",
      .help = "b",
@@ -52,11 +62,12 @@ static const struct pare_plugin plugin = {
     .author = "the Pare authors",
     .license = "Apache-2.0",
     .label = "bad",
-    .kind = PARE_TRANSFORM,
+    .kind = WRONG == MEASURE || WRONG == UNITS ? PARE_METRIC : PARE_TRANSFORM,
     .n_params = WRONG == COUNT ? 100000 : 2,
     .param_size = sizeof params[0],
     .params = params,
     .apply = WRONG == ENTRY ? NULL : apply,
+    .measure = WRONG == MEASURE ? NULL : measure,
 };
 
 PARE_EXPORT const struct pare_plugin *pare_plugin_v1(void);

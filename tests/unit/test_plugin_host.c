@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "kit/new.h"
 #include "plugin/fpstate.h"
+#include "plugin/metric.h"
 
 /* Where libtool leaves the misbehaving plugins. */
 static const char *module(const char *id)
@@ -43,6 +44,8 @@ static const struct {
     {"bad-size", "impossible size"},
     {"bad-name", "its id is not made of"},
     {"bad-entry", "either apply or apply_unit"},
+    {"bad-measure", "it has no measure function"},
+    {"bad-units", "a metric sees no units: its parameters are plain values"},
     {"bad-default", "default is not one of its values"},
     {"bad-twice", "two parameters have the same name"},
     {"bad-bounds", "bounds are not numbers"},
@@ -1084,6 +1087,57 @@ START_TEST(template)
 }
 END_TEST
 
+/* ---- metrics
+ * ------------------------------------------------------------------------------------- */
+
+/* Of three samples with two classes; `how` is the plugin's parameter. */
+static int measure(struct world *w, const char *how, double scale, double values[3])
+{
+    static const float logits[] = {1, 2, -3, 4, 5, 6};
+    static const uint32_t targets[] = {1, 0, PARE_NO_TARGET};
+    const struct pare_outputs outputs = {.struct_size = sizeof outputs,
+                                         .samples = 3,
+                                         .rows = 1,
+                                         .width = 2,
+                                         .values = logits,
+                                         .targets = targets};
+    json_t *params = json_pack("{s:s, s:f}", "how", how, "scale", scale);
+    w->err = (struct pare_error){0};
+    int rc = pare_metric_measure(&w->env, world_plugin(w, "given-metric"), params, &outputs, values,
+                                 &w->err);
+    json_decref(params);
+    return rc;
+}
+
+START_TEST(metrics)
+{
+    struct world w;
+    double values[3];
+    world_begin(&w, 1, 1);
+    const struct pare_plugin *desc = &world_plugin(&w, "given-metric")->desc;
+    ck_assert(pare_metric_higher(desc) && !pare_plugin_transforms(desc));
+    ck_assert_str_eq(desc->unit, "logit");
+    ck_assert_ok(measure(&w, "well", 2, values), w.err);
+    ck_assert(values[0] == 4 && values[1] == -6 && isnan(values[2]));
+    size_t n;
+    struct pare_interval x = pare_metric_mean(values, 3, 1, &n);
+    ck_assert(n == 2 && x.value == -1 && fabs(x.hi - (-1 + 1.959964 * 5)) < 1e-5);
+    x = pare_metric_mean(values, 2, 2, &n); /* the first and the third */
+    ck_assert(n == 1 && x.value == 4 && isnan(x.lo));
+    x = pare_metric_mean(values + 2, 1, 1, &n);
+    ck_assert(n == 0 && isnan(x.value));
+    ck_assert_ok(measure(&w, "services", 1, values), w.err);
+    ck_assert_int_eq(measure(&w, "infinite", 1, values), PARE_FAILED);
+    ck_assert_str_eq(w.err.what, "metric 'given-metric' gave a sample a value that is not finite");
+    ck_assert_int_eq(measure(&w, "silent", 1, values), PARE_FAILED);
+    ck_assert_str_eq(w.err.what, "plugin 'given-metric' failed in measure and gave no reason");
+    ck_assert_int_eq(measure(&w, "refuse", 1, values), PARE_UNSUPPORTED);
+    ck_assert_str_eq(w.err.what, "these are not to be measured");
+    ck_assert_str_eq(w.err.detail, "plugin 'given-metric' 1.0.0");
+    world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("plugin host");
@@ -1105,6 +1159,7 @@ int main(void)
     tcase_add_test(tc, algebra);
     tcase_add_test(tc, factors);
     tcase_add_test(tc, cancelled);
+    tcase_add_test(tc, metrics);
     tcase_add_test(tc, stages);
     tc = pare_test_case(s, "catalogue");
     tcase_add_test(tc, search_order);
