@@ -51,6 +51,10 @@ bool pare_store_read_only(const struct pare_store *store);
 const char *
 pare_store_notice(const struct pare_store *store); /* "" when there is nothing to tell */
 
+/* Whether the file can hold metrics of plugins: one of an older program that is only read cannot.
+ */
+bool pare_store_has_metrics(const struct pare_store *store);
+
 /* Be the one run of this database: an exclusive lock on NAME.lock beside it, until unlock or close,
  * or the end of the process however it comes. Whoever begins attempts holds it: those that are
  * running and not this process's are marked `lost`, whatever host they were on. PARE_BUSY names the
@@ -98,6 +102,14 @@ struct pare_store_shape {
     const char *name;
     const char *definition; /* canonical JSON: {"batch":1,"threads":1} */
 };
+/* A metric that a plugin brings. */
+struct pare_store_metric {
+    const char *name, *unit;
+    bool higher;          /* is better */
+    int64_t plugin_id;    /* of pare_store_plugin() */
+    const char *settings; /* canonical JSON object */
+    const char *key;      /* of file and settings */
+};
 struct pare_store_pipeline {
     const char *name, *path, *source; /* source: the YAML as it was */
     const char *plan;                 /* JSON or NULL */
@@ -106,6 +118,8 @@ struct pare_store_pipeline {
     size_t n_objectives;
     const char *const *constraints; /* as text */
     size_t n_constraints;
+    const struct pare_store_metric *metrics;
+    size_t n_metrics;
     const struct pare_store_shape *shapes; /* the first is the one that latency_ms means */
     size_t n_shapes;
 };
@@ -186,12 +200,14 @@ struct pare_store_measurement {
     double value, lo, hi;
     int64_t n;
     int64_t data_id; /* 0: does not depend on data */
+    const char *key; /* of a metric that a plugin brings; else NULL */
 };
 int pare_store_measure(struct pare_store *store, int64_t variant_id, int64_t attempt_id,
                        const struct pare_store_measurement *m, struct pare_error *err);
-/* Whether that metric of the variant is known on that data. */
+/* Whether that metric of the variant is known on that data; one of a plugin (by its `key`, else
+ * NULL) also when it has a value for no sample. */
 int pare_store_measured(struct pare_store *store, int64_t variant_id, const char *metric,
-                        int64_t data_id, bool *yes, struct pare_error *err);
+                        const char *key, int64_t data_id, bool *yes, struct pare_error *err);
 
 /* Outcomes sample by sample: predicted class (or NULL) and negative log likelihood in nats (or
  * NULL; NaN where missing), n of each. Replaces what was there, and renews the paired comparisons.
@@ -350,6 +366,7 @@ int pare_store_resolve(struct pare_store *store, const char *text, const char *p
 struct pare_trial_metric {
     const char *name;
     double value;
+    double sem; /* of a plugin's metric: the standard error; else NaN */
 };
 struct pare_trial_session {
     int64_t id;
@@ -389,6 +406,8 @@ struct pare_trials {
     size_t n_objectives;
     const char *const *constraints;
     size_t n_constraints;
+    const struct pare_store_metric *plugin_metrics; /* name, unit and higher are told */
+    size_t n_plugin_metrics;
     char data_hash[PARE_HASH_HEX]; /* of every figure above that is there */
 };
 /* All but the details: a few statements over all members. NULL for `pipeline`: planned last;

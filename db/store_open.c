@@ -458,6 +458,8 @@ static int open_file(struct pare_store *store, int flags, struct pare_error *err
     return pare__store_get(store, &dummy, err, "SELECT count(*) FROM sqlite_schema", "");
 }
 
+#define METRICS_SINCE 5
+
 static const struct pare_migration migrations[] = {
     {1, pare_sql_schema},
     /* What a front says in short, and as of which change of the database. */
@@ -500,6 +502,23 @@ static const struct pare_migration migrations[] = {
         "    ends BLOB NOT NULL," /* uint32, little endian: tokens up to and with each window */
         "    nll BLOB NOT NULL CHECK(length(nll) % 4 = 0)" /* float32, little endian, nats */
         ") STRICT;"},
+    /* Metrics that plugins bring: whose figures are the same is told by file and settings. */
+    {METRICS_SINCE, "CREATE TABLE metric("
+                    "    pipeline_id INTEGER NOT NULL REFERENCES pipeline ON DELETE CASCADE,"
+                    "    position INTEGER NOT NULL,"
+                    "    name TEXT NOT NULL," /* the plugin's id */
+                    "    unit TEXT NOT NULL,"
+                    "    direction TEXT NOT NULL CHECK(direction IN ('min', 'max')),"
+                    "    plugin_id INTEGER NOT NULL REFERENCES plugin,"
+                    "    settings TEXT NOT NULL CHECK(json_valid(settings)),"
+                    "    key TEXT NOT NULL," /* hash of the plugin's file and the settings */
+                    "    PRIMARY KEY(pipeline_id, position),"
+                    "    UNIQUE(pipeline_id, name)"
+                    ") STRICT, WITHOUT ROWID;"
+                    "ALTER TABLE measurement ADD COLUMN metric_key TEXT;" /* of such a metric */
+                    "DROP INDEX measurement_key;"
+                    "CREATE UNIQUE INDEX measurement_key ON measurement(variant_id, metric, "
+                    "coalesce(data_id, 0), coalesce(metric_key, ''));"},
 };
 
 static int make_writable(struct pare_store *store, struct pare_error *err)
@@ -569,6 +588,7 @@ int pare_store_open(const char *path, enum pare_store_mode mode, struct pare_sto
                  (int)version, (int)newest);
     }
     store->read_only = !writing;
+    store->has_metrics = writing || version >= METRICS_SINCE;
     PARE_TRY(exec(store, "PRAGMA foreign_keys = ON", err));
     if (writing && sqlite3_db_readonly(store->db, "main") == 1) {
         rc = pare_error_set(err, PARE_IO, "%s cannot be written", path);
@@ -582,6 +602,11 @@ int pare_store_open(const char *path, enum pare_store_mode mode, struct pare_sto
 out:
     pare_store_close(store);
     return rc;
+}
+
+bool pare_store_has_metrics(const struct pare_store *store)
+{
+    return store->has_metrics;
 }
 
 void pare_store_close(struct pare_store *store)

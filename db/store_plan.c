@@ -76,6 +76,7 @@ static int pipeline_parts(struct pare_store *store, const struct pare_store_pipe
         "DELETE FROM objective WHERE pipeline_id = ?",
         "DELETE FROM bound WHERE pipeline_id = ?",
         "DELETE FROM shape WHERE pipeline_id = ?",
+        "DELETE FROM metric WHERE pipeline_id = ?",
         "UPDATE member SET is_current = 0 WHERE pipeline_id = ?",
     };
     int rc = PARE_OK;
@@ -93,6 +94,12 @@ static int pipeline_parts(struct pare_store *store, const struct pare_store_pipe
     for (size_t i = 0; i < p->n_shapes; i++)
         PARE_TRY(pare__store_run(store, err, "INSERT INTO shape VALUES(?, ?, ?, ?)", "iztt", id, i,
                                  p->shapes[i].name, p->shapes[i].definition));
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        const struct pare_store_metric *m = &p->metrics[i];
+        PARE_TRY(pare__store_run(store, err, "INSERT INTO metric VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                                 "iztttitt", id, i, m->name, m->unit, m->higher ? "max" : "min",
+                                 m->plugin_id, m->settings, m->key));
+    }
 out:
     return rc;
 }

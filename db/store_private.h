@@ -11,6 +11,7 @@
 struct pare_store {
     sqlite3 *db;
     char *path;
+    bool has_metrics; /* the file can hold them */
     bool read_only, doomed;
     bool aside;      /* what is being written changes no figure: see pare__store_aside() */
     int depth;       /* of nested pare_store_begin() */

@@ -146,24 +146,26 @@ int pare_store_measure(struct pare_store *store, int64_t variant_id, int64_t att
     rc = pare__store_run(
         store, err,
         "INSERT INTO measurement(variant_id, metric, data_id, attempt_id, value, unit, n, lo, hi, "
-        "how, measured_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT(variant_id, metric, coalesce(data_id, 0)) DO UPDATE SET "
+        "how, measured_at, metric_key) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT(variant_id, metric, coalesce(data_id, 0), coalesce(metric_key, '')) "
+        "DO UPDATE SET "
         "attempt_id = excluded.attempt_id, value = excluded.value, unit = excluded.unit, "
         "n = excluded.n, lo = excluded.lo, hi = excluded.hi, how = excluded.how, "
         "measured_at = excluded.measured_at",
-        "itkkdtiddtt", variant_id, m->metric, m->data_id, attempt_id, m->value, m->unit, m->n,
-        m->lo, m->hi, m->how, now);
+        "itkkdtiddttt", variant_id, m->metric, m->data_id, attempt_id, m->value, m->unit, m->n,
+        m->lo, m->hi, m->how, now, m->key);
     return pare_store_end(store, rc, err);
 }
 
 int pare_store_measured(struct pare_store *store, int64_t variant_id, const char *metric,
-                        int64_t data_id, bool *yes, struct pare_error *err)
+                        const char *key, int64_t data_id, bool *yes, struct pare_error *err)
 {
     int64_t got;
     int rc = pare__store_get(store, &got, err,
                              "SELECT 1 FROM measurement WHERE variant_id = ? AND metric = ? AND "
-                             "data_id IS ? AND value IS NOT NULL",
-                             "itk", variant_id, metric, data_id);
+                             "data_id IS ? AND metric_key IS ? AND "
+                             "(value IS NOT NULL OR metric_key IS NOT NULL)",
+                             "itkt", variant_id, metric, data_id, key);
     *yes = got == 1;
     return rc;
 }

@@ -149,6 +149,22 @@ static bool constraint_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
     return true;
 }
 
+static bool metric_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
+{
+    (void)i;
+    struct pare_trials *t = l->out;
+    struct pare_store_metric *m = pare_pool_alloc(&t->pool, t->n_plugin_metrics + 1, sizeof *m);
+    struct pare_store_metric *own = m ? &m[t->n_plugin_metrics] : NULL;
+    if (!m || !keep(l, stmt, 0, &own->name) || !keep(l, stmt, 1, &own->unit))
+        return false;
+    own->higher = sqlite3_column_int(stmt, 2);
+    if (t->n_plugin_metrics)
+        memcpy(m, t->plugin_metrics, t->n_plugin_metrics * sizeof *m);
+    t->n_plugin_metrics++;
+    t->plugin_metrics = m;
+    return true;
+}
+
 /* ---- members ---- */
 
 static bool member_row(struct loader *l, sqlite3_stmt *stmt, size_t i)
@@ -236,6 +252,13 @@ static int load_members(struct loader *l)
                                  "SELECT source FROM bound WHERE pipeline_id = ? ORDER BY position",
                                  "i", t->pipeline_id));
     PARE_TRY(each(l, constraint_row, stmt));
+    if (!pare_store_has_metrics(l->store))
+        goto out;
+    PARE_TRY(pare__store_prepare(l->store, &stmt, l->err,
+                                 "SELECT name, unit, direction = 'max' FROM metric "
+                                 "WHERE pipeline_id = ? ORDER BY position",
+                                 "i", t->pipeline_id));
+    PARE_TRY(each(l, metric_row, stmt));
 out:
     return rc;
 }
@@ -302,10 +325,17 @@ static int read_figures(struct loader *l, struct figures *f)
     sqlite3_stmt *stmt;
     int64_t last = PARE_NONE;
     size_t item = SIZE_MAX;
-    int got, rc = pare__store_prepare(l->store, &stmt, l->err,
-                                      "SELECT variant_id, metric, value, data_id FROM measurement "
-                                      "WHERE data_id IS NULL OR data_id = ?",
-                                      "i", l->out->data_id);
+    /* of a plugin's metric only what this pipeline's file and settings measured */
+    static const char plain[] = "SELECT variant_id, metric, value, data_id, NULL FROM measurement "
+                                "WHERE data_id IS NULL OR data_id = ?",
+                      keyed[] = "SELECT variant_id, metric, value, data_id, "
+                                "CASE WHEN metric_key IS NOT NULL THEN hi - lo END "
+                                "FROM measurement WHERE (data_id IS NULL OR data_id = ?) AND "
+                                "(metric_key IS NULL OR metric_key IN "
+                                "(SELECT key FROM metric WHERE pipeline_id = ?))";
+    const bool has = pare_store_has_metrics(l->store);
+    int got, rc = pare__store_prepare(l->store, &stmt, l->err, has ? keyed : plain,
+                                      has ? "ii" : "i", l->out->data_id, l->out->pipeline_id);
     if (rc != PARE_OK)
         return rc;
     while ((got = pare__store_step(l->store, stmt, l->err)) > 0) {
@@ -323,6 +353,7 @@ static int read_figures(struct loader *l, struct figures *f)
         x->item = item;
         x->of_data = sqlite3_column_type(stmt, 3) != SQLITE_NULL;
         x->metric.value = number(stmt, 2);
+        x->metric.sem = number(stmt, 4) / (2 * pare_stat_normal_quantile(0.975));
         x->metric.name = name_of(l, f, (const char *)sqlite3_column_text(stmt, 1));
         if (!x->metric.name) {
             rc = pare_error_nomem(l->err, 0);
@@ -495,6 +526,8 @@ static void hash_summaries(struct loader *l)
         for (size_t k = 0; k < v->n_metrics; k++) {
             pare_hash_text(&l->hash, v->metrics[k].name);
             pare_hash_add(&l->hash, &v->metrics[k].value, sizeof v->metrics[k].value);
+            if (isfinite(v->metrics[k].sem))
+                pare_hash_add(&l->hash, &v->metrics[k].sem, sizeof v->metrics[k].sem);
         }
         pare_hash_add(&l->hash, &v->gain, sizeof v->gain);
         pare_hash_add(&l->hash, &v->loss, sizeof v->loss);

@@ -241,7 +241,15 @@ FROM measurement x JOIN member m ON m.variant_id = x.variant_id AND m.is_current
     JOIN pipeline p ON p.pipeline_id = m.pipeline_id
     JOIN variant v ON v.variant_id = x.variant_id
     LEFT JOIN data d ON d.data_id = x.data_id
-WHERE x.data_id IS NULL OR x.data_id IN (p.data_id, p.confirm_id);
+WHERE (x.data_id IS NULL OR x.data_id IN (p.data_id, p.confirm_id))
+    AND (x.metric_key IS NULL OR EXISTS (SELECT 1 FROM metric k WHERE k.pipeline_id = p.pipeline_id
+        AND k.key = x.metric_key));
+
+CREATE VIEW metrics AS
+SELECT p.name AS pipeline, k.name AS metric, k.unit, k.direction, g.version AS plugin_version,
+    g.sha256 AS plugin_sha256, k.settings
+FROM metric k JOIN pipeline p ON p.pipeline_id = k.pipeline_id
+    JOIN plugin g ON g.plugin_id = k.plugin_id;
 
 CREATE VIEW params AS
 SELECT p.name AS pipeline, m.label, v.hash AS variant, s.stage, g.name AS plugin,
@@ -373,8 +381,11 @@ FROM (
             UNION ALL
             SELECT m.pipeline_id, m.variant_id, 'eval', NULL
             FROM member m JOIN pipeline p ON p.pipeline_id = m.pipeline_id
-            WHERE p.data_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM measurement x
+            WHERE p.data_id IS NOT NULL AND (NOT EXISTS (SELECT 1 FROM measurement x
                 WHERE x.variant_id = m.variant_id AND x.data_id = p.data_id)
+                OR EXISTS (SELECT 1 FROM metric k WHERE k.pipeline_id = p.pipeline_id
+                    AND NOT EXISTS (SELECT 1 FROM measurement x WHERE x.variant_id = m.variant_id
+                        AND x.data_id = p.data_id AND x.metric_key = k.key)))
             UNION ALL
             SELECT m.pipeline_id, m.variant_id, 'latency', h.name
             FROM member m JOIN shape h ON h.pipeline_id = m.pipeline_id

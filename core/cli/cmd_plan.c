@@ -27,12 +27,19 @@ struct job {
 enum state { NEW, CACHED, PARTLY, FAILED, SKIPPED };
 static const char *const state_names[] = {"new", "cached", "partly", "failed before", "impossible"};
 
+/* In three parts: between them stands what tells whether metrics of plugins are known, too. */
 static const char known_sql[] =
     "SELECT v.hash, v.recipe, "
     "EXISTS(SELECT 1 FROM attempt a WHERE a.variant_id = v.variant_id AND a.phase = 'build' AND "
     "a.state = 'ok') AS built, "
     "EXISTS(SELECT 1 FROM measurement m JOIN data d ON d.data_id = m.data_id WHERE "
-    "m.variant_id = v.variant_id AND d.key = :data) AS evaluated, "
+    "m.variant_id = v.variant_id AND d.key = :data)";
+static const char metrics_sql[] =
+    " AND NOT EXISTS(SELECT 1 FROM json_each(:metrics) k WHERE NOT EXISTS(SELECT 1 FROM "
+    "measurement m JOIN data d ON d.data_id = m.data_id WHERE m.variant_id = v.variant_id AND "
+    "d.key = :data AND m.metric_key = k.value))";
+static const char known_rest_sql[] =
+    " AS evaluated, "
     "EXISTS(SELECT 1 FROM latency l JOIN session s ON s.session_id = l.session_id JOIN host h ON "
     "h.host_id = s.host_id WHERE l.variant_id = v.variant_id AND h.name = :host) AS timed, "
     "(SELECT count(*) FROM attempt a WHERE a.variant_id = v.variant_id AND a.state = 'failed' AND "
@@ -80,6 +87,30 @@ static int sort_recipes(struct job *j, struct pare_error *err)
     return PARE_OK;
 }
 
+/* What is there of each build; a file that is older than metrics of plugins knows none. */
+static int load_builds(struct job *j, const char *host, struct pare_error *err)
+{
+    const struct pare_pipeline *p = j->pipeline;
+    const bool asks = p->n_measures && pare_store_has_metrics(j->store);
+    json_t *keys = json_array();
+    struct pare_str sql = {0};
+    for (size_t i = 0; i < p->n_measures; i++)
+        json_array_append_new(keys, json_string(p->measures[i].key));
+    char *text = json_dumps(keys, JSON_COMPACT);
+    const struct pare_argument args[] = {
+        {"host", host}, {"data", p->evaluate.hash}, {"metrics", text}};
+    pare_str_append(&sql, known_sql);
+    pare_str_append(&sql, asks ? metrics_sql : p->n_measures ? " AND 0" : "");
+    pare_str_append(&sql, known_rest_sql);
+    int rc = sql.failed || !text
+                 ? pare_error_nomem(err, 0)
+                 : pare_rows_load(j->store, sql.data, args, asks ? 3 : 2, &j->known, err);
+    json_decref(keys);
+    free(text);
+    pare_str_free(&sql);
+    return rc;
+}
+
 static int load_known(struct job *j, struct pare_error *err)
 {
     char host[256] = "", *path = NULL;
@@ -89,9 +120,8 @@ static int load_known(struct job *j, struct pare_error *err)
         goto out;
     PARE_TRY(pare_store_open(path, PARE_STORE_READ, &j->store, err));
     gethostname(host, sizeof host - 1);
-    const struct pare_argument args[] = {{"host", host}, {"data", j->pipeline->evaluate.hash}};
     const struct pare_argument past[] = {{"host", host}, {"model", j->pipeline->model_hash}};
-    PARE_TRY(pare_rows_load(j->store, known_sql, args, 2, &j->known, err));
+    PARE_TRY(load_builds(j, host, err));
     PARE_TRY(pare_rows_load(j->store, history_sql, past, 2, &j->history, err));
     PARE_TRY(sort_recipes(j, err));
 out:

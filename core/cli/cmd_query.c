@@ -150,7 +150,7 @@ const struct pare_command pare_command_query = {
     .summary = "Ask the database in SQL; it can only read",
     .arguments = "SQL|@NAME|- [NAME=VALUE]...",
     .about =
-        "One SELECT over the views variants, variants_all, stage_effects, measurements, "
+        "One SELECT over the views variants, variants_all, stage_effects, measurements, metrics, "
         "params,\nunit_values, latencies, rounds, samples, attempts, failures, pending, front, "
         "artifacts,\ntags and notes (db/README.md describes every column). NAME=VALUE fills the "
         "parameter :NAME.\n- reads the SQL from standard input. Ctrl-C stops a long one.\n\n"

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <pare/plugin.h>
+
 #include "base/mem.h"
 
 void pare_outcomes_free(struct pare_outcomes *outcomes)
@@ -44,9 +46,15 @@ static float nll_of(const float *logits, uint32_t n, uint32_t target)
     return (float)(log(sum) + top - (double)logits[target]);
 }
 
-int pare__take_outcomes(const float *logits, uint32_t classes, uint32_t first, uint32_t n,
-                        struct pare_outcomes *o, struct pare_error *err)
+int pare__take_outcomes(const struct pare_evaluation *e, const float *logits, uint32_t classes,
+                        uint32_t first, uint32_t n, struct pare_outcomes *o, struct pare_error *err)
 {
+    const struct pare_outputs outputs = {.struct_size = sizeof outputs,
+                                         .samples = n,
+                                         .rows = 1,
+                                         .width = classes,
+                                         .values = logits,
+                                         .targets = o->target + first};
     for (uint32_t i = first; i < first + n; i++, logits += classes) {
         o->predicted[i] = highest(logits, classes);
         o->nll[i] = NAN;
@@ -60,7 +68,7 @@ int pare__take_outcomes(const float *logits, uint32_t classes, uint32_t first, u
         o->nll[i] = nll_of(logits, classes, o->target[i]);
         o->correct += o->predicted[i] == o->target[i];
     }
-    return PARE_OK;
+    return e->outputs ? e->outputs(e->user, &outputs, first, err) : PARE_OK;
 }
 
 /* One batch at a time: from the images or a file of activations, through the plan, into outcomes
@@ -270,7 +278,7 @@ int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out, str
         PARE_TRY(run_batch(&p, part, err));
         if (p.done == 0 && pare__sample_at(e, 0) == 0)
             pare_hash_bytes(p.logits, classes * sizeof *p.logits, o.first_logits);
-        PARE_TRY(pare__take_outcomes(p.logits, classes, p.done, part, &o, err));
+        PARE_TRY(pare__take_outcomes(e, p.logits, classes, p.done, part, &o, err));
         PARE_TRY(pare__tell(e->progress, e->user, p.done + part, err));
     }
     for (size_t i = 0; i < e->n_keep; i++)

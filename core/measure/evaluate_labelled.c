@@ -76,7 +76,7 @@ static int evaluate_classes(struct pare_evaluation *e, struct pare_outcomes *o,
     for (uint32_t done = 0, n; done < o->n; done += n) {
         n = PARE_MIN(p.samples, o->n - done);
         PARE_TRY(pooled_read(&p, e, done, n, err));
-        PARE_TRY(pare__take_outcomes(p.out, p.width, done, n, o, err));
+        PARE_TRY(pare__take_outcomes(e, p.out, p.width, done, n, o, err));
         PARE_TRY(pare__tell(e->progress, e->user, done + n, err));
     }
 out:

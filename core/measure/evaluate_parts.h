@@ -24,9 +24,11 @@ static inline int pare__tell(int (*progress)(void *user, uint32_t done), void *u
     return PARE_OK;
 }
 
-/* What logits say of samples first .. first + n - 1, whose targets are there. */
-int pare__take_outcomes(const float *logits, uint32_t classes, uint32_t first, uint32_t n,
-                        struct pare_outcomes *o, struct pare_error *err);
+/* What logits say of samples first .. first + n - 1, whose targets are there; whoever asks for
+ * outputs gets them. */
+int pare__take_outcomes(const struct pare_evaluation *e, const float *logits, uint32_t classes,
+                        uint32_t first, uint32_t n, struct pare_outcomes *o,
+                        struct pare_error *err);
 
 /* Samples that are labelled texts. */
 int pare__evaluate_labelled(struct pare_evaluation *e, struct pare_outcomes *out,

@@ -48,6 +48,7 @@ struct pare_stored {
 
 /* The same on some samples, from stored activations, storing them, or all of it. Outcomes are those
  * of pare_evaluate() bit for bit. Memory: the plan and one batch, whatever is stored. */
+struct pare_outputs;
 struct pare_evaluation {
     const struct pare_graph *graph;
     struct pare_dataset *data;
@@ -62,6 +63,10 @@ struct pare_evaluation {
     bool *kept;   /* [n_keep]: written; a full disk costs the file, not the evaluation */
     bool started; /* set when `from` was used */
     int (*progress)(void *user, uint32_t done);
+    /* Of classes (NULL: nobody asks): the logits and targets of samples first, first + 1, ... of
+     * those evaluated, one batch after the other. Another answer than PARE_OK ends it so. */
+    int (*outputs)(void *user, const struct pare_outputs *outputs, uint32_t first,
+                   struct pare_error *err);
     void *user;
 };
 int pare_evaluate_part(struct pare_evaluation *e, struct pare_outcomes *out,

@@ -48,12 +48,13 @@ static const struct pare_trial_metric *figure_of(const struct pare_trial *v, con
     return NULL;
 }
 
-/* Every metric that can be named: the program's, and a latency per further shape. */
+/* Every metric that can be named: the program's, a latency per further shape, and those that
+ * plugins bring. */
 static int list_metrics(struct pare_choice *c, const struct plan_facts *f, struct pare_error *err)
 {
     size_t n;
     const struct pare_metric *builtin = pare_metrics(&n);
-    size_t room = n + (f->n_shapes ? f->n_shapes - 1 : 0);
+    size_t room = n + (f->n_shapes ? f->n_shapes - 1 : 0) + c->trials.n_plugin_metrics;
     c->known = pare_pool_alloc(&c->pool, room, sizeof *c->known);
     struct pare_front_metric *metrics = pare_pool_alloc(&c->pool, room, sizeof *metrics);
     if (!c->known || !metrics)
@@ -64,6 +65,10 @@ static int list_metrics(struct pare_choice *c, const struct plan_facts *f, struc
         if (!name)
             return pare_error_nomem(err, 0);
         c->known[n++] = (struct pare_metric){name, PARE_METRIC_MS, false};
+    }
+    for (size_t i = 0; i < c->trials.n_plugin_metrics; i++) {
+        const struct pare_store_metric *m = &c->trials.plugin_metrics[i];
+        c->known[n++] = (struct pare_metric){m->name, PARE_METRIC_NUMBER, m->higher};
     }
     c->n_known = n;
     c->input.metrics = metrics;
@@ -84,6 +89,30 @@ static int fill_exact(struct pare_choice *c, struct pare_front_metric *m, struct
     m->value = value;
     m->log_scale = true;
     return PARE_OK;
+}
+
+static bool by_plugin(const struct pare_choice *c, const char *name)
+{
+    for (size_t i = 0; i < c->trials.n_plugin_metrics; i++) {
+        if (strcmp(c->trials.plugin_metrics[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A mean with its standard error, each variant's by itself. */
+static int fill_spread(struct pare_choice *c, struct pare_front_metric *m, struct pare_error *err)
+{
+    double *sem = pare_pool_alloc(&c->pool, c->trials.n, sizeof *sem);
+    int rc = sem ? fill_exact(c, m, err) : pare_error_nomem(err, 0);
+    for (size_t i = 0; rc == PARE_OK && i < c->trials.n; i++) {
+        const struct pare_trial_metric *x = figure_of(&c->trials.items[i], m->name);
+        sem[i] = x ? x->sem : (double)NAN;
+    }
+    m->kind = PARE_FIGURE_SPREAD;
+    m->sem = sem;
+    m->log_scale = false; /* it may be below zero */
+    return rc;
 }
 
 /* ---- what is known without samples and rounds ---- */
@@ -253,6 +282,8 @@ static int begin_metrics(struct pare_choice *c, struct pare_store *store, struct
             PARE_TRY(begin_rounds(c, m, &c->trials, err));
         else if (strncmp(name, "latency_ms.", 11) == 0)
             PARE_TRY(begin_shape(c, store, name + 11, k, shapes, err));
+        else if (by_plugin(c, name))
+            PARE_TRY(fill_spread(c, m, err));
         else
             PARE_TRY(fill_exact(c, m, err));
     }

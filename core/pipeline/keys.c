@@ -152,6 +152,16 @@ void pare_outcome_key(const char *build, const char *metric, const char *samples
     pare_hash_end(&h, hex);
 }
 
+void pare_metric_key(const char *file, const char *settings, char hex[PARE_HASH_HEX])
+{
+    struct pare_hash h;
+    pare_hash_begin(&h);
+    pare_hash_text(&h, "pare metric 1");
+    pare_hash_text(&h, file);
+    pare_hash_text(&h, settings);
+    pare_hash_end(&h, hex);
+}
+
 void pare_latency_key(const char *build, unsigned batch, unsigned threads, const char *host,
                       const char *program, const char *session, char hex[PARE_HASH_HEX])
 {

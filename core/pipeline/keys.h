@@ -47,6 +47,9 @@ void pare_build_key(const struct pare_recipe *r, const char *calibration, uint64
 void pare_outcome_key(const char *build, const char *metric, const char *samples,
                       char hex[PARE_HASH_HEX]);
 
+/* A metric by a plugin: of the plugin's file and its settings as canonical text. */
+void pare_metric_key(const char *file, const char *settings, char hex[PARE_HASH_HEX]);
+
 /* One build timed at one shape on one host, by one build of this program, in one session. */
 void pare_latency_key(const char *build, unsigned batch, unsigned threads, const char *host,
                       const char *program, const char *session, char hex[PARE_HASH_HEX]);

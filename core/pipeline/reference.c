@@ -85,6 +85,8 @@ static const struct pare_reference_row rows[] = {
      "of a language model: the share of tokens that it and the baseline find likeliest alike"},
     {"Measure", "latency",
      "named input shapes; the first is `latency_ms`, the others are `latency_ms.NAME`"},
+    {"Measure", "PLUGIN",
+     "a metric by its plugin's id, or a file's name with a slash: {PARAMETER: VALUE}; of classes"},
     {"A shape", "batch", "samples of one inference (1)"},
     {"A shape", "threads", "threads (1)"},
     {"A shape", "prefill", "of a language model: tokens that are read at once"},

@@ -156,9 +156,7 @@ static int confirm(struct pare_runner *r, const struct pare_choice *choice, stru
         variant->failed = false;
         variant->first_logits[0] = '\0'; /* of other samples than are timed */
         if (chosen[v] && variant->node != SIZE_MAX)
-            PARE_TRY(pare_store_measured(r->store, r->nodes[variant->node].id,
-                                         pare_pipeline_quality(r->pipeline), r->confirm.id,
-                                         &variant->evaluated, err));
+            PARE_TRY(pare_run_evaluated(r, variant->node, &r->confirm, &variant->evaluated, err));
     }
     PARE_TRY(pare_run_build(r, &r->confirm, chosen, NULL, err));
 out:

@@ -101,6 +101,17 @@ static json_t *build_job(struct pare_runner *r, const struct pare_run_node *node
                      about_of(node));
 }
 
+/* The metrics of plugins, as a worker is told. */
+static json_t *metrics_job(const struct pare_pipeline *p)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < p->n_measures; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:O}", "plugin", p->measures[i].plugin->path, "sha256",
+                            p->measures[i].plugin->sha256, "params", p->measures[i].params));
+    return list;
+}
+
 static json_t *eval_job(struct phase *p, size_t variant, size_t seat)
 {
     const struct pare_run_variant *v = &p->r->variants[variant];
@@ -114,6 +125,8 @@ static json_t *eval_job(struct phase *p, size_t variant, size_t seat)
         json_object_set_new(job, "beside", json_true());
         json_object_set_new(job, "baseline", json_string(pipeline->model));
     }
+    if (job && pipeline->n_measures)
+        json_object_set_new(job, "metrics", metrics_job(pipeline));
     if (job && samples->order) {
         json_t *list = json_array();
         for (size_t i = first; i < end; i++)
@@ -432,8 +445,10 @@ static void close_attempts(struct phase *p)
             p->rc = pare_store_attempt_finish(p->r->store, variant->attempt, &end, p->err);
         variant->attempt = 0;
         free(variant->seen);
+        free(variant->measured);
         json_decref(variant->tokens);
         variant->seen = NULL;
+        variant->measured = NULL;
         variant->tokens = NULL;
         variant->n_seen = 0;
     }

@@ -200,6 +200,31 @@ static int store_measurement(const struct evaluated *e, struct pare_store_measur
     return pare_store_measure(e->r->store, e->id, e->v->attempt, &m, err);
 }
 
+/* What plugins measured. */
+static int store_measured(const struct evaluated *e, struct pare_error *err)
+{
+    const struct pare_pipeline *p = e->r->pipeline;
+    int rc = PARE_OK;
+    for (size_t i = 0; i < p->n_measures && rc == PARE_OK; i++) {
+        const struct pare_measure *m = &p->measures[i];
+        const char *unit = m->plugin->desc.unit;
+        size_t n;
+        const struct pare_interval x =
+            pare_metric_mean(e->v->measured + i, e->v->n_seen, p->n_measures, &n);
+        rc = store_measurement(e,
+                               (struct pare_store_measurement){.metric = m->plugin->desc.id,
+                                                               .key = m->key,
+                                                               .unit = unit ? unit : "1",
+                                                               .how = "normal 95 %",
+                                                               .value = x.value,
+                                                               .lo = x.lo,
+                                                               .hi = x.hi,
+                                                               .n = (int64_t)n},
+                               err);
+    }
+    return rc;
+}
+
 /* Classes and choices. */
 static int store_classes(const struct evaluated *e, struct pare_error *err)
 {
@@ -325,6 +350,7 @@ int pare_commit_evaluated(struct pare_runner *r, struct pare_run_samples *sample
     if (rc != PARE_OK)
         return rc;
     PARE_TRY(tasks[samples->data->task](&e, err));
+    PARE_TRY(store_measured(&e, err));
     PARE_TRY(pare_store_attempt_finish(r->store, v->attempt, end, err));
 out:
     return pare_store_end(r->store, rc, err);

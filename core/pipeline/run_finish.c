@@ -181,6 +181,29 @@ static struct pare_run_outcome outcome_at(json_t *const list[LISTS], size_t i)
                                      .score = real_at(list[SCORE], i)};
 }
 
+/* Append the plugins' values of samples from n_seen on, sample by sample. */
+static int take_measured(struct phase *p, struct pare_run_variant *v, size_t n,
+                         const json_t *answer)
+{
+    const size_t n_metrics = p->r->pipeline->n_measures;
+    const json_t *lists = json_object_get(answer, "metrics");
+    if (n_metrics == 0)
+        return PARE_OK;
+    double *measured = pare_realloc(v->measured, n * n_metrics, sizeof *measured);
+    if (!measured)
+        return pare_error_nomem(p->err, n * n_metrics * sizeof *measured);
+    v->measured = measured;
+    for (size_t m = 0; m < n_metrics; m++) {
+        const json_t *list = json_array_get(lists, m);
+        if (json_array_size(list) != n - v->n_seen)
+            return pare_error_set(p->err, PARE_FAILED, "a worker lacks values of metric '%s'",
+                                  p->r->pipeline->measures[m].plugin->desc.id);
+        for (size_t i = v->n_seen; i < n; i++)
+            measured[i * n_metrics + m] = real_at(list, i - v->n_seen);
+    }
+    return PARE_OK;
+}
+
 /* Add a look's outcomes to what is known of the variant. */
 static int take_outcomes(struct phase *p, struct pare_run_variant *v, const json_t *answer)
 {
@@ -195,6 +218,9 @@ static int take_outcomes(struct phase *p, struct pare_run_variant *v, const json
     if (json_array_size(list[PREDICTED]) != n - v->n_seen)
         return pare_error_set(p->err, PARE_FAILED,
                               "a worker evaluated other samples than it was told");
+    int rc = take_measured(p, v, n, answer);
+    if (rc != PARE_OK)
+        return rc;
     for (size_t i = 0; v->n_seen < n; i++)
         v->seen[v->n_seen++] = outcome_at(list, i);
     json_decref(v->tokens);

@@ -58,6 +58,7 @@ struct pare_run_variant {
     int64_t attempt;               /* at evaluating it, while it runs; 0: none */
     struct pare_run_outcome *seen; /* in the order of the looks */
     size_t n_seen;
+    double *measured;   /* of each sample seen, by every metric of plugins; NaN: no value */
     json_t *tokens;     /* of windows: losses of all tokens, and where each window ends, as the
                            worker told them; NULL: none */
     double share;       /* of the samples that were run */
@@ -143,6 +144,11 @@ void pare_race_end(struct pare_runner *r);
  */
 int pare_race_save(struct pare_runner *r, const struct pare_run_samples *samples, size_t variant,
                    struct pare_error *err);
+
+/* run_plan.c: whether all that the pipeline measures of a node's model on those samples is known.
+ */
+int pare_run_evaluated(struct pare_runner *r, size_t node, const struct pare_run_samples *samples,
+                       bool *yes, struct pare_error *err);
 
 /* run.c: the variant with that build key; SIZE_MAX: none. */
 size_t pare_run_variant(const struct pare_runner *r, const char *build);

@@ -207,12 +207,32 @@ static int store_data(struct pare_runner *r, const struct pare_data *data, const
     return rc;
 }
 
+static int store_metrics(struct pare_runner *r, struct pare_store_metric *out,
+                         struct pare_error *err)
+{
+    const struct pare_pipeline *p = r->pipeline;
+    int rc = PARE_OK;
+    for (size_t i = 0; i < p->n_measures && rc == PARE_OK; i++) {
+        const struct pare_measure *m = &p->measures[i];
+        const struct pare_plugin *desc = &m->plugin->desc;
+        out[i] = (struct pare_store_metric){.name = desc->id,
+                                            .unit = desc->unit ? desc->unit : "1",
+                                            .higher = pare_metric_higher(desc),
+                                            .settings = m->settings,
+                                            .key = m->key};
+        rc = pare_store_plugin(r->store, desc->id, desc->version, m->plugin->sha256,
+                               m->plugin->path, &out[i].plugin_id, err);
+    }
+    return rc;
+}
+
 static int store_pipeline(struct pare_runner *r, struct pare_error *err)
 {
     const struct pare_pipeline *p = r->pipeline;
     struct pare_store_objective *objectives = pare_calloc(p->n_objectives, sizeof *objectives);
     struct pare_store_shape *shapes = pare_calloc(p->n_shapes, sizeof *shapes);
     char(*definitions)[PARE_SHAPE_TEXT] = pare_calloc(p->n_shapes, sizeof *definitions);
+    struct pare_store_metric metrics[PARE_METRICS_MOST];
     char *source = NULL, *path = realpath(p->path, NULL); /* models are named relative to it */
     size_t size;
     int rc;
@@ -221,6 +241,7 @@ static int store_pipeline(struct pare_runner *r, struct pare_error *err)
         goto out;
     }
     PARE_TRY(pare_file_read(p->path, (size_t)16 << 20, &source, &size, err));
+    PARE_TRY(store_metrics(r, metrics, err));
     for (size_t i = 0; i < p->n_objectives; i++)
         objectives[i] =
             (struct pare_store_objective){.metric = p->objectives[i].metric->name,
@@ -242,6 +263,8 @@ static int store_pipeline(struct pare_runner *r, struct pare_error *err)
                                       .n_objectives = p->n_objectives,
                                       .constraints = p->constraint_texts,
                                       .n_constraints = p->n_constraints,
+                                      .metrics = metrics,
+                                      .n_metrics = p->n_measures,
                                       .shapes = shapes,
                                       .n_shapes = p->n_shapes};
     PARE_TRY(pare_store_pipeline(r->store, &row, &r->pipeline_id, err));
@@ -301,6 +324,19 @@ char *pare_run_folder(const char *database)
     return pare_str_take(&s);
 }
 
+int pare_run_evaluated(struct pare_runner *r, size_t node, const struct pare_run_samples *samples,
+                       bool *yes, struct pare_error *err)
+{
+    const struct pare_pipeline *p = r->pipeline;
+    const int64_t id = r->nodes[node].id;
+    int rc =
+        pare_store_measured(r->store, id, pare_pipeline_quality(p), NULL, samples->id, yes, err);
+    for (size_t i = 0; i < p->n_measures && rc == PARE_OK && *yes; i++)
+        rc = pare_store_measured(r->store, id, p->measures[i].plugin->desc.id, p->measures[i].key,
+                                 samples->id, yes, err);
+    return rc;
+}
+
 static int locate(struct pare_runner *r, struct pare_error *err)
 {
     int rc = PARE_OK;
@@ -320,9 +356,7 @@ static int locate(struct pare_runner *r, struct pare_error *err)
         struct pare_run_variant *variant = &r->variants[v];
         if (variant->node == SIZE_MAX)
             continue;
-        PARE_TRY(pare_store_measured(r->store, r->nodes[variant->node].id,
-                                     pare_pipeline_quality(r->pipeline), r->evaluate.id,
-                                     &variant->evaluated, err));
+        PARE_TRY(pare_run_evaluated(r, variant->node, &r->evaluate, &variant->evaluated, err));
     }
 out:
     return rc;

@@ -81,17 +81,31 @@ static int make_looks(struct pare_run_samples *s, uint64_t seed, struct pare_err
 /* ---- outcomes that a cut race leaves behind
  * --------------------------------------------------------- */
 
-/* Which samples a file of outcomes is of; the outcomes follow. */
+/* Which samples a file of outcomes is of, and which metrics of plugins; the outcomes follow, then
+ * what the plugins measured. */
 struct seen_head {
-    char data[PARE_HASH_HEX - 1];
+    char data[PARE_HASH_HEX - 1], metrics[PARE_HASH_HEX - 1];
     uint64_t seed, n; /* samples in all */
 };
 
 static struct seen_head head_of(const struct pare_runner *r, const struct pare_run_samples *s)
 {
     struct seen_head h = {.seed = r->pipeline->seed, .n = s->ends[s->n_looks - 1]};
+    struct pare_hash hash;
+    char hex[PARE_HASH_HEX];
+    pare_hash_begin(&hash);
+    for (size_t i = 0; i < r->pipeline->n_measures; i++)
+        pare_hash_text(&hash, r->pipeline->measures[i].key);
+    pare_hash_end(&hash, hex);
     memcpy(h.data, s->data->hash, sizeof h.data);
+    memcpy(h.metrics, hex, sizeof h.metrics);
     return h;
+}
+
+/* Bytes of what plugins measured of n samples. */
+static size_t measured_size(const struct pare_runner *r, size_t n)
+{
+    return n * r->pipeline->n_measures * sizeof(double);
 }
 
 static char *seen_path(const struct pare_runner *r, size_t v)
@@ -119,6 +133,9 @@ int pare_race_save(struct pare_runner *r, const struct pare_run_samples *samples
     }
     pare_str_append_n(&bytes, (const char *)&head, sizeof head);
     pare_str_append_n(&bytes, (const char *)variant->seen, variant->n_seen * sizeof *variant->seen);
+    if (r->pipeline->n_measures)
+        pare_str_append_n(&bytes, (const char *)variant->measured,
+                          measured_size(r, variant->n_seen));
     if (bytes.failed) {
         rc = pare_error_nomem(err, variant->n_seen * sizeof *variant->seen);
         goto out;
@@ -140,20 +157,22 @@ static int load(struct pare_runner *r, const struct pare_run_samples *samples, s
     char *path = seen_path(r, v), *bytes = NULL;
     size_t size;
     int rc = path ? PARE_OK : pare_error_nomem(err, 0);
-    if (rc != PARE_OK || pare_file_read(path, sizeof head + head.n * sizeof *variant->seen, &bytes,
-                                        &size, &ignored) != PARE_OK)
+    const size_t most = sizeof head + head.n * sizeof *variant->seen + measured_size(r, head.n);
+    if (rc != PARE_OK || pare_file_read(path, most, &bytes, &size, &ignored) != PARE_OK)
         goto out;
     for (size_t look = 0; look + 1 < samples->n_looks; look++) {
-        size_t n = samples->ends[look];
-        if (size != sizeof head + n * sizeof *variant->seen ||
+        const size_t n = samples->ends[look], seen = n * sizeof *variant->seen;
+        if (size != sizeof head + seen + measured_size(r, n) ||
             memcmp(bytes, &head, sizeof head) != 0)
             continue;
         variant->seen = pare_alloc(n, sizeof *variant->seen);
-        if (!variant->seen) {
+        variant->measured = pare_alloc(measured_size(r, n), 1);
+        if (!variant->seen || !variant->measured) {
             rc = pare_error_nomem(err, size);
             goto out;
         }
-        memcpy(variant->seen, bytes + sizeof head, n * sizeof *variant->seen);
+        memcpy(variant->seen, bytes + sizeof head, seen);
+        memcpy(variant->measured, bytes + sizeof head + seen, measured_size(r, n));
         variant->n_seen = n;
     }
 out:

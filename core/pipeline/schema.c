@@ -27,7 +27,8 @@ static const char *const frame =
     "STAGE.PARAMETER',"
     "   'items': {'type': 'object', 'minProperties': 1,"
     "    'propertyNames': {'pattern': '^[A-Za-z0-9_-]+[.][a-z0-9_]+$'}}},"
-    "  'measure': {'type': 'object', 'additionalProperties': false, 'properties': {"
+    "  'measure': {'type': 'object', 'additionalProperties': false,"
+    "   'patternProperties': {'[./]': {'type': ['object', 'null']}}, 'properties': {"
     "   'top1': {'type': ['object', 'null'], 'additionalProperties': false},"
     "   'acc_norm': {'type': ['object', 'null'], 'additionalProperties': false},"
     "   'spearman': {'type': ['object', 'null'], 'additionalProperties': false},"
@@ -197,6 +198,20 @@ static json_t *params_schema(const struct pare_plugin *plugin)
                      "properties", properties);
 }
 
+/* A metric's parameters have one value each. */
+static json_t *metric_schema(const struct pare_plugin *plugin)
+{
+    json_t *properties = json_object();
+    for (size_t i = 0; properties && i < plugin->n_params; i++) {
+        const struct pare_param *p = &plugin->params[i];
+        json_t *value = plain_schema(p);
+        json_object_set_new(value, "description", json_string(p->help));
+        json_object_set_new(properties, p->name, value);
+    }
+    return json_pack("{s:[s, s], s:b, s:s, s:o}", "type", "object", "null", "additionalProperties",
+                     0, "description", plugin->summary, "properties", properties);
+}
+
 /* If the stage's plugin is this one, `with` and `try` have its parameters. */
 static json_t *condition(const struct pare_plugin *plugin)
 {
@@ -215,9 +230,13 @@ json_t *pare_schema(const struct pare_plugin_file *const *plugins, size_t n)
     json_t *stage = json_object_get(json_object_get(schema, "definitions"), "stage");
     json_t *all = json_object_get(stage, "allOf");
     json_t *names = json_array();
+    json_t *measure = json_object_get(
+        json_object_get(json_object_get(schema, "properties"), "measure"), "properties");
     bool ok = all && names && pare_reference_describe(schema);
     for (size_t i = 0; ok && i < n; i++) {
         const struct pare_plugin *desc = &plugins[i]->desc;
+        if (desc->kind == PARE_METRIC)
+            ok = json_object_set_new(measure, desc->id, metric_schema(desc)) == 0;
         if (!pare_plugin_transforms(desc))
             continue;
         ok = json_array_append_new(names, json_string(desc->id)) == 0 &&

@@ -499,10 +499,11 @@ static void read_root(struct pare_reader *r, const struct pare_yaml *root)
     pare_read_select(r, pare_yaml_get(root, "select"));
     const struct pare_yaml *data = pare_yaml_get(root, "data");
     const struct pare_pipeline *p = r->p;
-    if ((p->top1 || p->perplexity || p->acc_norm || p->spearman) && !r->measure_wrong &&
-        !pare_yaml_get(data, "evaluate"))
+    const bool good = p->top1 || p->perplexity || p->acc_norm || p->spearman;
+    if ((good || p->n_measures) && !r->measure_wrong && !pare_yaml_get(data, "evaluate"))
         pare_diag_add(r->check.diags, data ? data->at : root->at, data ? data->end : root->at,
-                      "`data` lacks `evaluate`: %s is measured on it", pare_pipeline_quality(r->p));
+                      "`data` lacks `evaluate`: %s is measured on it",
+                      good ? pare_pipeline_quality(p) : p->measures[0].plugin->desc.id);
 }
 
 /* The file's name without its ending, as far as it makes a word. */
@@ -581,6 +582,10 @@ void pare_pipeline_free(struct pare_pipeline *p)
     for (size_t i = 0; i < p->n_excludes; i++) {
         for (size_t k = 0; k < p->excludes[i].n; k++)
             json_decref(p->excludes[i].conditions[k].values);
+    }
+    for (size_t i = 0; i < p->n_measures; i++) {
+        json_decref(p->measures[i].params);
+        free(p->measures[i].settings);
     }
     free(p->used.files);
     pare_yaml_free(&p->tree);

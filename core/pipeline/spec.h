@@ -6,6 +6,7 @@
 
 #include "measure/dataset.h"
 #include "pipeline/values.h"
+#include "plugin/metric.h"
 #include "select/constraint.h"
 
 /* Samples of a data set. Paths are ready to open (joined with the YAML's folder). */
@@ -28,6 +29,14 @@ struct pare_shape {
     unsigned batch, threads;
     unsigned prefill, decode; /* tokens that a language model reads at once, or one by one */
     unsigned depth;           /* after so many others */
+};
+
+/* A metric that a plugin brings. Its name is the plugin's id. */
+struct pare_measure {
+    const struct pare_plugin_file *plugin;
+    json_t *params;          /* all of its parameters, canonical */
+    char *settings;          /* the same as canonical text */
+    char key[PARE_HASH_HEX]; /* figures of another key are of another metric */
 };
 
 struct pare_objective {
@@ -102,7 +111,9 @@ struct pare_pipeline {
     enum pare_output output;
     enum pare_task task; /* of what is evaluated; without that, what fits the model */
     bool top1, perplexity, acc_norm, spearman;
-    bool kl, agreement;        /* beside the baseline */
+    bool kl, agreement;                              /* beside the baseline */
+    struct pare_measure measures[PARE_METRICS_MOST]; /* by plugins */
+    size_t n_measures;
     struct pare_shape *shapes; /* the first is `latency_ms`, others latency_ms.NAME */
     size_t n_shapes;
     struct pare_metric *metrics; /* what this pipeline measures */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "pipeline/keys.h"
 #include "pipeline/spec_parts.h"
 
 /* ---- measure ---- */
@@ -170,6 +171,130 @@ static void measure_latency(struct pare_reader *r, const struct pare_yaml *node,
     }
 }
 
+/* ---- metrics of plugins ---- */
+
+/* What else a metric could be called; a bare word that is no plugin's id is a misspelt key. */
+static bool names_plugin(struct pare_reader *r, const struct pare_yaml *key)
+{
+    const struct pare_plugin_file *file;
+    struct pare_error ignored = {0};
+    return strpbrk(key->text, "./") ||
+           r->check.env->find(r->check.env->user, key->text, r->check.folder, &file, &ignored) !=
+               PARE_NOT_FOUND;
+}
+
+/* The one setting that a map of parameters stands for; NULL: said why not. */
+static json_t *one_setting(struct pare_reader *r, const struct pare_plugin_file *plugin,
+                           const struct pare_yaml *key, const struct pare_yaml *map)
+{
+    const struct pare_yaml *other = pare_yaml_key(map, "plugin"); /* names the score in a stage */
+    json_t *one = NULL;
+    if (other) {
+        pare_yaml_error(r->check.diags, other, "the plugin is named by the key before its map");
+        return NULL;
+    }
+    if (map->kind != PARE_YAML_MAP && map->kind != PARE_YAML_NULL)
+        return pare_expected(&r->check, map, key->text, "a map of its parameters");
+    json_t *all = pare_checked_settings(&r->check, plugin, &map, map->kind == PARE_YAML_MAP, key);
+    if (all && json_array_size(all) == 1)
+        one = json_incref(json_array_get(all, 0));
+    else if (all)
+        pare_yaml_error(r->check.diags, map, "%s is measured with one setting, not with %zu",
+                        key->text, json_array_size(all));
+    json_decref(all);
+    return one;
+}
+
+/* What the plugin itself says of its parameters together. */
+static void check_setting(struct pare_reader *r, const struct pare_measure *m,
+                          const struct pare_yaml *key)
+{
+    static const char *const none[] = {NULL};
+    const struct pare_step step = {
+        .stage = "measure", .plugin = m->plugin, .on = none, .except = none, .params = m->params};
+    struct pare_error err = {0};
+    if (!r->check.env->check || r->check.env->check(r->check.env->user, &step, &err) == PARE_OK)
+        return;
+    pare_yaml_error(r->check.diags, key, "%s", err.what);
+    if (err.hint[0])
+        pare_diag_hint(r->check.diags, "%s", err.hint);
+}
+
+/* Why a metric cannot be there besides the others, or NULL. */
+static const char *clash(const struct pare_pipeline *p, const char *id)
+{
+    size_t n;
+    const struct pare_metric *all = pare_metrics(&n);
+    if (pare_metric_find(id, all, n) || strncmp(id, "latency", 7) == 0)
+        return "a metric of Pare's own is called so";
+    for (size_t i = 0; i < p->n_measures; i++) {
+        if (strcmp(p->measures[i].plugin->desc.id, id) == 0)
+            return "it is measured already";
+    }
+    return p->n_measures == PARE_METRICS_MOST ? "a pipeline has at most 8 metrics of plugins"
+                                              : NULL;
+}
+
+/* A row of class logits for each sample is what plugins can measure. */
+static void check_task(struct pare_reader *r, const struct pare_yaml *key)
+{
+    const struct pare_pipeline *p = r->p;
+    if (!p->model_hash[0] || (p->evaluate.from && !p->evaluate.n_samples) ||
+        p->task == PARE_TASK_CLASSES)
+        return;
+    pare_yaml_error(r->check.diags, key, "plugins measure the logits of classes; %s",
+                    what_there_is(p));
+    pare_diag_hint(r->check.diags, "%s: {}", pare_pipeline_quality(p));
+}
+
+static void measure_plugin(struct pare_reader *r, const struct pare_yaml *key,
+                           const struct pare_yaml *map)
+{
+    struct pare_pipeline *p = r->p;
+    const struct pare_plugin_file *plugin = pare_checked_plugin(&r->check, key, PARE_METRIC);
+    const char *wrong = plugin ? clash(p, plugin->desc.id) : NULL;
+    if (wrong)
+        pare_yaml_error(r->check.diags, key, "'%s' cannot be measured: %s", plugin->desc.id, wrong);
+    if (!plugin || wrong)
+        return;
+    struct pare_measure m = {.plugin = plugin, .params = one_setting(r, plugin, key, map)};
+    if (!m.params)
+        return;
+    m.settings = pare_canonical_text(m.params);
+    if (!m.settings) {
+        r->check.diags->nomem = true;
+        json_decref(m.params);
+        return;
+    }
+    pare_metric_key(plugin->sha256, m.settings, m.key);
+    p->measures[p->n_measures++] = m;
+    check_setting(r, &m, key);
+    check_task(r, key);
+}
+
+/* Keys that are no fields name plugins; `rest` gets the others. */
+static void measure_plugins(struct pare_reader *r, const struct pare_yaml *map,
+                            const struct pare_field *fields, size_t n, struct pare_yaml *rest)
+{
+    *rest = *map;
+    if (map->kind != PARE_YAML_MAP)
+        return;
+    rest->keys = pare_read_alloc(r, map->n, sizeof *rest->keys);
+    rest->items = pare_read_alloc(r, map->n, sizeof *rest->items);
+    rest->n = 0;
+    for (size_t i = 0; rest->keys && rest->items && i < map->n; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(fields[k].name, map->keys[i]->text) != 0)
+            k++;
+        if (k == n && names_plugin(r, map->keys[i])) {
+            measure_plugin(r, map->keys[i], map->items[i]);
+            continue;
+        }
+        rest->keys[rest->n] = map->keys[i];
+        rest->items[rest->n++] = map->items[i];
+    }
+}
+
 /* Whether the pipeline measures it: what is not named here comes by itself. */
 static bool is_measured(const struct pare_pipeline *p, const char *name)
 {
@@ -195,7 +320,7 @@ static void list_metrics(struct pare_reader *r)
     struct pare_pipeline *p = r->p;
     size_t n;
     const struct pare_metric *all = pare_metrics(&n);
-    p->metrics = pare_read_alloc(r, n + p->n_shapes, sizeof *p->metrics);
+    p->metrics = pare_read_alloc(r, n + p->n_shapes + p->n_measures, sizeof *p->metrics);
     for (size_t i = 0; p->metrics && i < n; i++) {
         bool timed = !strcmp(all[i].name, "latency_ms");
         if (!is_measured(p, all[i].name))
@@ -207,6 +332,11 @@ static void list_metrics(struct pare_reader *r)
             p->metrics[p->n_metrics] = all[i];
             p->metrics[p->n_metrics++].name = pare_read_strdup(r, name);
         }
+    }
+    for (size_t i = 0; p->metrics && i < p->n_measures; i++) {
+        const struct pare_plugin *desc = &p->measures[i].plugin->desc;
+        p->metrics[p->n_metrics++] =
+            (struct pare_metric){desc->id, PARE_METRIC_NUMBER, pare_metric_higher(desc)};
     }
 }
 
@@ -225,7 +355,9 @@ void pare_read_measure(struct pare_reader *r, const struct pare_yaml *node)
     static const struct pare_yaml nothing = {.kind = PARE_YAML_NULL};
     if (node) {
         size_t before = r->check.diags->n + r->check.diags->dropped;
-        pare_read_fields(r, node, "measure", fields, PARE_COUNT(fields), NULL);
+        struct pare_yaml rest;
+        measure_plugins(r, node, fields, PARE_COUNT(fields), &rest);
+        pare_read_fields(r, &rest, "measure", fields, PARE_COUNT(fields), NULL);
         r->measure_wrong = r->check.diags->n + r->check.diags->dropped != before;
     }
     if (!node || r->measure_wrong) { /* one mistake does not make the metrics named later wrong */

@@ -10,6 +10,7 @@
 #include "pipeline/plan.h"
 #include "pipeline/setup.h"
 #include "pipeline/spec_env.h"
+#include "plugin/metric.h"
 #include "plugin/stage.h"
 
 #include <math.h>
@@ -31,8 +32,9 @@ struct worker {
     char *data_key; /* its specification and the model's preprocessing, as text */
     struct pare_bench *bench;
     json_t *unit_values;
-    struct pare_error refused; /* why there is no setup, or none that could be followed; status 0:
-                                  it was */
+    struct measuring *measuring; /* the metrics of the evaluation under way */
+    struct pare_error refused;   /* why there is no setup, or none that could be followed; status 0:
+                                    it was */
     double last_beat;
     double cpu_before;
     bool local; /* no parent: in the process of a command */
@@ -406,6 +408,89 @@ static int take_part(struct worker *w, const json_t *job, struct part *p, struct
     return PARE_OK;
 }
 
+/* ---- metrics of plugins ---- */
+
+struct measuring {
+    struct pare_stage_env env;
+    const struct pare_plugin_file *plugins[PARE_METRICS_MOST];
+    const json_t *params[PARE_METRICS_MOST];
+    double *values[PARE_METRICS_MOST]; /* of every sample that is evaluated */
+    size_t n;
+};
+
+/* The plugin that the job was planned with. */
+static int find_metric(struct worker *w, const json_t *row, const struct pare_plugin_file **out,
+                       struct pare_error *err)
+{
+    const char *path = pare_message_text(row, "plugin");
+    int rc = pare_catalog_find(w->catalog, path, NULL, out, err);
+    if (rc == PARE_OK && strcmp((*out)->sha256, pare_message_text(row, "sha256")) != 0)
+        rc =
+            pare_error_set(err, PARE_FAILED, "plugin %s has changed since the plan was made", path);
+    else if (rc == PARE_OK && (*out)->desc.kind != PARE_METRIC)
+        rc = pare_error_set(err, PARE_INVALID, "plugin '%s' is no metric", (*out)->desc.id);
+    return rc;
+}
+
+static int take_metrics(struct worker *w, const json_t *job, uint32_t n, struct measuring *m,
+                        struct pare_error *err)
+{
+    const json_t *row;
+    size_t i;
+    int rc = PARE_OK;
+    m->env = (struct pare_stage_env){.catalog = w->catalog,
+                                     .threads = threads_of(job),
+                                     .cancelled = stage_cancelled,
+                                     .log = stage_log,
+                                     .progress = stage_progress,
+                                     .user = w};
+    json_array_foreach(json_object_get(job, "metrics"), i, row)
+    {
+        if (i == PARE_METRICS_MOST)
+            return pare_error_set(err, PARE_INVALID, "more than %u metrics", PARE_METRICS_MOST);
+        PARE_TRY(find_metric(w, row, &m->plugins[i], err));
+        m->params[i] = json_object_get(row, "params");
+        m->values[i] = pare_alloc(n, sizeof *m->values[i]);
+        if (!m->values[i])
+            return pare_error_nomem(err, n * sizeof *m->values[i]);
+        m->n++;
+    }
+    w->measuring = m;
+out:
+    return rc;
+}
+
+static int eval_outputs(void *user, const struct pare_outputs *outputs, uint32_t first,
+                        struct pare_error *err)
+{
+    struct measuring *m = ((struct worker *)user)->measuring;
+    int rc = PARE_OK;
+    for (size_t i = 0; i < m->n && rc == PARE_OK; i++)
+        rc = pare_metric_measure(&m->env, m->plugins[i], m->params[i], outputs,
+                                 m->values[i] + first, err);
+    return rc;
+}
+
+/* A list for each metric, in the job's order. */
+static json_t *list_metrics(const struct measuring *m, uint32_t n)
+{
+    json_t *lists = json_array();
+    for (size_t i = 0; i < m->n; i++) {
+        json_t *list = json_array();
+        for (uint32_t k = 0; k < n; k++)
+            json_array_append_new(list, number_or_null(m->values[i][k]));
+        json_array_append_new(lists, list);
+    }
+    return lists;
+}
+
+static void measuring_end(struct worker *w, struct measuring *m)
+{
+    for (size_t i = 0; i < PARE_METRICS_MOST; i++)
+        free(m->values[i]);
+    w->measuring = NULL;
+}
+
 /* What only some kinds of samples have. */
 static void add_outcomes(json_t *answer, const struct pare_outcomes *o)
 {
@@ -432,6 +517,7 @@ static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct
 {
     struct pare_outcomes o = {0};
     struct part part = {0};
+    struct measuring measuring = {0};
     json_t *kept = NULL;
     int rc;
     PARE_TRY(open_model(w, pare_message_text(job, "model"), err));
@@ -451,6 +537,9 @@ static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct
         PARE_TRY(open_baseline(w, job, err));
         e.baseline = w->baseline->graph;
     }
+    PARE_TRY(take_metrics(w, job, e.samples ? e.n_samples : pare_dataset_size(w->data), &measuring,
+                          err));
+    e.outputs = measuring.n ? eval_outputs : NULL;
     PARE_TRY(pare_evaluate_part(&e, &o, err));
     kept = json_array();
     for (size_t i = 0; i < e.n_keep; i++) {
@@ -464,7 +553,10 @@ static int job_eval(struct worker *w, const json_t *job, json_t **answer, struct
                         (json_int_t)(e.started ? e.from->point->macs : 0), "kept", kept);
     if (*answer)
         add_outcomes(*answer, &o);
+    if (*answer && measuring.n)
+        json_object_set_new(*answer, "metrics", list_metrics(&measuring, o.n));
 out:
+    measuring_end(w, &measuring);
     json_decref(kept);
     pare_outcomes_free(&o);
     part_free(&part);

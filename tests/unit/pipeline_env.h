@@ -105,6 +105,11 @@ static const struct pare_param wide_params[] = {
     {.name = "b", .help = "b", .type = PARE_INT, .min = 0, .max = 100000, .dflt = "0"},
 };
 
+static const struct pare_param calibration_params[] = {
+    {.name = "bins", .help = "how many", .type = PARE_INT, .min = 2, .max = 64, .dflt = "15"},
+    {.name = "norm", .help = "which", .type = PARE_CHOICE, .dflt = "l1", .choices = "l1|l2", ANY},
+};
+
 #define TRANSFORM PARE_PLUGIN_HEAD, .version = "1.0.0", .summary = "a test", .kind = PARE_TRANSFORM
 
 static struct pare_plugin_file test_plugins[] = {
@@ -144,6 +149,17 @@ static struct pare_plugin_file test_plugins[] = {
     {.desc = {PARE_PLUGIN_HEAD, .id = "uniform", .kind = PARE_ALLOCATE},
      .path = (char[]){"/plugins/uniform.so"},
      .sha256 = "d9"},
+    {.desc = {PARE_PLUGIN_HEAD, .id = "org.example.calibration", .kind = PARE_METRIC,
+              .summary = "a test", .flags = PARE_HIGHER_IS_WORSE,
+              PARE_PLUGIN_PARAMS(calibration_params)},
+     .path = (char[]){"/plugins/calibration.so"},
+     .sha256 = "d10"},
+    {.desc = {PARE_PLUGIN_HEAD, .id = "margin", .kind = PARE_METRIC, .summary = "a test"},
+     .path = (char[]){"/plugins/margin.so"},
+     .sha256 = "d11"},
+    {.desc = {PARE_PLUGIN_HEAD, .id = "kl", .kind = PARE_METRIC, .summary = "a test"},
+     .path = (char[]){"/plugins/kl.so"},
+     .sha256 = "d12"},
 };
 
 static int test_find(void *user, const char *name, const char *folder,

@@ -107,6 +107,72 @@ static void check_mistakes(const char *head, const struct mistake *cases, size_t
     }
 }
 
+#define MEASURED HEAD "stages: [{plugin: prune}]\n"
+
+START_TEST(mistakes_in_metrics)
+{
+    static const struct mistake cases[] = {
+        /* all of these begin in line 5 */
+        {"measure: {org.example.calibration: {bins: 200}}\n", 5, 43,
+         "'bins' is out of range: 200, expected an integer from 2 to 64", NULL},
+        {"measure: {org.example.calibration: {bin: 20}}\n", 5, 37,
+         "unknown parameter 'bin' for plugin 'org.example.calibration'", "'bins'"},
+        {"measure: {org.example.calibration: {bins: [10, 20]}}\n", 5, 36,
+         "org.example.calibration is measured with one setting, not with 2", NULL},
+        {"measure: {org.example.calibration: 20}\n", 5, 36,
+         "expected a map of its parameters for 'org.example.calibration', got 20", NULL},
+        {"measure: {org.example.calibration: {plugin: margin}}\n", 5, 37,
+         "the plugin is named by the key before its map", NULL},
+        {"measure: {margin: {}, /plugins/margin.so: {}}\n", 5, 23,
+         "'margin' cannot be measured: it is measured already", NULL},
+        {"measure: {/plugins/kl.so: {}}\n", 5, 11,
+         "'kl' cannot be measured: a metric of Pare's own is called so", NULL},
+        {"measure: {margin: {}}\nselect: {objectives: {org.example.calibration: {}}}\n", 6, 23,
+         "unknown metric 'org.example.calibration'", NULL},
+    };
+    check_mistakes(MEASURED, cases, PARE_COUNT(cases));
+}
+END_TEST
+
+static struct planned measured(const char *measure)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             MEASURED "measure: {%s}\n"
+                      "select: {objectives: {margin: {tolerance: 0.1}, size_bytes: {}}, "
+                      "constraints: [\"org.example.calibration <= 1.5 * baseline\"]}\n",
+             measure);
+    struct planned p = make(text);
+    ck_assert_int_eq(p.rc, PARE_OK);
+    return p;
+}
+
+/* Their names are the plugins' ids, and their keys tell file and setting. */
+START_TEST(metrics_of_plugins)
+{
+    struct planned p = measured("margin: , org.example.calibration: {bins: 15}");
+    const struct pare_pipeline *l = p.pipeline;
+    ck_assert(l->n_measures == 2 && !l->top1 && l->n_objectives == 2 && l->n_constraints == 1);
+    ck_assert_str_eq(l->measures[1].settings, "{\"bins\":15,\"norm\":\"l1\"}");
+    ck_assert_str_eq(l->objectives[0].metric->name, "margin");
+    ck_assert(l->objectives[0].metric->higher && !l->constraints[0].metric->higher);
+    struct planned same = measured("/plugins/calibration.so: {}, margin: {}, top1: {}");
+    ck_assert_str_eq(same.pipeline->measures[0].key, l->measures[1].key);
+    struct planned other = measured("org.example.calibration: {bins: 16}, margin: {}");
+    ck_assert_str_ne(other.pipeline->measures[0].key, l->measures[1].key);
+    plugin("margin")->sha256[0] = 'x'; /* another build of it */
+    struct planned rebuilt = measured("org.example.calibration: , margin: ");
+    ck_assert_str_eq(rebuilt.pipeline->measures[0].key, l->measures[1].key);
+    ck_assert_str_ne(rebuilt.pipeline->measures[1].key, l->measures[0].key);
+    plugin("margin")->sha256[0] = 'd';
+    ck_assert_str_eq(p.plan->variants[0].build, rebuilt.plan->variants[0].build);
+    drop(&p);
+    drop(&same);
+    drop(&other);
+    drop(&rebuilt);
+}
+END_TEST
+
 /* What --set brings in is blamed on what was typed, not on a line of the file. */
 START_TEST(mistakes_in_settings)
 {
@@ -468,6 +534,12 @@ START_TEST(mistakes_elsewhere)
         {"model: vit\nmeasure: {top5: }\nselect: {objectives: {top1: {}}, constraints: [\"top1 >= "
          "0.5\"]}\n",
          4, 11, "unknown key 'top5' in measure", "did you mean 'top1'?"},
+        {"model: vit\nmeasure: {cosine: {}, latency: {}}\n", 4, 11,
+         "plugin 'cosine' is a score, expected a metric", NULL},
+        {"model: vit\nmeasure: {org.example.calibratio: {}, latency: {}}\n", 4, 11,
+         "unknown plugin 'org.example.calibratio'", "did you mean 'org.example.calibration'?"},
+        {"model: lm.gguf\nmeasure: {margin: {}, latency: {}}\n", 4, 11,
+         "plugins measure the logits of classes; this model reads text", "perplexity: {}"},
         {"model: vit\nmeasure: {latency: {}}\nselect: {objectives: {size: {}}}\n", 5, 23,
          "unknown metric 'size'", "did you mean 'size_bytes'?"},
         {"model: vit\nmeasure: {latency: {}}\nsearch: {racing: maybe}\n", 5, 18,
@@ -1151,6 +1223,8 @@ int main(void)
     tcase_add_test(tc, mistakes_in_settings);
     tcase_add_test(tc, one_mistake_for_a_missing_model);
     tcase_add_test(tc, mistakes_in_stages);
+    tcase_add_test(tc, mistakes_in_metrics);
+    tcase_add_test(tc, metrics_of_plugins);
     tcase_add_test(tc, mistakes_elsewhere);
     tcase_add_test(tc, all_mistakes_at_once);
     tcase_add_test(tc, full_grid);

@@ -332,6 +332,7 @@ static const char *const views[][2] = {
      "d_spearman_lo|d_spearman_hi\n"},
     {"measurements",
      "pipeline|label|variant|metric|value|unit|n|lo|hi|how|role|data|data_name|measured_at\n"},
+    {"metrics", "pipeline|metric|unit|direction|plugin_version|plugin_sha256|settings\n"},
     {"params", "pipeline|label|variant|stage|plugin|plugin_version|plugin_sha256|name|value\n"},
     {"unit_values", "pipeline|label|variant|stage|unit|role|name|value|score|bytes_before|"
                     "bytes_after|macs_before|macs_after\n"},
@@ -531,7 +532,8 @@ START_TEST(data_of_each_pipeline)
     const char *ask = "select pipeline, role, data_name, n from measurements where metric = 'top1' "
                       "and label = 'q8' order by 1, 2";
     expect(s, ask, "fashion-vit|evaluate|test[0:1000]|-\nsecond|confirm|test[0:1000]|-\n");
-    struct pare_store_measurement m = {"top1", "fraction", "wilson", 0.5, 0.4, 0.6, 700, other};
+    struct pare_store_measurement m = {"top1", "fraction", "wilson", 0.5, 0.4,
+                                       0.6,    700,        other,    NULL};
     ck_assert_ok(pare_store_measure(s, f.variant[Q8], 0, &m, &err), err);
     ck_assert_ok(pare_store_outcome(s, f.variant[Q8], other, SAMPLES, f.predicted[Q8], NULL, &err),
                  err);
@@ -936,10 +938,110 @@ START_TEST(tries_are_counted)
     ck_assert_ok(
         pare_store_blocked(s, f.variant[BAD], PARE_PHASE_EVAL, f.host, "drop7 failed", &err), err);
     bool yes;
-    ck_assert_ok(pare_store_measured(s, f.variant[Q8], "top1", f.data, &yes, &err), err);
+    ck_assert_ok(pare_store_measured(s, f.variant[Q8], "top1", NULL, f.data, &yes, &err), err);
     ck_assert(yes);
-    ck_assert_ok(pare_store_measured(s, f.variant[Q8], "top1", 0, &yes, &err), err);
+    ck_assert_ok(pare_store_measured(s, f.variant[Q8], "top1", NULL, 0, &yes, &err), err);
     ck_assert(!yes);
+    pare_store_close(s);
+}
+END_TEST
+
+static void raw_sql(const char *file, const char *sql)
+{
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* ---- metrics that plugins bring ---- */
+
+static int64_t metric_pipeline(struct pare_store *s, const char *name, const char *key)
+{
+    int64_t id;
+    const struct pare_store_metric metric = {.name = "org.example.brier",
+                                             .unit = "1",
+                                             .plugin_id = f.plugins[0],
+                                             .settings = "{\"bins\":15}",
+                                             .key = key};
+    const struct pare_store_pipeline p = {.name = name,
+                                          .path = "m.yaml",
+                                          .source = "",
+                                          .data_id = f.data,
+                                          .metrics = &metric,
+                                          .n_metrics = 1};
+    ck_assert_ok(pare_store_pipeline(s, &p, &id, &err), err);
+    ck_assert_ok(pare_store_member(s, id, f.variant[BASE], "baseline", 0, true, NULL, &err), err);
+    ck_assert_ok(pare_store_member(s, id, f.variant[Q8], "q8", 1, false, NULL, &err), err);
+    return id;
+}
+
+static void add_keyed(struct pare_store *s, int64_t variant, const char *key, double value,
+                      int64_t n)
+{
+    const double half = n ? 0.0392 : (double)NAN;
+    const struct pare_store_measurement m = {.metric = "org.example.brier",
+                                             .unit = "1",
+                                             .how = "normal 95 %",
+                                             .value = value,
+                                             .lo = value - half,
+                                             .hi = value + half,
+                                             .n = n,
+                                             .data_id = f.data,
+                                             .key = key};
+    ck_assert_ok(pare_store_measure(s, variant, 0, &m, &err), err);
+}
+
+static bool knows(struct pare_store *s, size_t v, const char *key)
+{
+    bool yes;
+    ck_assert_ok(pare_store_measured(s, f.variant[v], "org.example.brier", key, f.data, &yes, &err),
+                 err);
+    return yes;
+}
+
+/* Figures of another file of the plugin, or another setting, are another pipeline's. */
+START_TEST(metrics_of_plugins)
+{
+    struct pare_store *s = fill();
+    struct pare_trials t;
+    metric_pipeline(s, "one", "key-1");
+    metric_pipeline(s, "two", "key-2");
+    const char *pending = "select label, phase from pending where pipeline = 'one' and phase = "
+                          "'eval' order by label";
+    expect(s, pending, "baseline|eval\nq8|eval\n");
+    add_keyed(s, f.variant[BASE], "key-1", 0.25, 1000);
+    add_keyed(s, f.variant[Q8], "key-1", 0.5, 1000);
+    add_keyed(s, f.variant[Q8], "key-2", 0.75, 1000);
+    add_keyed(s, f.variant[BASE], "key-2", (double)NAN, 0); /* a value for no sample */
+    expect(s, pending, "");
+    ck_assert(knows(s, BASE, "key-1") && knows(s, Q8, "key-2") && knows(s, BASE, "key-2"));
+    ck_assert(!knows(s, Q8, "key-3") && !knows(s, Q8, NULL));
+    expect(s,
+           "select pipeline, label, value, n from measurements where metric = 'org.example.brier' "
+           "order by 1, 2",
+           "one|baseline|0.2500|1000\none|q8|0.5000|1000\ntwo|baseline|-|0\n"
+           "two|q8|0.7500|1000\n");
+    expect(
+        s, "select pipeline, metric, unit, direction, settings from metrics order by 1",
+        "one|org.example.brier|1|min|{\"bins\":15}\ntwo|org.example.brier|1|min|{\"bins\":15}\n");
+    ck_assert_ok(pare_trials_summaries(s, "one", NULL, NULL, &t, &err), err);
+    ck_assert(t.n_plugin_metrics == 1 && !t.plugin_metrics[0].higher);
+    ck_assert_str_eq(t.plugin_metrics[0].name, "org.example.brier");
+    for (size_t i = 0; i < t.items[1].n_metrics; i++) {
+        const struct pare_trial_metric *m = &t.items[1].metrics[i];
+        const bool own = !strcmp(m->name, "org.example.brier");
+        ck_assert(!own || (m->value == 0.5 && fabs(m->sem - 0.02) < 1e-6));
+        ck_assert(own || isnan(m->sem));
+    }
+    pare_trials_free(&t);
+    pare_store_close(s);
+    raw_sql(path, "PRAGMA user_version = 4"); /* as an older program left it */
+    s = open_store(PARE_STORE_READ);
+    ck_assert(!pare_store_has_metrics(s));
+    ck_assert_ok(pare_trials_summaries(s, "one", NULL, NULL, &t, &err), err);
+    ck_assert_uint_eq(t.n_plugin_metrics, 0);
+    pare_trials_free(&t);
     pare_store_close(s);
 }
 END_TEST
@@ -953,14 +1055,6 @@ static size_t count_files(void)
         n += e->d_name[0] != '.';
     closedir(d);
     return n;
-}
-
-static void raw_sql(const char *file, const char *sql)
-{
-    sqlite3 *db;
-    ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
 }
 
 START_TEST(whose_file_it_is)
@@ -1070,27 +1164,27 @@ END_TEST
 START_TEST(migrations)
 {
     static const struct pare_migration steps[] = {
-        {4, ""}, {5, "CREATE TABLE two(x) STRICT"}, {6, "ALTER TABLE two ADD y TEXT"}};
+        {5, ""}, {6, "CREATE TABLE two(x) STRICT"}, {7, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration good[] = {
-        {4, ""}, {5, "CREATE TABLE two(x INTEGER) STRICT"}, {6, "ALTER TABLE two ADD y TEXT"}};
+        {5, ""}, {6, "CREATE TABLE two(x INTEGER) STRICT"}, {7, "ALTER TABLE two ADD y TEXT"}};
     static const struct pare_migration dangling[] = {
-        {7, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
+        {8, "PRAGMA defer_foreign_keys = 1; DELETE FROM pipeline"}};
     struct pare_store *s = fill(), *old;
     char copy[4300];
     int64_t version;
     /* A step that fails leaves the version before it. */
     ck_assert_int_ne(pare__store_migrate(s, steps, 3, &err), PARE_OK);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 4);
+    ck_assert_int_eq(version, 5);
     ck_assert_ok(pare__store_migrate(s, good, 3, &err), err);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 6);
+    ck_assert_int_eq(version, 7);
     ck_assert_ok(pare__store_run(s, &err, "INSERT INTO two VALUES(1, 'a')", ""), err);
     /* One that would break references is taken back. */
     ck_assert_int_eq(pare__store_migrate(s, dangling, 1, &err), PARE_FAILED);
     expect(s, "select count(*) from variants", "8\n");
     pare_store_close(s);
-    snprintf(copy, sizeof copy, "%s.bak-v4", path);
+    snprintf(copy, sizeof copy, "%s.bak-v5", path);
     ck_assert_ok(pare_store_open(copy, PARE_STORE_WRITE, &old, &err), err);
     expect(old, "select count(*) from variants", "8\n");
     pare_store_close(old);
@@ -1110,14 +1204,21 @@ START_TEST(an_older_file)
                                   "INSERT INTO pipeline VALUES(1, 'p', NULL, '', '{}', 1, NULL, "
                                   "NULL, 'then', 'then');"
                                   "INSERT INTO front_result VALUES(1, 1, NULL, NULL, '{}', 1, "
-                                  "'hash', 'then')",
+                                  "'hash', 'then');"
+                                  "INSERT INTO variant VALUES(1, 'h', 'r', 'm', 'q8', NULL, 'c', "
+                                  "'then');"
+                                  "INSERT INTO measurement VALUES(1, 1, 'top1', NULL, NULL, 0.5, "
+                                  "'1', NULL, NULL, NULL, 'counted', 'then')",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
     ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
     ck_assert_ok(pare_store_open(path, PARE_STORE_WRITE, &s, &err), err);
     ck_assert_ok(pare__store_get(s, &version, &err, "PRAGMA user_version", ""), err);
-    ck_assert_int_eq(version, 4);
+    ck_assert_int_eq(version, 5);
     expect(s, "select pipeline, current, summary from fronts", "p|0|{}\n");
+    bool yes;
+    ck_assert_ok(pare_store_measured(s, 1, "top1", NULL, 0, &yes, &err), err);
+    ck_assert(yes);
     pare_store_close(s);
 }
 END_TEST
@@ -1377,6 +1478,7 @@ int main(void)
     tcase_add_test(tc, trials_and_fronts);
     tcase_add_test(tc, cost_grows_with_the_answer);
     tcase_add_test(tc, tries_are_counted);
+    tcase_add_test(tc, metrics_of_plugins);
     tcase_add_test(tc, speed);
     tc = pare_test_case(suite, "file");
     tcase_add_checked_fixture(tc, make_folder, remove_folder);
