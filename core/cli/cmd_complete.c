@@ -99,6 +99,7 @@ static void offer_tags(const struct job *j)
 static void offer_columns(const struct job *j)
 {
     offer_rows(j, "SELECT name AS word, '' AS about FROM pragma_table_info('variants')");
+    offer_rows(j, "SELECT DISTINCT metric AS word, '' AS about FROM metrics");
 }
 
 static void offer_falling_columns(const struct job *j)
@@ -140,6 +141,10 @@ static void offer_metrics(const struct job *j, bool higher)
         offer_rows(j,
                    "SELECT DISTINCT 'latency_ms.' || name AS word, definition AS about FROM shape "
                    "WHERE position > 0");
+    offer_rows(j, higher ? "SELECT DISTINCT metric AS word, '' AS about FROM metrics WHERE "
+                           "direction = 'max'"
+                         : "SELECT DISTINCT metric AS word, '' AS about FROM metrics WHERE "
+                           "direction = 'min'");
 }
 
 static void offer_low(const struct job *j)

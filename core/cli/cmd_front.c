@@ -16,6 +16,7 @@ struct view {
     struct pare_front_view front;
     bool all, utf8;
     const struct pare_quality *quality;
+    struct pare_rows metrics; /* that plugins bring */
 };
 
 static double number(const struct view *v, const struct pare_front_line *l, const char *column)
@@ -115,6 +116,8 @@ static void people_row(const struct view *v, const struct pare_front_line *l, st
         cell(t, l->p_front, 2, "");
     pare_table_text(t, l->label);
     quality_cells(v, l, t);
+    for (size_t i = 0; i < v->metrics.n; i++)
+        cell(t, number(v, l, pare_rows_text(&v->metrics, i, "metric")), 4, "");
     interval_cell(t, ms, number(v, l, "latency_ms_lo"), number(v, l, "latency_ms_hi"),
                   ms < 10 ? 3 : 1, "");
     interval_cell(t, number(v, l, "speedup"), number(v, l, "speedup_lo"),
@@ -229,12 +232,15 @@ static void print_next(const struct view *v)
 
 static bool print_people(const struct view *v)
 {
-    const char *const columns[] = {
-        "",         "p",    "variant", v->quality->metric, "vs baseline", "latency ms",
-        "speed-up", "size", "ratio"};
+    const char *const columns[] = {"", "p", "variant", v->quality->metric, "vs baseline"};
+    static const char *const behind[] = {"latency ms", "speed-up", "size", "ratio"};
     struct pare_table t = {0};
     for (size_t c = 0; c < PARE_COUNT(columns); c++)
         pare_table_column(&t, columns[c]);
+    for (size_t i = 0; i < v->metrics.n; i++)
+        pare_table_column(&t, pare_rows_text(&v->metrics, i, "metric"));
+    for (size_t c = 0; c < PARE_COUNT(behind); c++)
+        pare_table_column(&t, behind[c]);
     if (v->all) {
         pare_table_column(&t, "status");
         pare_table_column(&t, "why");
@@ -363,6 +369,7 @@ static int run(struct pare_cli *cli)
     if (!store)
         return exit;
     PARE_TRY(pare_front_view_load(store, &query, v.all || plotted, &v.front, &err));
+    PARE_TRY(pare_cli_plugin_metrics(store, v.front.pipeline, &v.metrics, &err));
     const char *quality = text_in(v.front.summary, "quality");
     v.quality = quality ? pare_quality_of(quality) : NULL;
     if (!v.quality)
@@ -376,6 +383,7 @@ static int run(struct pare_cli *cli)
 out:
     if (rc != PARE_OK)
         exit = pare_cli_fail(&err);
+    pare_rows_free(&v.metrics);
     pare_front_view_free(&v.front);
     pare_store_close(store);
     return exit;

@@ -88,7 +88,7 @@ out:
 
 /* The columns of a list that nobody named, to those of `list` that are there. */
 static int add_usual(struct pare_cli *cli, struct pare_store *store, const struct columns *which,
-                     struct pare_str *list, struct pare_error *err)
+                     const struct pare_rows *metrics, struct pare_str *list, struct pare_error *err)
 {
     const struct pare_quality *known[PARE_QUALITIES];
     size_t n = 0;
@@ -104,6 +104,8 @@ static int add_usual(struct pare_cli *cli, struct pare_store *store, const struc
         if (change && which->intervals)
             pare_str_printf(list, ",%s_lo,%s_hi", change, change);
     }
+    for (size_t i = 0; which->good && i < metrics->n; i++)
+        pare_str_printf(list, ",%s", pare_rows_text(metrics, i, "metric"));
     if (which->behind)
         pare_str_printf(list, ",%s", which->behind);
     if (list->failed)
@@ -113,7 +115,8 @@ out:
 }
 
 static int make_sql(struct pare_cli *cli, struct pare_store *store, const struct pare_rows *known,
-                    const struct pare_rows *spread, struct pare_str *sql, struct pare_error *err)
+                    const struct pare_rows *spread, const struct pare_rows *metrics,
+                    struct pare_str *sql, struct pare_error *err)
 {
     static const char *const told[] = {"pipeline", "host", "shape"};
     const char *columns = pare_cli_option(cli, "columns"), *sort = pare_cli_option(cli, "sort");
@@ -132,9 +135,11 @@ static int make_sql(struct pare_cli *cli, struct pare_store *store, const struct
                            failed  ? &of_failed
                            : alone ? &of_alone
                                    : &usual,
-                           &list, err));
+                           metrics, &list, err));
     PARE_TRY(add_columns(sql, known, columns ? columns : list.data, err));
-    pare_str_append(sql, " FROM variants WHERE (:pipeline IS NULL OR pipeline = :pipeline)");
+    pare_str_append(sql, " FROM ");
+    pare_cli_from_variants(metrics, sql);
+    pare_str_append(sql, " WHERE (:pipeline IS NULL OR pipeline = :pipeline)");
     if (failed)
         pare_str_append(sql, " AND state IN ('failed', 'blocked', 'lost', 'skipped')");
     if (alone) /* what one stage does by itself */
@@ -158,8 +163,8 @@ out:
 
 static int run(struct pare_cli *cli)
 {
-    struct pare_rows known = {0}, rows = {0}, names = {0}, spread = {0};
-    struct pare_str sql = {0};
+    struct pare_rows known = {0}, rows = {0}, names = {0}, spread = {0}, metrics = {0};
+    struct pare_str sql = {0}, header = {0};
     struct pare_error err = {0};
     long long limit;
     char limit_text[32];
@@ -172,9 +177,14 @@ static int run(struct pare_cli *cli)
     snprintf(limit_text, sizeof limit_text, "%lld", limit);
     const struct pare_argument args[] = {{"pipeline", cli->n_args ? cli->args[0] : NULL},
                                          {"limit", limit_text}};
-    PARE_TRY(pare_rows_load(store, "SELECT * FROM variants LIMIT 0", NULL, 0, &known, &err));
+    PARE_TRY(pare_cli_plugin_metrics(store, args[0].text, &metrics, &err));
+    pare_str_append(&header, "SELECT * FROM ");
+    pare_cli_from_variants(&metrics, &header);
+    pare_str_append(&header, " LIMIT 0");
+    PARE_TRY(header.failed ? pare_error_nomem(&err, 0)
+                           : pare_rows_load(store, header.data, NULL, 0, &known, &err));
     PARE_TRY(look_round(cli, store, &names, &spread, &err));
-    PARE_TRY(make_sql(cli, store, &known, &spread, &sql, &err));
+    PARE_TRY(make_sql(cli, store, &known, &spread, &metrics, &sql, &err));
     PARE_TRY(pare_rows_load(store, sql.data, args, 2, &rows, &err));
     if (rows.n == 0)
         fputs("pare: no such variant\n", stderr);
@@ -184,6 +194,8 @@ out:
     if (rc != PARE_OK)
         exit = pare_cli_fail(&err);
     pare_str_free(&sql);
+    pare_str_free(&header);
+    pare_rows_free(&metrics);
     pare_rows_free(&rows);
     pare_rows_free(&names);
     pare_rows_free(&spread);
@@ -211,7 +223,9 @@ const struct pare_command pare_command_list = {
         "shape are columns where the rows differ in them. Ratios are\nbaseline over variant "
         "(above 1 is smaller or faster), d_ is variant minus "
         "baseline,\nd_nll of the logarithm of perplexity. Of how good they are the columns are "
-        "shown that were\nmeasured, the objectives' first.\n\n"
+        "shown that were\nmeasured, the objectives' first; a metric that a plugin brings is a "
+        "column, too, by the "
+        "plugin's id.\n\n"
         "examples:\n"
         "  pare list --sort -speedup --where 'd_top1_lo >= -0.01' -n 10\n"
         "  pare list --alone\n"

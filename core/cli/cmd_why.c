@@ -179,7 +179,8 @@ static void print_against(const struct job *j, size_t other, const char *how)
             printf("against %s%s:\n", j->choice.trials.items[other].label, how);
         any = true;
         pare_show_comparison(&j->choice.known[m], &d, text);
-        bool exact = j->choice.input.metrics[m].kind == PARE_FIGURE_EXACT;
+        const enum pare_figure_kind kind = j->choice.input.metrics[m].kind;
+        const bool exact = kind == PARE_FIGURE_EXACT;
         double worse = (d.ratio ? d.difference.value - 1 : d.difference.value) *
                        j->choice.input.metrics[m].direction;
         printf("  %s: %s%s\n", text,
@@ -189,7 +190,9 @@ static void print_against(const struct job *j, size_t other, const char *how)
                : !d.distinct ? "not distinguishable"
                : worse < 0   ? "worse"
                              : "better",
-               exact || d.paired ? "" : ", through the baseline");
+               exact || d.paired            ? ""
+               : kind == PARE_FIGURE_SPREAD ? ", each by itself"
+                                            : ", through the baseline");
     }
 }
 

@@ -287,6 +287,38 @@ bool pare_cli_record(json_t *object, enum pare_format format)
     return pare_table_print(&t, format, stdout);
 }
 
+int pare_cli_plugin_metrics(struct pare_store *store, const char *pipeline, struct pare_rows *out,
+                            struct pare_error *err)
+{
+    const struct pare_argument arg = {"pipeline", pipeline};
+    *out = (struct pare_rows){0};
+    if (!pare_store_has_metrics(store))
+        return PARE_OK;
+    return pare_rows_load(store,
+                          "SELECT DISTINCT metric FROM metrics WHERE :pipeline IS NULL OR "
+                          "pipeline = :pipeline ORDER BY metric",
+                          &arg, 1, out, err);
+}
+
+/* Ids of plugins hold nothing that would have to be quoted. */
+void pare_cli_from_variants(const struct pare_rows *metrics, struct pare_str *sql)
+{
+    if (!metrics->n) {
+        pare_str_append(sql, "variants");
+        return;
+    }
+    pare_str_append(sql, "(SELECT v.*");
+    for (size_t i = 0; i < metrics->n; i++) {
+        const char *name = pare_rows_text(metrics, i, "metric");
+        pare_str_printf(sql,
+                        ", (SELECT x.value FROM measurements x WHERE x.pipeline = v.pipeline AND "
+                        "x.variant = v.variant AND x.metric = '%s' AND x.role = 'evaluate') AS "
+                        "\"%s\"",
+                        name, name);
+    }
+    pare_str_append(sql, " FROM variants v)");
+}
+
 int pare_variant_figures(struct pare_store *store, const char *pipeline, const char *host,
                          const char *shape, json_t *labels, struct pare_rows *out,
                          struct pare_error *err)
@@ -294,20 +326,22 @@ int pare_variant_figures(struct pare_store *store, const char *pipeline, const c
     char *text = labels ? json_dumps(labels, JSON_COMPACT) : NULL;
     const struct pare_argument args[] = {
         {"pipeline", pipeline}, {"host", host}, {"shape", shape}, {"labels", text}};
-    int rc;
-    if (labels && !text)
-        rc = pare_error_nomem(err, 0);
-    else if (labels)
-        rc = pare_rows_load(store,
-                            "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS :host "
-                            "AND shape IS :shape AND label IN (SELECT value FROM "
-                            "json_each(:labels)) ORDER BY +variant",
-                            args, 4, out, err);
-    else
-        rc = pare_rows_load(store,
-                            "SELECT * FROM variants WHERE pipeline = :pipeline AND host IS :host "
-                            "AND shape IS :shape ORDER BY variant",
-                            args, 3, out, err);
+    struct pare_rows metrics = {0};
+    struct pare_str sql = {0};
+    int rc = labels && !text ? pare_error_nomem(err, 0) : PARE_OK;
+    PARE_TRY(rc);
+    PARE_TRY(pare_cli_plugin_metrics(store, pipeline, &metrics, err));
+    pare_str_append(&sql, "SELECT * FROM ");
+    pare_cli_from_variants(&metrics, &sql);
+    pare_str_append(&sql, " WHERE pipeline = :pipeline AND host IS :host AND shape IS :shape");
+    pare_str_append(&sql, labels ? " AND label IN (SELECT value FROM json_each(:labels)) "
+                                   "ORDER BY +variant"
+                                 : " ORDER BY variant");
+    rc = sql.failed ? pare_error_nomem(err, 0)
+                    : pare_rows_load(store, sql.data, args, labels ? 4 : 3, out, err);
+out:
+    pare_rows_free(&metrics);
+    pare_str_free(&sql);
     json_decref(labels);
     free(text);
     return rc;

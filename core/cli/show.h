@@ -2,6 +2,7 @@
 #ifndef PARE_CLI_SHOW_H
 #define PARE_CLI_SHOW_H
 
+#include "base/str.h"
 #include "cli/command.h"
 #include "db/store.h"
 #include "measure/dataset.h"
@@ -56,8 +57,14 @@ bool pare_cli_record(json_t *object, enum pare_format format);
 /* Add NAME, NAME_lo and NAME_hi to an object; null where they are not known. False: no memory. */
 bool pare_cli_add_interval(json_t *object, const char *name, struct pare_interval x);
 
+/* The metrics that plugins bring to a pipeline (NULL: to all), as the column `metric`. */
+int pare_cli_plugin_metrics(struct pare_store *store, const char *pipeline, struct pare_rows *out,
+                            struct pare_error *err);
+/* What to select from: the view `variants`, with a column more for each of those metrics. */
+void pare_cli_from_variants(const struct pare_rows *metrics, struct pare_str *sql);
+
 /* The rows of the view `variants` in a place, of those labels (an array of texts, released; NULL:
- * of all): the figures as everybody sees them, ordered by hash. */
+ * of all): the figures as everybody sees them, ordered by hash; metrics of plugins come last. */
 int pare_variant_figures(struct pare_store *store, const char *pipeline, const char *host,
                          const char *shape, json_t *labels, struct pare_rows *out,
                          struct pare_error *err);
