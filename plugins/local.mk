@@ -9,8 +9,8 @@ plugin_LTLIBRARIES =
 plugin_tests =
 dist_doc_DATA = README.md docs/abi.md docs/pipelines.md docs/plugin-api.md docs/plugin-authors.md
 pluginpagesdir = $(docdir)/plugins
-dist_pluginpages_DATA = docs/plugins/allocate.md docs/plugins/encoding.md docs/plugins/score.md \
-	docs/plugins/transform.md
+dist_pluginpages_DATA = docs/plugins/allocate.md docs/plugins/encoding.md docs/plugins/metric.md \
+	docs/plugins/score.md docs/plugins/transform.md
 EXTRA_DIST += tests/unit/allocator_test.h tests/unit/plugin_test.h tests/unit/random_bert.h \
 	tests/unit/text_world.h
 

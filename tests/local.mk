@@ -22,6 +22,7 @@ endif
 # End-to-end tests: shell scripts in TAP. Under sanitizers only the first pipeline runs, as a whole.
 e2e_runs = \
 	tests/e2e/examples-plugins.sh \
+	tests/e2e/metric.sh \
 	tests/e2e/plugin-check.sh \
 	tests/e2e/abi.sh \
 	tests/e2e/discovery.sh \

@@ -131,7 +131,7 @@ static int run(struct pare_cli *cli)
 }
 
 static const struct pare_option options[] = {
-    {"kind", 0, "KIND", "new: transform (default), score, allocate or encoding"},
+    {"kind", 0, "KIND", "new: transform (default), score, allocate, encoding or metric"},
     {"output", 'o', "FOLDER", "new: where to write it (NAME)"},
     {"only", 0, "GLOB", "check: those whose name matches"},
     {"list", 0, NULL, "check: name the checks, and run none"},

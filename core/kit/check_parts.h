@@ -54,7 +54,8 @@ struct pare_check_use {
     uint64_t seed;
     const struct pare_host *host; /* NULL: the host's own */
 };
-/* What came out. A transform and what allocates for one give a graph; a score gives values. */
+/* What came out. A transform and what allocates for one give a graph; a score and a metric give
+ * values. */
 struct pare_check_outcome {
     int rc;
     struct pare_error err;
@@ -65,6 +66,11 @@ struct pare_check_outcome {
 void pare_check_apply(struct pare_check *check, const struct pare_check_model *m,
                       const struct pare_check_use *use, struct pare_check_outcome *out);
 void pare_check_outcome_free(struct pare_check_outcome *o);
+/* check_metric.c: a metric's values on what the model says and on logits that were made up; each
+ * sample's is the same in batches of other sizes. */
+void pare_check_measure(const struct pare_check *check, const struct pare_check_model *m,
+                        struct pare_stage_env *env, const json_t *setting,
+                        struct pare_check_outcome *out);
 /* The plugin's defaults, and the first model where they work. */
 struct pare_check_subject {
     json_t *setting;

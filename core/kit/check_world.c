@@ -305,6 +305,23 @@ static void run_allocator(struct pare_check *check, const struct pare_check_mode
     }
 }
 
+/* Its own check of the parameters, then its values. */
+static void run_metric(struct pare_check *check, const struct pare_check_model *m,
+                       const struct pare_check_use *use, struct pare_check_outcome *out)
+{
+    static const char *const none[] = {NULL};
+    struct pare_stage_env env = env_of(check, m, use);
+    const struct pare_step step = {.stage = "measure",
+                                   .plugin = check->file,
+                                   .on = none,
+                                   .except = none,
+                                   .params = use->setting};
+    out->rc = pare_stage_check(check->catalog, NULL, &step, &out->err);
+    spoke = out->rc != PARE_OK;
+    if (out->rc == PARE_OK)
+        pare_check_measure(check, m, &env, use->setting, out);
+}
+
 void pare_check_apply(struct pare_check *check, const struct pare_check_model *m,
                       const struct pare_check_use *use, struct pare_check_outcome *out)
 {
@@ -319,6 +336,9 @@ void pare_check_apply(struct pare_check *check, const struct pare_check_model *m
         break;
     case PARE_ALLOCATE:
         run_allocator(check, m, &with, out);
+        break;
+    case PARE_METRIC:
+        run_metric(check, m, &with, out);
         break;
     default:
         apply_step(check, m, &with, check->file, use->setting, out);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libhost_la_SOURCES += \
 	core/kit/check.c core/kit/check.h core/kit/check_parts.h \
-	core/kit/check_encoding.c core/kit/check_file.c \
+	core/kit/check_encoding.c core/kit/check_file.c core/kit/check_metric.c \
 	core/kit/check_runs.c \
 	core/kit/check_settings.c \
 	core/kit/check_world.c \
@@ -11,6 +11,7 @@ nodist_libhost_la_SOURCES += core/kit/templates.c
 # What `pare plugin new` writes.
 plugin_templates = \
 	share/template/transform.c share/template/score.c share/template/allocate.c share/template/encoding.c \
+	share/template/metric.c share/template/metric.yaml \
 	share/template/transform.yaml share/template/score.yaml share/template/allocate.yaml share/template/encoding.yaml \
 	share/template/Makefile share/template/meson.build share/template/test.sh \
 	share/template/page.7 share/template/ci.yml

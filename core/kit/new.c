@@ -13,7 +13,7 @@
 #include "kit/new_parts.h"
 #include "plugin/descriptor.h"
 
-static const char *const kinds[] = {"transform", "score", "allocate", "encoding"};
+static const char *const kinds[] = {"transform", "score", "allocate", "encoding", "metric"};
 
 /* What stands for @KEY@. */
 struct word {
@@ -102,7 +102,7 @@ int pare_plugin_new(const char *name, const char *kind, const char *folder, cons
     }
     if (!is_kind(kind)) {
         pare_error_set(err, PARE_INVALID, "there is no kind '%.40s' to begin with", kind);
-        pare_error_hint(err, "--kind is one of transform, score, allocate, encoding");
+        pare_error_hint(err, "--kind is one of transform, score, allocate, encoding, metric");
         return PARE_INVALID;
     }
     if (pare_file_exists(folder))

@@ -15,7 +15,7 @@ fails_with 2 "no check is called 'lekas'" "plugin check: an unknown check" "$par
 fails_with 2 "one plugin" "plugin check: without a plugin" "$pare" plugin check
 
 # ---- new: what is written builds and passes its own tests
-for kind in transform score allocate encoding; do
+for kind in transform score allocate encoding metric; do
     ok "plugin new --kind $kind" "$pare" plugin new com.example.new-one --kind $kind -o "$tmp/$kind"
     is "plugin new: $kind has all files" "Makefile ci.yml meson.build new-one.7 new-one.c pipeline.yaml test.sh" \
         "$(ls "$tmp/$kind" | tr '\n' ' ' | sed 's/ $//')"
@@ -28,7 +28,7 @@ for kind in transform score allocate encoding; do
 done
 fails_with 2 'is there already' "plugin new: does not overwrite" "$pare" plugin new x -o "$tmp/score"
 fails_with 2 "no name for a plugin" "plugin new: a bad name" "$pare" plugin new ../x -o "$tmp/x"
-fails_with 2 "no kind 'metrik'.*|transform, score, allocate, encoding" "plugin new: an unknown kind" "$pare" plugin new x --kind metrik -o "$tmp/x"
+fails_with 2 "no kind 'metrik'.*|transform, score, allocate, encoding, metric" "plugin new: an unknown kind" "$pare" plugin new x --kind metrik -o "$tmp/x"
 
 bad=$PARE_TOP_BUILD/tests/plugins/.libs
 found() { # PLUGIN CHECK LEVEL PATTERN [SECONDS]
