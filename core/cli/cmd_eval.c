@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/stat.h"
 #include "cli/commands.h"
+#include "cli/eval_metric.h"
 #include "cli/eval_text.h"
 #include "cli/progress.h"
 #include "cli/show.h"
@@ -55,8 +56,22 @@ static bool add_similarity(json_t *out, const struct pare_outcomes *o, struct pa
            pare_cli_add_interval(out, "spearman", rho);
 }
 
+/* Whoever is told how far it is gets the outputs, too: progress comes first. */
+struct watcher {
+    struct pare_cli_progress progress;
+    struct pare_cli_metric metric; /* plugin NULL: none was asked for */
+};
+
+static int take_outputs(void *user, const struct pare_outputs *outputs, uint32_t first,
+                        struct pare_error *err)
+{
+    struct pare_cli_metric *m = &((struct watcher *)user)->metric;
+    return pare_metric_measure(&m->env, m->plugin, m->params, outputs, m->values + first, err);
+}
+
 static bool print(struct pare_cli *cli, const char *name, const struct pare_dataset *data,
-                  const struct pare_outcomes *o, double seconds)
+                  const struct pare_outcomes *o, const struct pare_cli_metric *metric,
+                  double seconds)
 {
     static bool (*const add[])(json_t *, const struct pare_outcomes *,
                                struct pare_error *) = {[PARE_TASK_CLASSES] = add_classes,
@@ -67,6 +82,7 @@ static bool print(struct pare_cli *cli, const char *name, const struct pare_data
     json_t *out = json_pack("{s:s, s:s, s:I}", "model", name, "split", split ? split : "", "n",
                             (json_int_t)o->n);
     if (out && add[pare_dataset_task(data)](out, o, &err) &&
+        (!metric->plugin || pare_cli_metric_add(metric, out)) &&
         json_object_set_new(out, "data", json_string(pare_dataset_hash(data))) == 0 &&
         json_object_set_new(out, "seconds", json_real(seconds)) == 0)
         return pare_cli_record(out, cli->format);
@@ -121,6 +137,7 @@ static int run(struct pare_cli *cli)
 {
     static const char *const of_text[] = {"window", "stride", "method", "baseline", "nll"};
     const char *given = cli->n_args == 2 ? cli->args[1] : NULL;
+    const char *metric = pare_cli_option(cli, "metric");
     struct pare_data_spec spec = {.from = given ? given : pare_cli_option(cli, "data"),
                                   .split = pare_cli_option(cli, "split"),
                                   .inputs = pare_cli_option(cli, "inputs"),
@@ -128,6 +145,7 @@ static int run(struct pare_cli *cli)
     struct pare_model *model = NULL;
     struct pare_dataset *data = NULL;
     struct pare_outcomes outcomes = {0};
+    struct watcher watcher = {.progress.unit = ""};
     struct pare_error err = {0};
     long long threads;
     char *name = NULL, *text = NULL;
@@ -146,6 +164,10 @@ static int run(struct pare_cli *cli)
         goto out;
     }
     PARE_TRY(find_text(cli, &spec, model, &text, &err));
+    if (text && metric) {
+        exit = pare_cli_usage(cli, "--metric goes with classes");
+        goto out;
+    }
     if (text) {
         exit = pare_cli_eval_text(cli, model, name, text, &spec, (uint32_t)threads);
         goto out;
@@ -162,19 +184,33 @@ static int run(struct pare_cli *cli)
         pare_error_hint(&err, "accuracy needs them; `pare predict` does not");
         goto out;
     }
-    struct pare_cli_progress progress = {.all = pare_dataset_size(data), .unit = ""};
+    if (metric && pare_dataset_task(data) != PARE_TASK_CLASSES) {
+        exit = pare_cli_usage(cli, "--metric goes with classes");
+        goto out;
+    }
+    watcher.progress.all = pare_dataset_size(data);
+    if (metric)
+        PARE_TRY(pare_cli_metric_open(metric, pare_dataset_size(data), &watcher.metric, &err));
+    struct pare_evaluation e = {.graph = model->graph,
+                                .data = data,
+                                .batch = BATCH,
+                                .threads = (uint32_t)threads,
+                                .progress = pare_cli_progress,
+                                .outputs = metric ? take_outputs : NULL,
+                                .user = &watcher};
     pare_flush_denormals();
     pare_cli_watch_interrupt();
     double start = pare_clock_seconds();
-    rc = pare_evaluate(model->graph, data, BATCH, (uint32_t)threads, pare_cli_progress, &progress,
-                       &outcomes, &err);
+    rc = pare_evaluate_part(&e, &outcomes, &err);
     pare_cli_progress_end();
-    if (rc == PARE_OK && !print(cli, name, data, &outcomes, pare_clock_seconds() - start))
+    if (rc == PARE_OK &&
+        !print(cli, name, data, &outcomes, &watcher.metric, pare_clock_seconds() - start))
         exit = PARE_EXIT_FAILED;
 out:
     if (rc != PARE_OK)
         exit = pare_cli_fail(&err);
     pare_outcomes_free(&outcomes);
+    pare_cli_metric_close(&watcher.metric);
     pare_dataset_close(data);
     pare_model_free(model);
     free(name);
@@ -194,6 +230,7 @@ static const struct pare_option options[] = {
     {"baseline", 0, "MODEL", "text: also the divergence from this model"},
     {"nll", 0, "FILE", "text: write the loss of each token that counts, as .npy"},
     {"force", 'f', NULL, "replace the file of --nll"},
+    {"metric", 'm', "PLUGIN", "classes: also what this plugin measures, at its defaults"},
     {"samples", 'n', "N", "the first N samples, or windows, only"},
     {"skip", 0, "N", "leave N out at the front"},
     {"threads", 't', "N", "threads (one per CPU); the result does not depend on them"},

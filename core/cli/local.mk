@@ -12,6 +12,7 @@ libcli_la_SOURCES = \
 	core/cli/cmd_eval.c \
 	core/cli/cmd_export.c \
 	core/cli/cmd_generate.c \
+	core/cli/eval_metric.c core/cli/eval_metric.h \
 	core/cli/eval_text.c core/cli/eval_text.h \
 	core/cli/cmd_front.c core/cli/front_view.c core/cli/front_view.h \
 	core/cli/cmd_help.c \

@@ -561,7 +561,7 @@ bool pare_cli_add_interval(json_t *object, const char *name, struct pare_interva
     } parts[] = {{"", x.value}, {"_lo", x.lo}, {"_hi", x.hi}};
     bool fine = true;
     for (size_t i = 0; i < PARE_COUNT(parts); i++) {
-        char key[64];
+        char key[128];
         snprintf(key, sizeof key, "%s%s", name, parts[i].end);
         fine = json_object_set_new(object, key,
                                    isfinite(parts[i].value) ? json_real(parts[i].value)

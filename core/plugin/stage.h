@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "model/model.h"
+#include "model/unit.h"
 #include "plugin/catalog.h"
 #include "plugin/step.h"
 

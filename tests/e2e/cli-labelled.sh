@@ -191,4 +191,13 @@ is "eval: the same as JSON lines" "$(without_time <"$tmp/classes")" \
     "$(eval_json "$tmp/bert" "$tmp/classes.jsonl" | without_time)"
 printf 'text\tlabel\nabc\t99\n' >"$tmp/range.tsv"
 fails_with 2 "range.tsv:2:5: 'label' is out of range" "eval: a class out of range" "$pare" eval "$tmp/bert" "$tmp/range.tsv"
+given=$PARE_TOP_BUILD/tests/plugins/.libs/given-metric.so
+if [ -f "$given" ]; then
+    ok "eval --metric: of texts with classes" \
+        sh -c "'$pare' eval '$tmp/bert' '$tmp/classes.tsv' --metric '$given' --format json | grep -q '\"given-metric_hi\": -*[0-9]'"
+    fails_with 2 "--metric goes with classes" "eval --metric: not of pairs" \
+        "$pare" eval "$tmp/minilm" "$tmp/lots.tsv" --metric "$given"
+else
+    skip "eval --metric" "given-metric is not built"
+fi
 done_testing

@@ -55,6 +55,13 @@ is "metrics tells of it" "p,$id,1,min,0.1.0,\"{\"\"temperature\"\":1}\"" "$("$pa
     plugin_version, settings from metrics" --db "$db" --format csv | tr -d '\r' | sed -n 2p)"
 is "its samples were predicted" "2700" "$(sql "$db" "select count(*) from samples where role = 'evaluate'")"
 
+"$pare" eval "$PARE_TOP_SRC/share/models/fashion-vit" "$fashion" --split test --samples 900 --metric "$tmp/$id.so" \
+    --format json >"$tmp/eval"
+is "eval --metric has the baseline's figure" 1 "$(sql "$db" "select count(*) as n from measurements where metric = '$id' and
+    label = 'baseline' and role = 'evaluate' and abs(value - $(sed -n "s/.*\"$id\": \([0-9.e-]*\).*/\1/p" "$tmp/eval")) < 1e-12")"
+fails_with 2 "'quantize' is no metric" "eval --metric: of another kind" \
+    "$pare" eval "$PARE_TOP_SRC/share/models/fashion-vit" "$fashion" --split test --metric quantize
+
 # ---- choosing by it
 ok "front shows it" sh -c "'$pare' front --db '$db' | grep -q 'vs baseline  *$id'"
 ok "front: what breaks the constraint" \
