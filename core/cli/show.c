@@ -287,6 +287,7 @@ bool pare_cli_record(json_t *object, enum pare_format format)
     return pare_table_print(&t, format, stdout);
 }
 
+/* A database of a stranger could have names that are no ids. */
 int pare_cli_plugin_metrics(struct pare_store *store, const char *pipeline, struct pare_rows *out,
                             struct pare_error *err)
 {
@@ -295,12 +296,13 @@ int pare_cli_plugin_metrics(struct pare_store *store, const char *pipeline, stru
     if (!pare_store_has_metrics(store))
         return PARE_OK;
     return pare_rows_load(store,
-                          "SELECT DISTINCT metric FROM metrics WHERE :pipeline IS NULL OR "
-                          "pipeline = :pipeline ORDER BY metric",
+                          "SELECT DISTINCT metric FROM metrics WHERE (:pipeline IS NULL OR "
+                          "pipeline = :pipeline) AND metric NOT GLOB '*[^A-Za-z0-9._-]*' "
+                          "ORDER BY metric",
                           &arg, 1, out, err);
 }
 
-/* Ids of plugins hold nothing that would have to be quoted. */
+/* What pare_cli_plugin_metrics() lists holds nothing that would have to be quoted. */
 void pare_cli_from_variants(const struct pare_rows *metrics, struct pare_str *sql)
 {
     if (!metrics->n) {
