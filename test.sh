@@ -25,7 +25,7 @@ tell() { # PART FOLDER STATUS
 make -C build-test -j"$PARE_JOBS" check >build-test/check.log 2>&1
 plain=$?
 tell plain build-test $plain
-make -C build-test check-sanitize >build-test/sanitize.log 2>&1
+make -C build-test -j"$PARE_JOBS" check-sanitize >build-test/sanitize.log 2>&1
 sanitized=$?
 mkdir -p build-test/sanitize && mv build-test/sanitize.log build-test/sanitize/check.log
 tell sanitized build-test/sanitize $sanitized
