@@ -45,6 +45,11 @@ class Texts:
                       self.threads)
 
 
+def bytes_per_token(about, tokens, depth):
+    """What decoding a token reads, on average: the packed weights, and the keys and values there are by then."""
+    return about["weights"] + round(about["cache"] * (depth + (tokens + 1) / 2) / (depth + tokens))
+
+
 def tokens_of(engine, text):
     """A text as an engine's tokenizer has it."""
     with tempfile.TemporaryDirectory() as folder:

@@ -5,8 +5,9 @@ import math
 from report import engines_of, opening, sections, show, table, targets
 from stats import Setting, interval, mean_interval, root_ratio
 from targets import Target
+from text_engines import bytes_per_token
 from text_models import ENCODINGS
-from text_truth import EXACT, OWN, PEER
+from text_truth import EXACT, OWN, PEER, WIDE
 
 ROOM = 64 << 20  # bytes that a process may take beside weights and cache
 NOISE = math.sqrt(2)  # two independent roundings of the inputs are so much further apart than each from none
@@ -22,8 +23,10 @@ in long prompts, 128 tokens. Its keys and values are f16, as it has them by defa
 """
 SPEED_NOTES = """\
 Prefill: a prompt read at once; decode: tokens read one by one, as generated, behind so many others. Read: of the
-rate at which as many threads read a buffer of the bytes of the packed weights, in the same round, what
-decoding reaches with weights alone (keys and values come on top).
+rate at which as many threads read a buffer of the bytes that a token needs (packed weights, and the keys and
+values there are by then, on average), in the same round, what decoding reaches with these bytes, as
+[model bandwidth utilization](https://www.databricks.com/blog/llm-inference-performance-engineering-best-practices)
+counts them; and with the weights alone.
 """
 LOGITS_NOTES = """\
 Each way to the logits of {} tokens of the shipped text (share/data/alice), beside llama.cpp as it comes:
@@ -34,7 +37,9 @@ each other as each is of F32 are 1.41 times as far apart.
 """
 PERPLEXITY_NOTES = """\
 Windows of 512 tokens of the shipped text, the second half of each counts, as in llama.cpp's own program.
-Differences are without sign, between the bounds that hold them with 95 %: windows are paired.
+Differences are without sign, between the bounds that hold them with 95 %: windows are paired. F32 is the file
+Q4_1 widened by llama.cpp: neither program rounds anything then. Of the others both round inputs to 8 bits, each in
+its own way, and a text of this length tells no better than the bounds say which perplexity is which.
 """
 EMBEDDING_NOTES = """\
 all-MiniLM-L6-v2 in f32, passages of the shipped text: the largest difference of a coordinate (vectors
@@ -63,9 +68,12 @@ class Shape(Setting):
     def per_second(self, name):
         return interval([self.tokens * 1e9 / t for t in self.rounds[name]])
 
-    def read_share(self):
-        """Of the rate of reading, what the weights are read at."""
-        work = self.about("pare", "weights") * self.tokens
+    def bytes_per_token(self):
+        return bytes_per_token(self.engines["pare"]["about"], self.tokens, self.depth)
+
+    def read_share(self, size):
+        """Of the rate of reading, what so many bytes per token are read at."""
+        work = size * self.tokens
         rate = self.about("rate read", "work")
         return interval([work / own / (rate / machine)
                          for own, machine in zip(self.rounds["pare"], self.rounds["rate read"])])
@@ -89,7 +97,7 @@ def read_of(encodings, threads):
     def figures(data):
         for s in data["shapes"]:
             if s.phase == "decode" and s.model in encodings and s.threads == threads:
-                yield s.name, s.read_share()
+                yield s.name, s.read_share(s.bytes_per_token())
     return figures
 
 
@@ -115,9 +123,12 @@ def perplexity_off(both, one="pare", other="llama.cpp"):
     return abs(middle), max(low, -high, 0), max(-low, high)
 
 
-def perplexities(data):
-    for encoding, both in data.get("truth", {}).get("perplexity", {}).items():
-        yield encoding, perplexity_off(both)
+def perplexities_of(encodings):
+    def figures(data):
+        for encoding, both in data.get("truth", {}).get("perplexity", {}).items():
+            if encoding in encodings:
+                yield encoding, perplexity_off(both)
+    return figures
 
 
 def picked(data):
@@ -146,7 +157,10 @@ FOUR_BITS = ["Q4_0", "Q4_1"]
 TARGETS = [
     Target("logits: Pare from llama.cpp, of llama.cpp from its own F32", NOISE, apart, most=True),
     Target("logits: Pare from llama.cpp's F32, of llama.cpp from it", 1.0, exactness, most=True),
-    Target("perplexity: difference from llama.cpp's", 0.001, perplexities, most=True, form="{:.3%}"),
+    Target("perplexity: difference from llama.cpp's, both in f32", 0.001, perplexities_of([WIDE]), most=True,
+           form="{:.3%}"),
+    Target("perplexity: difference from llama.cpp's, inputs rounded to 8 bits", 0.001, perplexities_of(ENCODINGS),
+           most=True, form="{:.3%}"),
     Target("embeddings: largest difference from transformers'", 1e-4, embedded("largest"), most=True, form="{:.1e}"),
     Target("embeddings: cosine distance from transformers'", 1e-4, embedded("cosine"), most=True, form="{:.1e}"),
     Target("prefill beside llama.cpp", 1.0, speed_of("prefill", ENCODINGS)),
@@ -164,11 +178,12 @@ TARGETS = [
 def speeds(shapes):
     rows = []
     for s in shapes:
-        read = show(s.read_share()) if s.phase == "decode" else "-"
+        read = [show(s.read_share(size)) if s.phase == "decode" else "-"
+                for size in (s.bytes_per_token(), s.about("pare", "weights"))]
         rows.append([s.name, f"{s.per_second('pare')[0]:.0f}", f"{s.per_second('llama.cpp')[0]:.0f}",
-                     show(s.ratio("llama.cpp", "pare")), s.about("llama.cpp", "form"), read, f"{s.others():.2f}"])
+                     show(s.ratio("llama.cpp", "pare")), s.about("llama.cpp", "form"), *read, f"{s.others():.2f}"])
     return table(["model", "phase", "threads", "Pare, tokens/s", "llama.cpp, tokens/s", "Pare / llama.cpp",
-                  "llama.cpp's form", "read", "CPUs taken by others"], rows)
+                  "llama.cpp's form", "read", "weights alone", "CPUs taken by others"], rows)
 
 
 def transformers(shapes):

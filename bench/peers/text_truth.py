@@ -16,6 +16,7 @@ LENGTHS, SENTENCES = (8, 32, 128, 256), 6  # of texts that are embedded, tokens;
 
 
 EXACT, PEER, OWN = "llama.cpp, its F32 of these weights", "llama.cpp", "pare"  # ways to the logits
+WIDE = "F32"  # of Q4_1: a model of which nothing is rounded
 
 
 def ways(a, files, encoding):
@@ -125,13 +126,18 @@ def embeddings(a):
 
 def measure(a, data, files):
     truth = data.setdefault("truth", {"logits": {}, "perplexity": {}, "embeddings": []})
-    for encoding in a.encodings.split(","):
+    encodings = a.encodings.split(",")
+    for encoding in encodings:
         if encoding not in truth["logits"]:
             truth["logits"][encoding] = logits(a, files, encoding)
             rounds.keep(a, data)
         if encoding not in truth["perplexity"]:
             truth["perplexity"][encoding] = perplexities(a, files[encoding], files[encoding])
             rounds.keep(a, data)
+    if "Q4_1" in encodings and WIDE not in truth["perplexity"]:
+        wide = widen(a, files["Q4_1"])
+        truth["perplexity"][WIDE] = perplexities(a, wide, wide)
+        rounds.keep(a, data)
     if a.torch_python and not truth["embeddings"]:
         truth["embeddings"] = embeddings(a)
         rounds.keep(a, data)
