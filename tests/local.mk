@@ -26,6 +26,7 @@ e2e_runs = \
 	tests/e2e/plugin-check.sh \
 	tests/e2e/abi.sh \
 	tests/e2e/discovery.sh \
+	tests/e2e/encoded-model.sh \
 	tests/e2e/run-bad-plugins.sh \
 	tests/e2e/run-cheap.sh \
 	tests/e2e/run-confined.sh \

@@ -25,25 +25,46 @@ static struct pare_own_encoding *find_known(const char *id)
     return e;
 }
 
-int pare_encoding_add(const char *id, const struct pare_encoding *theirs, struct pare_error *err)
+static int refuse_two(const char *id, const char *a, const char *b, struct pare_error *err)
+{
+    pare_error_set(err, PARE_INVALID, "two plugins bring the encoding '%s'", id);
+    pare_error_detail(err, "%s and %s", a, b);
+    pare_error_hint(err, "remove one of them, or take its folder out of PARE_PLUGIN_PATH");
+    return PARE_INVALID;
+}
+
+static void free_encoding(struct pare_own_encoding *e)
+{
+    if (!e)
+        return;
+    free(e->id);
+    free(e->path);
+    free(e->sha256);
+    free(e);
+}
+
+int pare_encoding_add(const char *id, const struct pare_encoding *theirs, const char *path,
+                      const char *sha256, struct pare_error *err)
 {
     const size_t least = offsetof(struct pare_encoding, describe);
     const struct pare_own_encoding *there = find_known(id);
-    if (there && there->theirs == theirs)
+    if (there && (there->theirs == theirs || strcmp(there->sha256, sha256) == 0))
         return PARE_OK;
     if (there)
-        return pare_error_set(err, PARE_INVALID, "two plugins bring the encoding '%s'", id);
+        return refuse_two(id, there->path, path, err);
     if (!theirs || theirs->struct_size < least || !theirs->check || !theirs->decode)
         return pare_error_set(err, PARE_INVALID, "the encoding '%s' lacks check or decode", id);
     struct pare_own_encoding *e = pare_calloc(1, sizeof *e);
-    char *copy = pare_strdup(id);
-    if (!e || !copy) {
-        free(e);
-        free(copy);
+    if (e) {
+        e->id = pare_strdup(id);
+        e->path = pare_strdup(path);
+        e->sha256 = pare_strdup(sha256);
+    }
+    if (!e || !e->id || !e->path || !e->sha256) {
+        free_encoding(e);
         return pare_error_nomem(err, sizeof *e);
     }
     memcpy(&e->table, theirs, PARE_MIN(theirs->struct_size, sizeof e->table));
-    e->id = copy;
     e->theirs = theirs;
     pthread_mutex_lock(&lock);
     e->next = known;
@@ -63,6 +84,14 @@ int pare_encoding_find(const char *id, const struct pare_own_encoding **out, str
         *out = find_known(id);
     if (*out)
         return PARE_OK;
+    if (rc == PARE_OK && resolver)
+        rc = pare_error_set(&why, PARE_INVALID, "the plugin of that name brings no encoding");
+    if (rc != PARE_OK && rc != PARE_NOT_FOUND) {
+        pare_error_set(err, rc, "the model has weights in the encoding '%.100s': %s", id, why.what);
+        pare_error_detail(err, "%s", why.detail);
+        pare_error_hint(err, "%s", why.hint);
+        return rc;
+    }
     pare_error_set(err, PARE_NOT_FOUND, "the model has weights in the encoding '%.100s'", id);
     if (why.what[0])
         pare_error_detail(err, "%s", why.what);

@@ -14,15 +14,19 @@ struct pare_own_encoding {
     char *id;
     struct pare_encoding table; /* what an older plugin lacks is NULL */
     const struct pare_encoding *theirs;
+    char *path, *sha256; /* of the plugin's file */
     struct pare_own_encoding *next;
 };
 
-/* Copy a plugin's table, checked, under its id. The same table again is fine; another one under an
- * id that is there is PARE_INVALID. */
-int pare_encoding_add(const char *id, const struct pare_encoding *theirs, struct pare_error *err);
+/* Copy a plugin's table, checked, under its id; `path` and `sha256` are of the file it came from.
+ * The same table again, or that of a copy of the file, is fine; another one under an id that is
+ * there is PARE_INVALID. */
+int pare_encoding_add(const char *id, const struct pare_encoding *theirs, const char *path,
+                      const char *sha256, struct pare_error *err);
 
 /* The encoding of that id. One that is not there yet is asked of the resolver, which loads the
- * plugin that brings it. PARE_NOT_FOUND tells how to get it. */
+ * plugin that brings it. PARE_NOT_FOUND tells how to get it; another answer of the resolver is
+ * passed on. */
 int pare_encoding_find(const char *id, const struct pare_own_encoding **out,
                        struct pare_error *err);
 

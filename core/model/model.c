@@ -2,6 +2,7 @@
 /* Models as a whole: families, hashes, another graph. */
 #include "model/model.h"
 #include "base/mem.h"
+#include "model/encoding.h"
 #include "model/family_parts.h"
 #include "model/native.h"
 
@@ -91,11 +92,15 @@ int pare_model_hash(struct pare_model *model, const char **out, struct pare_erro
         rc = pare_error_nomem(err, 0);
         goto out;
     }
-    for (uint32_t i = 0; i < model->graph->n_nodes; i++) {
-        if (model->graph->nodes[i].weight)
-            PARE_TRY(check_weight(&model->graph->nodes[i], err));
-    }
     pare_hash_begin(&h);
+    for (uint32_t i = 0; i < model->graph->n_nodes; i++) {
+        const struct pare_weight *w = model->graph->nodes[i].weight;
+        if (!w)
+            continue;
+        PARE_TRY(check_weight(&model->graph->nodes[i], err));
+        if (w->values == PARE_VALUES_PLUGIN)
+            pare_hash_text(&h, w->encoding->sha256);
+    }
     pare_hash_text(&h, text);
     pare_hash_text(&h, how);
     pare_tensors_hash(&tensors, &h);

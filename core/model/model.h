@@ -44,7 +44,8 @@ struct pare_model {
 int pare_model_open(const char *path, struct pare_model **out, struct pare_error *err);
 void pare_model_free(struct pare_model *model);
 
-/* SHA-256 of graph and tensors, however they were stored, as text that lives as long as the model.
+/* SHA-256 of graph and tensors, however they were stored, and of the plugins' files whose encodings
+ * weights are in: what the model computes. Text that lives as long as the model.
  * The first call reads all weights; one thread at a time. PARE_INVALID: a number is not finite. */
 int pare_model_hash(struct pare_model *model, const char **out, struct pare_error *err);
 

@@ -95,10 +95,11 @@ static json_t *readable(const struct pare_setup *setup)
 json_t *pare_setup_new(const struct pare_setup *setup)
 {
     const struct pare_used *used = setup->used;
-    json_t *encodings = json_array(), *write = json_array();
+    json_t *encodings = json_object(), *write = json_array();
     for (size_t i = 0; used && i < used->n; i++) {
         if (used->files[i]->desc.encoding)
-            json_array_append_new(encodings, json_string(used->files[i]->path));
+            json_object_set_new(encodings, used->files[i]->desc.id,
+                                json_string(used->files[i]->path));
     }
     if (setup->writes)
         json_array_append_new(write, json_string(setup->writes));
@@ -109,21 +110,20 @@ json_t *pare_setup_new(const struct pare_setup *setup)
     return json_pack("{s:s, s:o}", "type", "setup", "encodings", encodings);
 }
 
-int pare_setup_follow(const json_t *setup, struct pare_catalog *catalog, struct pare_error *err)
+int pare_setup_follow(const json_t *setup, struct pare_error *err)
 {
     const json_t *confine = json_object_get(setup, "confine");
-    const struct pare_plugin_file *file;
-    const json_t *path;
-    size_t i;
+    json_t *path;
+    const char *id;
     int rc = PARE_OK;
     if (confine)
         PARE_TRY(
             pare_confine(json_object_get(confine, "read"), json_object_get(confine, "write"), err));
     pare_flush_denormals(); /* begins the threads, which are as confined as who begins them */
-    json_array_foreach(json_object_get(setup, "encodings"), i, path)
+    json_object_foreach(json_object_get(setup, "encodings"), id, path)
     {
-        const char *name = json_string_value(path);
-        PARE_TRY(pare_catalog_find(catalog, name ? name : "", NULL, &file, err));
+        const char *file = json_string_value(path);
+        PARE_TRY(file ? pare_catalog_name_encoding(id, file, err) : PARE_OK);
     }
 out:
     return rc;

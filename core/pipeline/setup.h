@@ -5,7 +5,7 @@
 #include "pipeline/values.h"
 
 /* What a worker is told before its first job: what it may touch, before any plugin is loaded, and
- * the files of the encodings that models can name. */
+ * the files of the encodings that models can name, which are loaded when one does. */
 struct pare_setup {
     const struct pare_used *used; /* plugins; NULL: those of the search path only */
     bool confine;
@@ -18,6 +18,6 @@ struct pare_setup {
 json_t *pare_setup_new(const struct pare_setup *setup);
 
 /* In the worker: do as told. */
-int pare_setup_follow(const json_t *setup, struct pare_catalog *catalog, struct pare_error *err);
+int pare_setup_follow(const json_t *setup, struct pare_error *err);
 
 #endif

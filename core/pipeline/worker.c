@@ -662,7 +662,7 @@ static void serve(struct worker *w, const json_t *job)
     json_t *answer = NULL;
     if (strcmp(pare_message_text(job, "type"), "setup") == 0) {
         w->refused.status = PARE_OK;
-        pare_setup_follow(job, w->catalog, &w->refused);
+        pare_setup_follow(job, &w->refused);
         return;
     }
     if (do_job(w, job, &answer, &err) != PARE_OK) {

@@ -161,7 +161,7 @@ static int load_file(struct pare_catalog *c, const char *path, const struct pare
         }
     }
     if (f->desc.encoding)
-        PARE_TRY(pare_encoding_add(f->desc.id, f->desc.encoding, err));
+        PARE_TRY(pare_encoding_add(f->desc.id, f->desc.encoding, f->path, f->sha256, err));
     c->files[c->n++] = f;
     *out = f;
     f = NULL;
@@ -318,13 +318,46 @@ out:
     return rc;
 }
 
+/* Plugins that a pipeline names by their files, for as long as the process lives. */
+struct named {
+    struct named *next;
+    char *id, *path;
+};
+static struct named *named_encodings;
+
+int pare_catalog_name_encoding(const char *id, const char *path, struct pare_error *err)
+{
+    struct named *n = pare_calloc(1, sizeof *n);
+    if (n) {
+        n->id = pare_strdup(id);
+        n->path = pare_strdup(path);
+    }
+    if (!n || !n->id || !n->path) {
+        if (n) {
+            free(n->id);
+            free(n->path);
+        }
+        free(n);
+        return pare_error_nomem(err, sizeof *n);
+    }
+    n->next = named_encodings;
+    named_encodings = n;
+    return PARE_OK;
+}
+
+/* An id comes out of a model's file: it is never taken for a path. */
 int pare_catalog_resolve_encoding(const char *id, struct pare_error *err)
 {
     const struct pare_plugin_file *file;
+    const struct named *n = named_encodings;
     struct pare_catalog *c = NULL;
     int rc;
+    if (!pare_plugin_id_is_plain(id))
+        return pare_error_set(err, PARE_INVALID, "that is no plugin's id");
+    while (n && strcmp(n->id, id) != 0)
+        n = n->next;
     PARE_TRY(pare_catalog_new(&c, err));
-    PARE_TRY(pare_catalog_find(c, id, NULL, &file, err));
+    PARE_TRY(pare_catalog_find(c, n ? n->path : id, NULL, &file, err));
 out:
     pare_catalog_free(c);
     return rc;

@@ -42,7 +42,11 @@ int pare_catalog_find(struct pare_catalog *catalog, const char *name, const char
  * is not PARE_OK is why not. NULL: nobody. */
 void pare_catalog_set_gate(int (*may_load)(const char *path, struct pare_error *err));
 
-/* For pare_encoding_set_resolver(): load the plugin of that id from the search path. */
+/* A file that pare_catalog_resolve_encoding() takes for that id, before it searches. One thread. */
+int pare_catalog_name_encoding(const char *id, const char *path, struct pare_error *err);
+
+/* For pare_encoding_set_resolver(): load the plugin of that id, from where it was named or from the
+ * search path. */
 int pare_catalog_resolve_encoding(const char *id, struct pare_error *err);
 
 /* Load all that the search path holds; a bad file is reported through `bad` and skipped. `*list` is

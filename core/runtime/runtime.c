@@ -46,10 +46,12 @@ int pare_rt_plugin(const char *file, char *message, size_t size)
 {
     const struct pare_plugin *plugin;
     struct pare_error err = {0};
+    char sha256[PARE_HASH_HEX];
     int rc;
+    PARE_TRY(pare_hash_file(file, sha256, &err));
     PARE_TRY(pare_plugin_open(file, &plugin, &err));
     if (PARE_REACHES(plugin, encoding) && plugin->encoding && plugin->id)
-        rc = pare_encoding_add(plugin->id, plugin->encoding, &err);
+        rc = pare_encoding_add(plugin->id, plugin->encoding, file, sha256, &err);
     else
         rc = pare_error_set(&err, PARE_INVALID, "%s brings no encoding", file);
 out:

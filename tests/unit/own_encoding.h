@@ -79,7 +79,7 @@ static inline struct pare_weight *own_weight(const char *id, const struct pare_e
     const struct pare_own_encoding *own;
     struct pare_weight *w = NULL;
     struct pare_blob *blob = NULL;
-    ck_assert_ok(pare_encoding_add(id, table, &err), err);
+    ck_assert_ok(pare_encoding_add(id, table, id, table->multiply ? "fast" : "slow", &err), err);
     ck_assert_ok(pare_encoding_find(id, &own, &err), err);
     ck_assert_ok(pare_blob_new(rows, sizeof(float) + cols, &blob, &err), err);
     for (uint32_t r = 0; r < rows; r++) {

@@ -568,10 +568,14 @@ START_TEST(encodings_refuse_nonsense)
     const struct pare_own_encoding *own;
     struct pare_blob *blob;
     struct pare_weight *w = own_weight("test.own", &own_encoding, 2, 3, values), *bad;
-    ck_assert_ok(pare_encoding_add("test.own", &own_encoding, &err), err);
-    ck_assert_int_eq(pare_encoding_add("test.own", &slow_encoding, &err), PARE_INVALID);
-    ck_assert_int_eq(pare_encoding_add("test.half", &half, &err), PARE_INVALID);
-    ck_assert_int_eq(pare_encoding_add("test.none", NULL, &err), PARE_INVALID);
+    struct pare_encoding copy = own_encoding;
+    ck_assert_ok(pare_encoding_add("test.own", &own_encoding, "a", "fast", &err), err);
+    ck_assert_ok(pare_encoding_add("test.own", &copy, "b", "fast", &err), err);
+    ck_assert_int_eq(pare_encoding_add("test.own", &slow_encoding, "c", "slow", &err),
+                     PARE_INVALID);
+    ck_assert_str_eq(err.detail, "test.own and c");
+    ck_assert_int_eq(pare_encoding_add("test.half", &half, "a", "", &err), PARE_INVALID);
+    ck_assert_int_eq(pare_encoding_add("test.none", NULL, "a", "", &err), PARE_INVALID);
     ck_assert_ok(pare_encoding_find("test.own", &own, &err), err);
     ck_assert_ok(pare_blob_copy(w->stored->data, w->stored->size, 1, &blob, &err), err);
     ck_assert_int_eq(pare_weight_encoded(own, 3, 3, blob, &bad, &err), PARE_INVALID);
