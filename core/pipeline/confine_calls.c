@@ -39,6 +39,7 @@ enum verdict {
     MISSING,     /* as on an older kernel: the C library has another way */
     OWN_THREADS, /* a new thread, no new process */
     OWN_PROCESS, /* the first argument is this process */
+    OWN_OR_ZERO, /* the same, of calls to which 0 is this process or thread, too */
 };
 
 /* Calls that are younger than Debian 12's headers; they have one number on all processors. */
@@ -73,6 +74,16 @@ static const struct {
     {SYS_shmat, REFUSED},
     {SYS_perf_event_open, REFUSED},
     {SYS_bpf, REFUSED},
+    /* their limits, priorities and memory; not sched_setaffinity, by which the C library binds a
+     * new thread under an id that no filter knows */
+    {SYS_prlimit64, OWN_OR_ZERO},
+    {SYS_setpriority, REFUSED},
+    {SYS_ioprio_set, REFUSED},
+    {SYS_sched_setscheduler, OWN_OR_ZERO},
+    {SYS_sched_setparam, OWN_OR_ZERO},
+    {SYS_sched_setattr, OWN_OR_ZERO},
+    {SYS_migrate_pages, OWN_OR_ZERO},
+    {SYS_move_pages, OWN_OR_ZERO},
     /* what Landlock lets pass, always or on older kernels */
     {SYS_truncate, REFUSED},
     {SYS_fchmod, REFUSED},
@@ -108,7 +119,7 @@ static const struct {
 #endif
 };
 
-enum { HEAD_MOST = 8, STEPS_MOST = 5 };
+enum { HEAD_MOST = 8, STEPS_MOST = 7 };
 
 struct filter {
     struct sock_filter code[HEAD_MOST + STEPS_MOST * PARE_COUNT(calls)];
@@ -130,13 +141,24 @@ static void answer(struct filter *f, uint32_t verdict)
     add(f, BPF_RET | BPF_K, verdict, 0, 0);
 }
 
-/* `test` passes, or the call is refused; nothing after it is looked at. */
 static void pass_if(struct filter *f, uint16_t test, uint32_t k)
 {
-    load(f, offsetof(struct seccomp_data, args)); /* its low half: both are little-endian */
     add(f, BPF_JMP | test | BPF_K, k, 0, 1);
     answer(f, SECCOMP_RET_ALLOW);
-    answer(f, SECCOMP_RET_ERRNO | EPERM);
+}
+
+/* The steps for one call, which has been recognised: nothing after them is looked at. */
+static void judge(struct filter *f, enum verdict v)
+{
+    if (v >= OWN_THREADS)
+        load(f, offsetof(struct seccomp_data, args)); /* its low half: both are little-endian */
+    if (v == OWN_THREADS)
+        pass_if(f, BPF_JSET, CLONE_THREAD);
+    if (v >= OWN_PROCESS)
+        pass_if(f, BPF_JEQ, (uint32_t)getpid());
+    if (v == OWN_OR_ZERO)
+        pass_if(f, BPF_JEQ, 0);
+    answer(f, SECCOMP_RET_ERRNO | (v == MISSING ? ENOSYS : EPERM));
 }
 
 static void make_filter(struct filter *f)
@@ -150,14 +172,10 @@ static void make_filter(struct filter *f)
     answer(f, SECCOMP_RET_ERRNO | EPERM);
 #endif
     for (size_t i = 0; i < PARE_COUNT(calls); i++) {
-        const enum verdict v = calls[i].verdict;
-        add(f, BPF_JMP | BPF_JEQ | BPF_K, calls[i].call, 0, v < OWN_THREADS ? 1 : 4);
-        if (v == OWN_THREADS)
-            pass_if(f, BPF_JSET, CLONE_THREAD);
-        else if (v == OWN_PROCESS)
-            pass_if(f, BPF_JEQ, (uint32_t)getpid());
-        else
-            answer(f, SECCOMP_RET_ERRNO | (v == MISSING ? ENOSYS : EPERM));
+        const unsigned short at = f->n;
+        add(f, BPF_JMP | BPF_JEQ | BPF_K, calls[i].call, 0, 0);
+        judge(f, calls[i].verdict);
+        f->code[at].jf = (uint8_t)(f->n - at - 1);
     }
     answer(f, SECCOMP_RET_ALLOW);
 }

@@ -50,6 +50,7 @@ refused() { # files|calls WHAT PATH
         result $? "plugin check: $2 is refused, on all threads"
     fi
     [ "$2" = remove ] || [ "$2" = exec ] || [ "$2" = cut ] ||
+        [ "$2" = limit ] ||
         ok "apply --no-confine: $2" "$pare" apply "$vit" "$reach" -o "$tmp/free" --force --no-confine
     unset BAD_REACH
 }
@@ -68,6 +69,8 @@ refused calls daemon "$tmp/daemon"
 refused calls fork /bin/true
 refused calls exec /bin/true
 refused calls parent -
+refused calls limit -
+refused calls slow -
 is "nothing was touched" "secret" "$(cat "$HOME/secret")"
 is "no folder of the worker is left" "" "$(find "$tmp" -name '.pare-*')"
 rm -f "$tmp/work/beside" "$tmp/out.d/other" "$vit/other"

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -107,6 +109,28 @@ static int signal_parent(const char *path)
     return kept(kill(getppid(), 0));
 }
 
+/* One byte is what its files could still grow to: its next write would end it. */
+static int limit_parent(const char *path)
+{
+    const struct rlimit one = {1, RLIM_INFINITY};
+    (void)path;
+    return kept(prlimit(getppid(), RLIMIT_FSIZE, &one, NULL));
+}
+
+/* Its own limits and turns are a plugin's affair: told only when they cannot be had. */
+static int slow_parent(const char *path)
+{
+    struct rlimit own;
+    const struct sched_param none = {0};
+    (void)path;
+    if (getrlimit(RLIMIT_NOFILE, &own) != 0 || setrlimit(RLIMIT_NOFILE, &own) != 0 ||
+        sched_setscheduler(0, SCHED_OTHER, &none) != 0)
+        return 0;
+    const int slower = kept(setpriority(PRIO_PROCESS, (id_t)getppid(), 1));
+    const int idle = kept(sched_setscheduler(getppid(), SCHED_BATCH, &none));
+    return slower && idle ? slower : 0;
+}
+
 static const struct {
     const char *what;
     int (*reach)(const char *path);
@@ -114,7 +138,7 @@ static const struct {
     {"read", read_file},       {"write", write_file},   {"mode", change_mode},
     {"cut", cut_file},         {"remove", remove_file}, {"network", reach_network},
     {"daemon", reach_daemon},  {"fork", start_program}, {"exec", become_program},
-    {"parent", signal_parent},
+    {"parent", signal_parent}, {"limit", limit_parent}, {"slow", slow_parent},
 };
 
 enum { TIMES = 32 };
