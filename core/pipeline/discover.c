@@ -108,33 +108,45 @@ static json_t *look(const char *path, json_t *stamp, struct pare_error *err)
     return NULL;
 }
 
+/* What came of the last look at the file, or of one now; a new reference, or NULL: it could not be
+ * looked at. */
+static json_t *entry_of(const char *path, const struct stat *st)
+{
+    struct pare_error ignored;
+    json_t *all = files(), *stamp = stamp_of(st), *entry = json_object_get(all, path);
+    if (json_equal(json_object_get(entry, "stamp"), stamp)) {
+        json_incref(entry);
+    } else {
+        entry = look(path, stamp, &ignored);
+        if (entry && json_object_set(all, path, entry) == 0)
+            keep();
+    }
+    json_decref(stamp);
+    return entry;
+}
+
 /* For the catalogue: whether this file may be loaded here. */
 static int may_load(const char *path, struct pare_error *err)
 {
     struct stat st;
     struct pare_error why = {0};
-    json_t *all = files(), *entry = json_object_get(all, path);
     if (stat(path, &st) != 0)
         return PARE_OK; /* loading it says so */
-    json_t *stamp = stamp_of(&st);
-    if (!json_equal(json_object_get(entry, "stamp"), stamp)) {
-        entry = look(path, stamp, &why);
-        if (entry && json_object_set_new(all, path, entry) == 0)
-            keep();
-    }
-    json_decref(stamp);
+    json_t *entry = entry_of(path, &st);
     const char *state = pare_message_text(entry, "state");
-    if (!entry || strcmp(state, "ok") == 0)
-        return PARE_OK;
     if (strcmp(state, "refused") == 0) {
-        pare_message_error(entry, err);
-        return err->status;
+        pare_message_error(entry, &why);
+    } else if (strcmp(state, "blocked") == 0) {
+        pare_error_set(&why, PARE_INVALID, "the plugin %s is blocked", path);
+        pare_error_detail(&why, "when it was loaded to look at it, %s",
+                          pare_message_text(entry, "why"));
+        pare_error_hint(
+            &why, "`pare plugins --retry` looks again; `pare plugin check %s` tells more", path);
     }
-    pare_error_set(err, PARE_INVALID, "the plugin %s is blocked", path);
-    pare_error_detail(err, "when it was loaded to look at it, %s", pare_message_text(entry, "why"));
-    pare_error_hint(err, "`pare plugins --retry` looks again; `pare plugin check %s` tells more",
-                    path);
-    return PARE_INVALID;
+    json_decref(entry);
+    if (why.status != PARE_OK && err)
+        *err = why;
+    return why.status;
 }
 
 void pare_discover_first(const char *program)

@@ -49,6 +49,11 @@ rm -r "$XDG_CACHE_HOME" && : >"$XDG_CACHE_HOME"
 is "cache: where none can be written, all is looked at" "$want" "$(states)"
 rm "$XDG_CACHE_HOME"
 
+# ---- asked for by who wants no reason
+for what in bad-load bad-abi; do
+    ok "complete: the settings of $what are none" "$pare" complete -- apply MODEL "$tmp/plugins/$what.so" ''
+done
+
 # ---- one that hangs
 cp "$bad/bad-hang.so" "$tmp/plugins"
 is "plugins: one that hangs is blocked" "bad-abi,refused bad-hang,blocked bad-load,blocked cosine,ok text,refused " "$(states)"
