@@ -125,11 +125,22 @@ static json_t *entry_of(const char *path, const struct stat *st)
     return entry;
 }
 
+static int refuse_path(const char *path, struct pare_error *err)
+{
+    pare_error_set(err, PARE_INVALID, "the plugin %s cannot be used: its path is not UTF-8", path);
+    pare_error_hint(err, "rename the file, or the folder that it is in");
+    return PARE_INVALID;
+}
+
 /* For the catalogue: whether this file may be loaded here. */
 static int may_load(const char *path, struct pare_error *err)
 {
     struct stat st;
     struct pare_error why = {0};
+    json_t *name = json_string(path);
+    if (!name) /* messages and the cache are JSON */
+        return refuse_path(path, err);
+    json_decref(name);
     if (stat(path, &st) != 0)
         return PARE_OK; /* loading it says so */
     json_t *entry = entry_of(path, &st);

@@ -49,10 +49,21 @@ rm -r "$XDG_CACHE_HOME" && : >"$XDG_CACHE_HOME"
 is "cache: where none can be written, all is looked at" "$want" "$(states)"
 rm "$XDG_CACHE_HOME"
 
-# ---- asked for by who wants no reason
+# ---- asked for by who wants no reason, and a path that JSON cannot hold
 for what in bad-load bad-abi; do
     ok "complete: the settings of $what are none" "$pare" complete -- apply MODEL "$tmp/plugins/$what.so" ''
 done
+odd=$tmp/$(printf 'odd\377')
+if mkdir "$odd" 2>"$tmp/err"; then
+    cp "$tmp/plugins/cosine.so" "$tmp/plugins/bad-abi.so" "$odd"
+    fails_with 2 "cosine.so cannot be used: its path is not UTF-8" "a path that is not UTF-8 is refused" \
+        "$pare" plugins "$odd/cosine.so"
+    PARE_PLUGIN_PATH=$odd ok "... and left out of the list" "$pare" plugins --format json
+    grep -aq "bad-abi.so cannot be used: its path is not UTF-8" "$tmp/err"
+    result $? "... which says so"
+else
+    skip "a path that is not UTF-8" "this file system has none"
+fi
 
 # ---- one that hangs
 cp "$bad/bad-hang.so" "$tmp/plugins"
