@@ -2,6 +2,7 @@
 #include "pipeline/ask.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,13 +73,15 @@ int pare_ask_worker(struct pare_ask *ask, json_t *job, struct pare_error *err)
     }
     pare_child_end(&child, !ask->answer, &sig, &code);
     ask->log = child.log;
-    if (rc != PARE_OK || ask->answer)
+    if (rc != PARE_OK || (ask->answer && !sig))
         return rc;
     ask->limit = large ? "memory" : late ? "time" : NULL;
     if (large)
         snprintf(how, sizeof how, "it took more than %llu MB", ask->bytes / 1000000);
     else if (late)
         snprintf(how, sizeof how, "it was still at it after %g s", ask->seconds);
+    else if (ask->answer && sig == SIGKILL)
+        snprintf(how, sizeof how, "it did not end when its work was done");
     else if (sig)
         snprintf(how, sizeof how, "it crashed with signal %d (%s)", sig, strsignal(sig));
     else

@@ -18,7 +18,8 @@ struct pare_ask {
     json_t *answer;      /* the caller's; NULL: none, and `why` tells how the worker ended */
     struct pare_str log; /* the end of what it printed; the caller's */
     const char *limit;   /* "time" or "memory" when it went beyond that; NULL: it did not */
-    char why[400];       /* "it crashed with signal 11 (...)", with its last words */
+    char why[400];       /* "it crashed with signal 11 (...)", with its last words; with an answer:
+                            it crashed or hung at its exit */
 };
 
 /* Send `job` (taken) and wait for its answer, which is what tells neither of logs nor of progress.

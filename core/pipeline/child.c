@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define LOG_MAX ((size_t)16384)
+#define FAREWELL_S 5.0 /* for a worker that is done: what plugins do at exit, and sanitizers */
 
 extern char **environ;
 
@@ -157,6 +159,20 @@ void pare_child_forget_log(struct pare_child *child)
     pare_str_free(&child->log);
 }
 
+/* Collect it when it ends within so many seconds; what it still prints must not hold it up. */
+static bool ends_within(struct pare_child *child, double seconds, int *status)
+{
+    const double end = pare_clock_seconds() + seconds;
+    int pause_ms = 1;
+    pid_t got;
+    while ((got = waitpid(child->pid, status, WNOHANG)) == 0 && pare_clock_seconds() < end) {
+        read_log(child);
+        poll(NULL, 0, pause_ms);
+        pause_ms = PARE_MIN(2 * pause_ms, 50);
+    }
+    return got != 0;
+}
+
 void pare_child_end(struct pare_child *child, bool kill_it, int *sig, int *code)
 {
     int status = 0;
@@ -168,8 +184,11 @@ void pare_child_end(struct pare_child *child, bool kill_it, int *sig, int *code)
         if (kill_it)
             kill(-child->pid, SIGKILL);
         close_fd(&child->fd); /* a worker that waits for work ends when nobody is there */
-        while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
-            continue;
+        if (!ends_within(child, FAREWELL_S, &status)) {
+            kill(-child->pid, SIGKILL);
+            while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+                continue;
+        }
         if (sig && WIFSIGNALED(status))
             *sig = WTERMSIG(status);
         if (code && WIFEXITED(status))

@@ -29,8 +29,8 @@ int pare_child_start(struct pare_child *child, const char *program, unsigned thr
 /* Read what it printed and sent; messages are taken with pare_message_next(). */
 void pare_child_listen(struct pare_child *child);
 void pare_child_forget_log(struct pare_child *child);
-/* Kill (when still there), collect, close. `*signal` and `*code` (may be NULL) tell how it ended.
- */
+/* Let it end, or kill it when told to or when it takes more than seconds; collect, close.
+ * `*signal` and `*code` (may be NULL) tell how it ended. */
 void pare_child_end(struct pare_child *child, bool kill_it, int *signal, int *code);
 /* Resident memory now, in bytes; 0: not known. */
 unsigned long long pare_child_rss(const struct pare_child *child);

@@ -92,7 +92,7 @@ static json_t *look(const char *path, json_t *stamp, struct pare_error *err)
                            .bytes = MEMORY_MOST};
     json_t *entry = json_pack("{s:O, s:s}", "stamp", stamp, "state", "ok");
     int rc = pare_ask_worker(&ask, json_pack("{s:s, s:s}", "type", "inspect", "plugin", path), err);
-    if (rc == PARE_OK && !ask.answer) {
+    if (rc == PARE_OK && ask.why[0]) { /* at its exit, too: it would do the same at ours */
         json_object_set_new(entry, "state", json_string("blocked"));
         json_object_set_new(entry, "why", json_string(ask.why));
     } else if (rc == PARE_OK && strcmp(pare_message_text(ask.answer, "type"), "failed") == 0) {

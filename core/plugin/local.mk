@@ -118,6 +118,12 @@ tests_plugins_bad_hang_la_CPPFLAGS = $(plugin_cppflags) -DHANG
 tests_plugins_bad_hang_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_hang_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/bad-end.la
+tests_plugins_bad_end_la_SOURCES = tests/plugins/bad-end.c
+tests_plugins_bad_end_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_end_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_end_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/young-plugin.la
 tests_plugins_young_plugin_la_SOURCES = tests/plugins/young-plugin.c
 tests_plugins_young_plugin_la_CPPFLAGS = $(plugin_cppflags)

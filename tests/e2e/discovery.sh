@@ -70,4 +70,19 @@ cp "$bad/bad-hang.so" "$tmp/plugins"
 is "plugins: one that hangs is blocked" "bad-abi,refused bad-hang,blocked bad-load,blocked cosine,ok text,refused " "$(states)"
 grep -q "still at it after 10 s" "$tmp/said"
 result $? "... with the reason"
+
+# ---- and at its end: what a process does that has answered is waited for, but not for ever
+rm "$tmp/plugins"/bad-*.so "$tmp/plugins/text.so"
+cp "$bad/bad-end.so" "$tmp/plugins"
+ends() { # BAD_END REASON
+    BAD_END=$1 timeout 60 "$pare" plugins --retry --format csv 2>"$tmp/err" | cut -d, -f1,5 >"$tmp/out"
+    grep -q "bad-end,blocked" "$tmp/out" && grep -q "$2" "$tmp/err"
+    result $? "plugins: one whose end is a $1 is blocked"
+}
+ends hang "it did not end when its work was done"
+ends crash "it crashed with signal 11"
+ok "plugins --retry: one that ends well is there again" "$pare" plugins --retry bad-end
+BAD_END=applied ok "apply: a worker that hangs at its end is ended" timeout 60 \
+    "$pare" apply "$PARE_TOP_SRC/share/models/fashion-vit" bad-end -o "$tmp/ended.safetensors"
+ok "... with the model in place" test -s "$tmp/ended.safetensors"
 done_testing
