@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/show.h"
 #include "pipeline/ask.h"
 #include "pipeline/confine.h"
@@ -132,7 +133,8 @@ static int in_worker(struct pare_cli *cli, const struct pare_limits *most,
                            .seconds = most->time_s,
                            .bytes =
                                most->memory_bytes ? most->memory_bytes : (unsigned long long)share,
-                           .tell = print_log};
+                           .tell = print_log,
+                           .cancelled = pare_cli_interrupted};
     int rc = pare_ask_worker(&ask, job, err);
     if (ask.log.len)
         fputs(ask.log.data, stderr);
@@ -228,7 +230,10 @@ static int build(struct pare_cli *cli, const struct pare_pipeline *p,
     const struct pare_variant *v = &plan->variants[plan->n_variants - 1];
     json_t *answer = NULL;
     char *file = NULL, *place = NULL, *fresh = NULL;
+    const bool here = pare_cli_option(cli, "in-process") != NULL;
     int rc;
+    if (!here) /* a worker can be ended, and what was begun removed */
+        pare_cli_watch_interrupt();
     PARE_TRY(output_file(out, pare_cli_option(cli, "force") != NULL, &file, err));
     PARE_TRY(make_place(file, &place, &fresh, err));
     json_t *job = json_pack(
@@ -236,7 +241,7 @@ static int build(struct pare_cli *cli, const struct pare_pipeline *p,
         p->model, "baseline", p->model, "steps", pare_steps_to_json(v->steps, v->n_steps, &p->used),
         "data", pare_run_data_json(&p->calibrate, 0), "seed", 0, "threads", 1, "out", fresh,
         "about", "label", v->label, "build", v->build, "recipe", v->recipe);
-    if (pare_cli_option(cli, "in-process")) {
+    if (here) {
         rc = pare_worker_do(job, &answer, err);
         json_decref(job);
     } else {

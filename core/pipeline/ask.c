@@ -70,6 +70,8 @@ int pare_ask_worker(struct pare_ask *ask, json_t *job, struct pare_error *err)
         rc = take_messages(ask, &child, err);
         late = ask->seconds > 0 && pare_clock_seconds() >= end;
         large = ask->bytes && pare_child_rss(&child) > ask->bytes;
+        if (rc == PARE_OK && !ask->answer && ask->cancelled && ask->cancelled())
+            rc = pare_error_set(err, PARE_CANCELLED, "interrupted");
     }
     pare_child_end(&child, !ask->answer, &sig, &code);
     ask->log = child.log;

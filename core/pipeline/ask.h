@@ -12,6 +12,7 @@ struct pare_ask {
     double seconds;           /* longer than this it may not take; 0: as it likes */
     unsigned long long bytes; /* nor more memory; 0: as it likes */
     void (*tell)(void *user, const char *text); /* what it logs; NULL: nobody listens */
+    bool (*cancelled)(void);                    /* asked now and then: end it; NULL: nobody does */
     void *user;
 
     /* What came of it. */
@@ -23,7 +24,8 @@ struct pare_ask {
 };
 
 /* Send `job` (taken) and wait for its answer, which is what tells neither of logs nor of progress.
- * Fails where no worker can be started or what it sends cannot be read. One thread. */
+ * Fails where no worker can be started or what it sends cannot be read. PARE_CANCELLED: somebody
+ * did. One thread. */
 int pare_ask_worker(struct pare_ask *ask, json_t *job, struct pare_error *err);
 
 #endif

@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -124,6 +125,15 @@ out:
     posix_spawnattr_destroy(&attributes);
     free(env);
     return rc;
+}
+
+/* A parent that was gone before the kernel was asked has closed its end by then. */
+void pare_child_end_with_parent(void)
+{
+    struct pollfd parent = {.fd = PARE_CHILD_FD};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (poll(&parent, 1, 0) > 0 && (parent.revents & POLLHUP))
+        raise(SIGKILL);
 }
 
 static void read_log(struct pare_child *child)

@@ -26,6 +26,8 @@ struct pare_child {
  * `setup` (see setup.h) is what it is told first: without one it does nothing. */
 int pare_child_start(struct pare_child *child, const char *program, unsigned threads, bool timed,
                      const json_t *setup, struct pare_error *err);
+/* In the worker, at its start: it ends when its parent does, however that ended. */
+void pare_child_end_with_parent(void);
 /* Read what it printed and sent; messages are taken with pare_message_next(). */
 void pare_child_listen(struct pare_child *child);
 void pare_child_forget_log(struct pare_child *child);

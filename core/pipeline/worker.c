@@ -702,6 +702,7 @@ int pare_worker_main(void)
     struct worker w = {.unit_values = json_array()};
     struct pare_error err;
     json_t *job;
+    pare_child_end_with_parent();
     int rc = pare_catalog_new(&w.catalog, &err);
     pare_error_set(&w.refused, PARE_INVALID, "a job before the setup");
     while (rc == PARE_OK) {

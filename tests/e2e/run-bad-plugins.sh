@@ -67,6 +67,30 @@ fails_with 2 "for 'memory', got text 'lots'" "a limit that is none" \
 fails_with 2 "in-process has none" "no limits in this process" \
     "$pare" apply "$vit" quantize -o "$tmp/x" --limit-memory 1GB --in-process
 
+# ---- apply that is stopped: its worker ends, too, and Ctrl-C leaves nothing behind
+stop_apply() { # SIGNAL: a worker is at work, the signal has come, and what there was is gone
+    mkdir -p "$tmp/stopped"
+    "$pare" apply "$vit" "$bad/bad-stall.so" -o "$tmp/stopped/x.safetensors" >"$tmp/out" 2>"$tmp/err" &
+    pid=$! worker=
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ -n "$(find "$tmp/stopped" -name '.pare-*')" ] && worker=$(cat "/proc/$pid/task/$pid/children") && [ "$worker" ] && break
+        sleep 0.5
+    done
+    sleep 0.5
+    kill "-$1" $pid
+    wait $pid
+    code=$?
+    sleep 0.5
+    [ "$worker" ]
+    result $? "apply, $1: a worker was at work"
+    ! { grep -q '^State:.*[RSD] ' "/proc/${worker:-x}/status" 2>/dev/null && kill -9 "$worker"; }
+    result $? "... which has ended"
+}
+stop_apply INT
+is "... and the exit code is that of an interrupt" 130 $code
+is "... and the folder is as before" "" "$(ls -A "$tmp/stopped")"
+stop_apply KILL
+
 # what failed for a limit is tried again with a higher one; timing keeps to them, too
 printf 'pare: 1\nmodel: %s\ndata: {evaluate: {from: %s, split: test, samples: 50}}\nstages: [{plugin: quantize}]\n' \
     "$vit" "$PARE_TOP_SRC/share/data/fashion-mnist" >"$tmp/small.yaml"
