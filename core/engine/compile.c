@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/encoding.h"
 
 /* Rows of one pass when samples are many: enough for the products to reuse a weight panel, few
  * enough for the activations to stay in the second cache. */
 #define ROWS_PER_PASS 208u
+/* What threads' scratch is a multiple of. */
+#define SCRATCH_STEP 4096u
 
 struct compiler {
     const struct pare_graph *graph;
@@ -436,6 +439,36 @@ out:
     return rc;
 }
 
+/* As much as the step that needs the most, and a page that keeps threads apart. */
+static int find_scratch(struct compiler *c)
+{
+    struct pare_program *p = c->p;
+    size_t most = 0;
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const struct pare_step *step = &p->steps[i];
+        const size_t bytes = pare_step_scratch(
+            c->kernels, p->slots, step, most_rows(p, p->slots[step->in[0]].group), c->context);
+        if (step->packed && step->packed->product == PARE_PRODUCT_PLUGIN &&
+            bytes > PARE_PLUGIN_SCRATCH) {
+            pare_error_set(c->err, PARE_UNSUPPORTED,
+                           "%s: the kernel of its encoding '%s' asks for too much memory",
+                           step->node->path, step->packed->weight->encoding->id);
+            pare_error_detail(c->err, "scratch() says %zu bytes per thread, at most %zu are given",
+                              bytes, PARE_PLUGIN_SCRATCH);
+            pare_error_hint(c->err,
+                            "take another version of the plugin; 'pare plugin check %s' "
+                            "shows its author what is wrong",
+                            step->packed->weight->encoding->id);
+            return PARE_UNSUPPORTED;
+        }
+        most = PARE_MAX(most, bytes);
+    }
+    if (!pare_add_size(most, SCRATCH_STEP, &p->scratch_bytes))
+        return pare_error_nomem(c->err, most);
+    p->scratch_bytes -= p->scratch_bytes % SCRATCH_STEP;
+    return PARE_OK;
+}
+
 static uint32_t samples_per_pass(const struct pare_graph *g, uint32_t most)
 {
     uint32_t tokens = 1;
@@ -490,12 +523,7 @@ int pare_program_new(const struct pare_graph *graph, const struct pare_kernels *
         PARE_TRY(compile_node(&c, i));
     find_lives(&c);
     PARE_TRY(place(&c));
-    for (uint32_t i = 0; i < p.n_steps; i++)
-        p.scratch_bytes =
-            PARE_MAX(p.scratch_bytes,
-                     pare_step_scratch(kernels, p.slots, &p.steps[i],
-                                       most_rows(&p, p.slots[p.steps[i].in[0]].group), c.context));
-    p.scratch_bytes = pare_round_up(p.scratch_bytes + 1, 4096);
+    PARE_TRY(find_scratch(&c));
     *out = p;
     p = (struct pare_program){0};
 out:

@@ -106,6 +106,18 @@ tests_plugins_bad_encoding_la_CPPFLAGS = $(plugin_cppflags)
 tests_plugins_bad_encoding_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_encoding_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/given-encoding.la
+tests_plugins_given_encoding_la_SOURCES = tests/plugins/given-encoding.c
+tests_plugins_given_encoding_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=given-encoding -DWRONG=0
+tests_plugins_given_encoding_la_CFLAGS = $(plugin_cflags)
+tests_plugins_given_encoding_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-scratch.la
+tests_plugins_bad_scratch_la_SOURCES = tests/plugins/given-encoding.c
+tests_plugins_bad_scratch_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-scratch -DWRONG=1
+tests_plugins_bad_scratch_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_scratch_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/bad-load.la
 tests_plugins_bad_load_la_SOURCES = tests/plugins/bad-load.c
 tests_plugins_bad_load_la_CPPFLAGS = $(plugin_cppflags)

@@ -90,6 +90,13 @@ stop_apply INT
 is "... and the exit code is that of an interrupt" 130 $code
 is "... and the folder is as before" "" "$(ls -A "$tmp/stopped")"
 stop_apply KILL
+# ---- a kernel that asks for all the memory there is: refused wherever its model would run
+ok "bad-scratch: apply" "$pare" apply "$vit" "$bad/bad-scratch.so" -o "$tmp/scratch"
+for command in "eval $tmp/scratch $PARE_TOP_SRC/share/data/fashion-mnist --split test --samples 8" "bench $tmp/scratch"; do
+    # shellcheck disable=SC2086
+    PARE_PLUGIN_PATH=$bad fails_with 2 "of its encoding 'bad-scratch' asks for too much memory" \
+        "bad-scratch: ${command%% *}" "$pare" $command
+done
 
 # what failed for a limit is tried again with a higher one; timing keeps to them, too
 printf 'pare: 1\nmodel: %s\ndata: {evaluate: {from: %s, split: test, samples: 50}}\nstages: [{plugin: quantize}]\n' \

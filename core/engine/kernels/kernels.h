@@ -268,7 +268,9 @@ struct pare_kept pare_kept_new(const struct pare_kernels *kernels, uint32_t bits
 size_t pare_nearest_scratch(const struct pare_kernels *kernels, uint32_t n, uint32_t k);
 /* PLUGIN: the sums of a job's part by the plugin's kernel, to y. */
 void pare_plugin_sums(const struct pare_job *job);
-/* Bytes of scratch that a job of `rows` rows needs. */
+/* Most that a plugin's kernel may ask for, per thread: beyond it lies a mistake, not a need. */
+#define PARE_PLUGIN_SCRATCH ((size_t)1 << 30)
+/* Bytes of scratch that a job of `rows` rows needs; of a PLUGIN whatever it says. */
 size_t pare_job_scratch(const struct pare_packed *w, uint32_t rows);
 
 /* Rows of queries per pass of attention. */
