@@ -4,6 +4,7 @@
 #include "kit/check_parts.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "engine/kernels/kernels.h"
 #include "model/encoding.h"
 
 enum { TOKENS = 17 };
@@ -68,21 +70,30 @@ static void product_free(struct product *p)
     free(p->scratch);
 }
 
-static bool product_new(struct product *p, const struct pare_weight *w)
+/* What a product of `bytes`, in the encoding and of the size of `w`, reads and writes. */
+static bool product_new(struct pare_check *check, struct product *p, const struct pare_weight *w,
+                        const struct pare_encoded *bytes)
 {
     const struct pare_encoding *table = &w->encoding->table;
+    const uint64_t scratch = table->multiply && table->scratch ? table->scratch(bytes, TOKENS) : 0;
     struct pare_random r;
-    *p = (struct product){.w = w, .bytes = pare_encoded_of(w)};
+    *p = (struct product){.w = w, .bytes = *bytes};
+    if (scratch > PARE_PLUGIN_SCRATCH) {
+        pare_check_say(check, PARE_CHECK_FAIL,
+                       "scratch() asks for %" PRIu64 " bytes, at most %zu are given", scratch,
+                       PARE_PLUGIN_SCRATCH);
+        return false;
+    }
     pare_random_seed(&r, 7);
     p->x = pare_alloc((size_t)TOKENS * w->cols, sizeof(float));
     p->y = pare_alloc((size_t)TOKENS * w->rows, sizeof(float));
     p->decoded = pare_alloc((size_t)w->rows * w->cols, sizeof(float));
-    p->scratch = pare_alloc_aligned(table->scratch ? table->scratch(&p->bytes, TOKENS) + 1 : 1, 1);
+    p->scratch = pare_alloc_aligned((size_t)scratch, 1);
     if (!p->x || !p->y || !p->decoded || !p->scratch)
         return false;
     for (size_t i = 0; i < (size_t)TOKENS * w->cols; i++)
         p->x[i] = (float)pare_random_normal(&r);
-    pare_weight_decode(w, 0, w->rows, p->decoded);
+    table->decode(bytes, 0, w->rows, p->decoded);
     return true;
 }
 
@@ -148,17 +159,18 @@ static void cut_differently(struct pare_check *check, const struct product *p)
 
 static void check_product(struct pare_check *check, const struct pare_weight *w)
 {
-    struct product p;
+    const struct pare_encoded bytes = pare_encoded_of(w);
+    struct product p = {0};
     if (!w->encoding->table.multiply) {
         pare_check_say(
             check, PARE_CHECK_NOTE,
             "it has no kernel: products run as f32, and take as long and as much memory");
-    } else if (product_new(&p, w)) {
+    } else if (product_new(check, &p, w, &bytes)) {
         part(&p, 0, w->rows, 0, TOKENS, p.y);
         compare_sums(check, &p);
         cut_differently(check, &p);
-        product_free(&p);
     }
+    product_free(&p);
 }
 
 void pare_check_kernel(struct pare_check *check)
@@ -192,20 +204,19 @@ static void try_bytes(struct pare_check *check, const struct pare_weight *w, con
     bytes.data = data;
     bytes.size = size;
     const char *why = table->check(&bytes);
-    if (why || !product_new(&p, w)) {
-        product_free(&p);
+    if (why)
         return;
-    }
-    table->decode(&bytes, 0, w->rows, p.decoded);
+    if (!product_new(check, &p, w, &bytes))
+        goto out;
     bool finite = true;
     for (size_t i = 0; i < (size_t)w->rows * w->cols; i++)
         finite = finite && isfinite(p.decoded[i]);
     if (!finite)
         pare_check_say(check, PARE_CHECK_FAIL,
                        "check() takes %s that decode() makes numbers of that are not finite", what);
-    p.bytes = bytes;
     if (table->multiply && finite)
         part(&p, 0, w->rows, 0, TOKENS, p.y);
+out:
     product_free(&p);
 }
 
