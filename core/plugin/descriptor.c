@@ -16,6 +16,22 @@ static int bad(const struct pare_plugin_file *f, struct pare_error *err, const c
     return pare_error_set(err, PARE_INVALID, "the plugin %s is not well formed: %s", f->path, what);
 }
 
+/* `what` with a number that plugins of a later minor version may have: "is of kind". */
+static int not_known(const struct pare_plugin_file *f, struct pare_error *err, const char *what,
+                     uint32_t number)
+{
+    pare_error_set(err, PARE_INVALID, "the plugin %s %s %u, which this program does not know",
+                   f->path, what, number);
+    if (f->desc.abi_minor > PARE_ABI_MINOR) {
+        pare_error_detail(err, "it was built for ABI %u.%u, this program has %d.%d",
+                          f->desc.abi_major, f->desc.abi_minor, PARE_ABI_MAJOR, PARE_ABI_MINOR);
+        pare_error_hint(err, "use a newer pare");
+    } else {
+        pare_error_hint(err, "<pare/plugin.h> lists what there is");
+    }
+    return PARE_INVALID;
+}
+
 static bool in_choices(const char *choices, const char *word)
 {
     size_t n = strlen(word);
@@ -95,8 +111,6 @@ static const char *check_param(const struct pare_param *p, const struct pare_par
         if (strcmp(before[i].name, p->name) == 0)
             return "two parameters have the same name";
     }
-    if (p->type < PARE_INT || p->type > PARE_SCORED)
-        return "a parameter has a type that is not known";
     if (isnan(p->min) || isnan(p->max))
         return "a parameter's bounds are not numbers";
     if (p->type == PARE_CHOICE && (!p->choices || !*p->choices))
@@ -183,6 +197,8 @@ static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file
     for (uint32_t i = 0; i < n; i++) {
         const char *from = (const char *)theirs->params + (size_t)i * size;
         memcpy(&own[i], from, PARE_MIN(size, sizeof *own));
+        if (own[i].type < PARE_INT || own[i].type > PARE_SCORED)
+            return not_known(f, err, "has a parameter of type", own[i].type);
         const char *wrong = check_param(&own[i], own, i);
         if (wrong)
             return bad(f, err, wrong);
@@ -232,9 +248,7 @@ static const char *check_entries(const struct pare_plugin *d)
                                    : NULL;
     if (d->kind == PARE_ALLOCATE)
         return d->allocate ? NULL : "it has no allocate function";
-    if (d->kind == PARE_METRIC)
-        return d->measure ? NULL : "it has no measure function";
-    return "its kind is not known";
+    return d->measure ? NULL : "it has no measure function";
 }
 
 int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_file *f,
@@ -249,6 +263,8 @@ int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_fi
         return bad(f, err, "its id is not made of a-z, 0-9, '-', '_' and '.'");
     if (!f->desc.version || !f->desc.summary || !f->desc.license || !f->desc.author)
         return bad(f, err, "it lacks version, summary, author or licence");
+    if (f->desc.kind < PARE_TRANSFORM || f->desc.kind > PARE_METRIC)
+        return not_known(f, err, "is of kind", f->desc.kind);
     const char *wrong = check_entries(&f->desc);
     return wrong ? bad(f, err, wrong) : take_params(theirs, f, err);
 }

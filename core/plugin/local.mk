@@ -208,6 +208,18 @@ tests_plugins_bad_units_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-units -DWR
 tests_plugins_bad_units_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_units_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/bad-kind.la
+tests_plugins_bad_kind_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_kind_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-kind -DWRONG=KIND
+tests_plugins_bad_kind_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_kind_la_LDFLAGS = $(host_module_flags)
+
+host_modules += tests/plugins/bad-type.la
+tests_plugins_bad_type_la_SOURCES = tests/plugins/bad-head.c
+tests_plugins_bad_type_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-type -DWRONG=TYPE
+tests_plugins_bad_type_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_type_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/bad-default.la
 tests_plugins_bad_default_la_SOURCES = tests/plugins/bad-head.c
 tests_plugins_bad_default_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-default -DWRONG=DEFAULT

@@ -19,7 +19,9 @@ enum {
     WHEN,    /* a parameter that depends on one that is not there */
     COUNT,   /* more parameters than there can be */
     MEASURE, /* a metric that measures nothing */
-    UNITS    /* a metric with a parameter of units, which it does not see */
+    UNITS,   /* a metric with a parameter of units, which it does not see */
+    KIND,    /* a kind that is none */
+    TYPE     /* a parameter of a type that a later minor version has */
 };
 
 static int apply(struct pare_ctx *ctx, const struct pare_host *host)
@@ -46,7 +48,7 @@ static const struct pare_param params[] = {
      .when = WRONG == WHEN ? "c=x" : NULL},
     {.name = WRONG == TWICE ? "a" : "b",
      .help = "b",
-     .type = PARE_INT,
+     .type = WRONG == TYPE ? 99 : PARE_INT,
      .min = 0,
      .max = 9,
      .dflt = "1"},
@@ -55,14 +57,16 @@ static const struct pare_param params[] = {
 static const struct pare_plugin plugin = {
     .struct_size = WRONG == SIZE ? 8 : sizeof(struct pare_plugin),
     .abi_major = WRONG == ABI ? 99 : PARE_ABI_MAJOR,
-    .abi_minor = PARE_ABI_MINOR,
+    .abi_minor = WRONG == TYPE ? PARE_ABI_MINOR + 1 : PARE_ABI_MINOR,
     .id = WRONG == NAME ? "../Bad Name" : ID(PLUGIN),
     .version = "1.0.0",
     .summary = "misbehaves, for tests",
     .author = "the Pare authors",
     .license = "Apache-2.0",
     .label = "bad",
-    .kind = WRONG == MEASURE || WRONG == UNITS ? PARE_METRIC : PARE_TRANSFORM,
+    .kind = WRONG == KIND                        ? 77
+            : WRONG == MEASURE || WRONG == UNITS ? PARE_METRIC
+                                                 : PARE_TRANSFORM,
     .n_params = WRONG == COUNT ? 100000 : 2,
     .param_size = sizeof params[0],
     .params = params,

@@ -46,6 +46,8 @@ static const struct {
     {"bad-entry", "either apply or apply_unit"},
     {"bad-measure", "it has no measure function"},
     {"bad-units", "a metric sees no units: its parameters are plain values"},
+    {"bad-kind", "is of kind 77, which this program does not know"},
+    {"bad-type", "has a parameter of type 99, which this program does not know"},
     {"bad-default", "default is not one of its values"},
     {"bad-twice", "two parameters have the same name"},
     {"bad-bounds", "bounds are not numbers"},
@@ -69,6 +71,20 @@ START_TEST(refused_when_loaded)
     ck_assert_msg(strstr(w.err.what, unloadable[_i].id) != NULL, "%s", w.err.what);
     ck_assert_uint_eq(pare_fp_control(), before);
     ck_assert_int_eq(world_plugin(&w, "uniform")->desc.kind, PARE_ALLOCATE);
+    world_close(&w);
+}
+END_TEST
+
+/* What only a later program knows: which that is. */
+START_TEST(later_plugin)
+{
+    struct world w;
+    const struct pare_plugin_file *file;
+    world_begin(&w, 1, 1);
+    ck_assert_int_eq(pare_catalog_find(w.catalog, module("bad-type"), NULL, &file, &w.err),
+                     PARE_INVALID);
+    ck_assert_str_eq(w.err.detail, "it was built for ABI 1.1, this program has 1.0");
+    ck_assert_str_eq(w.err.hint, "use a newer pare");
     world_close(&w);
 }
 END_TEST
@@ -1144,6 +1160,7 @@ int main(void)
     TCase *tc = pare_test_case(s, "loading");
     tcase_add_loop_test(tc, refused_when_loaded, 0, PARE_COUNT(unloadable));
     tcase_add_test(tc, fast_math);
+    tcase_add_test(tc, later_plugin);
     tcase_add_loop_test(tc, loads, 0, 8);
     tcase_add_test(tc, younger_plugin);
     tcase_add_test(tc, younger_host);
