@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define LOG_MAX ((size_t)16384)
-#define FAREWELL_S 5.0 /* for a worker that is done: what plugins do at exit, and sanitizers */
+#define FAREWELL_S 10.0 /* for a worker that is done: what plugins do at exit, and sanitizers */
 
 extern char **environ;
 
