@@ -10,6 +10,7 @@
 #include "pipeline/run_parts.h"
 #include "pipeline/setup.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,6 +378,19 @@ uint64_t pare_run_memory(void)
     return text && pare_parse_bytes(text, &given) ? PARE_MIN(all, given) : all;
 }
 
+/* Of a run that was killed, with its workers: nobody else writes here while the store is locked. */
+static void remove_unfinished(const char *folder)
+{
+    const struct dirent *e;
+    DIR *d = opendir(folder);
+    while (d && (e = readdir(d))) {
+        if (pare_ends_with(e->d_name, ".part"))
+            unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d)
+        closedir(d);
+}
+
 int pare_run_prepare(struct pare_runner *r, struct pare_error *err)
 {
     int rc;
@@ -387,6 +401,7 @@ int pare_run_prepare(struct pare_runner *r, struct pare_error *err)
     if (!r->folder)
         return pare_error_nomem(err, 0);
     PARE_TRY(pare_make_folders(r->folder, err));
+    remove_unfinished(r->folder);
     r->setup = pare_setup_new(&(struct pare_setup){.used = &r->pipeline->used,
                                                    .confine = !r->pipeline->limits.unconfined,
                                                    .reads = r->options->reads,
