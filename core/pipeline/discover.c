@@ -108,13 +108,22 @@ static json_t *look(const char *path, json_t *stamp, struct pare_error *err)
     return NULL;
 }
 
+/* Whether the same file gives the same again: a library that it lacks, or memory, can be there the
+ * next time. */
+static bool lasts(const json_t *entry)
+{
+    return strcmp(pare_message_text(entry, "state"), "refused") != 0 ||
+           (int)pare_message_number(entry, "status") == PARE_INVALID;
+}
+
 /* What came of the last look at the file, or of one now; a new reference, or NULL: it could not be
  * looked at. */
-static json_t *entry_of(const char *path, const struct stat *st)
+static json_t *entry_of(const char *path, const struct stat *st, bool *kept)
 {
     struct pare_error ignored;
     json_t *all = files(), *stamp = stamp_of(st), *entry = json_object_get(all, path);
-    if (json_equal(json_object_get(entry, "stamp"), stamp)) {
+    *kept = json_equal(json_object_get(entry, "stamp"), stamp) && lasts(entry);
+    if (*kept) {
         json_incref(entry);
     } else {
         entry = look(path, stamp, &ignored);
@@ -135,24 +144,28 @@ static int refuse_path(const char *path, struct pare_error *err)
 /* For the catalogue: whether this file may be loaded here. */
 static int may_load(const char *path, struct pare_error *err)
 {
+    static const char retry[] = "`pare plugins --retry` looks again";
     struct stat st;
     struct pare_error why = {0};
+    bool kept;
     json_t *name = json_string(path);
     if (!name) /* messages and the cache are JSON */
         return refuse_path(path, err);
     json_decref(name);
     if (stat(path, &st) != 0)
         return PARE_OK; /* loading it says so */
-    json_t *entry = entry_of(path, &st);
+    json_t *entry = entry_of(path, &st, &kept);
     const char *state = pare_message_text(entry, "state");
     if (strcmp(state, "refused") == 0) {
+        const char *hint = pare_message_text(entry, "hint");
         pare_message_error(entry, &why);
+        if (kept)
+            pare_error_hint(&why, "%s%s%s", hint, *hint ? "; " : "", retry);
     } else if (strcmp(state, "blocked") == 0) {
         pare_error_set(&why, PARE_INVALID, "the plugin %s is blocked", path);
         pare_error_detail(&why, "when it was loaded to look at it, %s",
                           pare_message_text(entry, "why"));
-        pare_error_hint(
-            &why, "`pare plugins --retry` looks again; `pare plugin check %s` tells more", path);
+        pare_error_hint(&why, "%s; `pare plugin check %s` tells more", retry, path);
     }
     json_decref(entry);
     if (why.status != PARE_OK && err)

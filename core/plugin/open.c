@@ -24,10 +24,10 @@ int pare_plugin_open(const char *path, const struct pare_plugin **out, struct pa
     pare_fp_set_control(before);
     if (!handle) {
         const char *why = dlerror();
-        pare_error_set(err, PARE_INVALID, "cannot load %s", path);
+        pare_error_set(err, PARE_UNSUPPORTED, "cannot load %s", path);
         pare_error_detail(err, "%s", why ? why : "no reason given");
         pare_error_hint(err, "ldd %s shows what it needs", path);
-        return PARE_INVALID;
+        return PARE_UNSUPPORTED;
     }
     if (after != PARE_FP_DEFAULT) {
         pare_error_set(err, PARE_INVALID, "%s changes the floating-point state when it is loaded",

@@ -11,7 +11,8 @@
     ((given)->struct_size >= offsetof(__typeof__(*(given)), field) + sizeof((given)->field))
 
 /* Load a shared object for good and ask for its descriptor, which is of our major version; nothing
- * else of it is checked. PARE_INVALID tells what keeps it from being a plugin. */
+ * else of it is checked. PARE_INVALID tells what keeps it from being a plugin, PARE_UNSUPPORTED
+ * what it cannot be loaded for, which may be another file. */
 int pare_plugin_open(const char *path, const struct pare_plugin **out, struct pare_error *err);
 
 #endif

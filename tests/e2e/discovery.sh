@@ -49,6 +49,33 @@ rm -r "$XDG_CACHE_HOME" && : >"$XDG_CACHE_HOME"
 is "cache: where none can be written, all is looked at" "$want" "$(states)"
 rm "$XDG_CACHE_HOME"
 
+# ---- what hangs on another file is not kept: the library that was missing
+"$pare" plugins >"$tmp/out" 2>"$tmp/err"
+ok "(the others are known)" "$pare" plugins
+grep -A3 "bad-abi.so is left out" "$tmp/err" | grep -q "hint: .*; .pare plugins --retry. looks again"
+result $? "cache: a refusal out of it says how to look again"
+mkdir "$tmp/needy"
+echo 'int needed(void) { return 1; }' >"$tmp/needy/dep.c"
+cat >"$tmp/needy/needy.c" <<'C'
+#include <pare/plugin.h>
+int needed(void);
+static int apply(struct pare_ctx *ctx, const struct pare_host *host) { return (void)ctx, (void)host, !needed(); }
+static const struct pare_plugin plugin = {PARE_PLUGIN_HEAD, .id = "needy", .version = "1.0.0", .summary = "needs a library",
+    .author = "the Pare authors", .license = "Apache-2.0", .label = "n", .kind = PARE_TRANSFORM,
+    .unit_kind = PARE_UNIT_LINEAR, .apply = apply};
+PARE_PLUGIN(plugin)
+C
+needy=$tmp/needy/needy.so
+if (cd "$tmp/needy" && ${CC:-cc} -shared -fPIC -o libpareneeded.so dep.c &&
+    ${CC:-cc} -shared -fPIC -I"$PARE_TOP_SRC/core/include" -o needy.so needy.c -L. -lpareneeded -Wl,-rpath,"$tmp/needy") 2>"$tmp/err"; then
+    mv "$tmp/needy/libpareneeded.so" "$tmp/needy/away"
+    fails_with 2 "cannot load" "a plugin whose library is missing" "$pare" plugins "$needy"
+    mv "$tmp/needy/away" "$tmp/needy/libpareneeded.so"
+    ok "... is looked at again when it is there" "$pare" plugins "$needy"
+else
+    skip "a plugin whose library is missing" "no compiler"
+fi
+
 # ---- asked for by who wants no reason, and a path that JSON cannot hold
 for what in bad-load bad-abi; do
     ok "complete: the settings of $what are none" "$pare" complete -- apply MODEL "$tmp/plugins/$what.so" ''

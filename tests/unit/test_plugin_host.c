@@ -1009,7 +1009,7 @@ START_TEST(search_order)
     ck_assert_int_eq(pare_catalog_find(c, path, NULL, &file, &err), PARE_INVALID);
     ck_assert_ptr_nonnull(strstr(err.what, "two files are the plugin 'young-plugin'"));
     ck_assert(strstr(err.detail, a) && strstr(err.detail, b));
-    ck_assert_int_eq(pare_catalog_find(c, "broken", NULL, &file, &err), PARE_INVALID);
+    ck_assert_int_eq(pare_catalog_find(c, "broken", NULL, &file, &err), PARE_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.what, "cannot load"));
     /* a file is asked for by its id */
     ck_assert_int_eq(pare_catalog_find(c, "renamed", NULL, &file, &err), PARE_INVALID);
