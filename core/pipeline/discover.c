@@ -181,7 +181,10 @@ void pare_discover_first(const char *program)
 
 const char *pare_discover_state(const char *path)
 {
-    return pare_message_text(json_object_get(files(), path), "state");
+    char *real = realpath(path, NULL); /* as the catalogue asks */
+    const char *state = real ? pare_message_text(json_object_get(files(), real), "state") : "";
+    free(real);
+    return state;
 }
 
 void pare_discover_again(void)

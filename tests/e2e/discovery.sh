@@ -28,6 +28,9 @@ ok "schema: without it" "$pare" schema
 grep -q '"state": "blocked"' "$cache"
 result $? "cache: is where it is said to be"
 
+ln -s plugins "$tmp/linked"
+is "... by any path" "$want" "$(PARE_PLUGIN_PATH=$tmp/linked && states)"
+
 # ---- what is kept is used
 sed 's/it crashed with signal 11/kept from before/' "$cache" >"$tmp/c" && cp "$tmp/c" "$cache"
 is "cache: what is known is not looked at again" "$want" "$(states)"
