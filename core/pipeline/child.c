@@ -139,8 +139,8 @@ void pare_child_end_with_parent(void)
 static void read_log(struct pare_child *child)
 {
     char part[4096];
-    ssize_t n;
-    while ((n = read(child->log_fd, part, sizeof part)) > 0) {
+    ssize_t n = 0;
+    while (child->log_fd >= 0 && (n = read(child->log_fd, part, sizeof part)) > 0) {
         pare_str_append_n(&child->log, part, (size_t)n);
         if (child->log.len > LOG_MAX) { /* the end is what tells why */
             size_t drop = child->log.len - LOG_MAX / 2;
@@ -148,6 +148,8 @@ static void read_log(struct pare_child *child)
             child->log.len -= drop;
         }
     }
+    if (n == 0) /* its end, of which poll() would tell at once and again */
+        close_fd(&child->log_fd);
 }
 
 void pare_child_listen(struct pare_child *child)

@@ -10,9 +10,9 @@
 /* A worker process as its parent sees it: this program again, started by posix_spawn (nothing forks
  * after OpenMP), talking over a private descriptor, its stdout and stderr captured. */
 struct pare_child {
-    pid_t pid; /* 0: none */
-    int fd;    /* messages */
-    int log_fd;
+    pid_t pid;  /* 0: none */
+    int fd;     /* messages */
+    int log_fd; /* -1 when it has closed both */
     struct pare_message_reader reader;
     struct pare_str log; /* the end of what it printed since pare_child_forget() */
     double last_heard;   /* seconds, pare_clock_seconds() */

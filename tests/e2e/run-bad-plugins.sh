@@ -68,14 +68,17 @@ fails_with 2 "in-process has none" "no limits in this process" \
     "$pare" apply "$vit" quantize -o "$tmp/x" --limit-memory 1GB --in-process
 
 # ---- apply that is stopped: its worker ends, too, and Ctrl-C leaves nothing behind
-stop_apply() { # SIGNAL: a worker is at work, the signal has come, and what there was is gone
+begin_apply() { # PLUGIN: $pid, and $worker when it is at work
     mkdir -p "$tmp/stopped"
-    "$pare" apply "$vit" "$bad/bad-stall.so" -o "$tmp/stopped/x.safetensors" >"$tmp/out" 2>"$tmp/err" &
+    "$pare" apply "$vit" "$bad/$1.so" -o "$tmp/stopped/x.safetensors" >"$tmp/out" 2>"$tmp/err" &
     pid=$! worker=
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         [ -n "$(find "$tmp/stopped" -name '.pare-*')" ] && worker=$(cat "/proc/$pid/task/$pid/children") && [ "$worker" ] && break
         sleep 0.5
     done
+}
+stop_apply() { # SIGNAL: a worker is at work, the signal has come, and what there was is gone
+    begin_apply bad-stall
     sleep 0.5
     kill "-$1" $pid
     wait $pid
@@ -97,6 +100,21 @@ for command in "eval $tmp/scratch $PARE_TOP_SRC/share/data/fashion-mnist --split
     PARE_PLUGIN_PATH=$bad fails_with 2 "of its encoding 'bad-scratch' asks for too much memory" \
         "bad-scratch: ${command%% *}" "$pare" $command
 done
+
+# ---- one that closes what it prints to is waited for as quietly as others
+rm -rf "$tmp/stopped"
+ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
+BAD_END=mute
+export BAD_END
+begin_apply bad-end
+unset BAD_END
+sleep 0.5
+before=$(ticks)
+sleep 1.5
+after=$(ticks)
+wait $pid
+is "bad-end: apply waits for it to the end" 0 $?
+is "... and is idle meanwhile" 1 "$((${after:-1000} - ${before:-0} < 30))"
 
 # what failed for a limit is tried again with a higher one; timing keeps to them, too
 printf 'pare: 1\nmodel: %s\ndata: {evaluate: {from: %s, split: test, samples: 50}}\nstages: [{plugin: quantize}]\n' \
