@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Confinement by Landlock. The structures and numbers are the kernel's interface, spelled out where
- * the headers of Debian 12 end before them. */
+ * older headers end before them: those of Linux 5.13 do. */
 #include "pipeline/confine.h"
 #include "pipeline/confine_calls.h"
 
@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 
+#define REFER (UINT64_C(1) << 13)
 #define TRUNCATE (UINT64_C(1) << 14)
 #define IOCTL_DEVICE (UINT64_C(1) << 15)
 
@@ -39,7 +40,7 @@ struct ruleset {
 /* What each ABI can refuse, besides what those before it can. */
 static const struct ruleset abis[] = {
     {.files = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1},
-    {.files = LANDLOCK_ACCESS_FS_REFER},
+    {.files = REFER},
     {.files = TRUNCATE},
     {.tcp = 3}, /* bind and connect */
     {.files = IOCTL_DEVICE},
