@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "plugin/open.h"
 
 #define REFER (UINT64_C(1) << 13)
 #define TRUNCATE (UINT64_C(1) << 14)
@@ -71,6 +72,10 @@ static const char *const system_reads[] = {
     "/sys/devices/system",
 };
 static const char *const system_writes[] = {"/dev/null"};
+
+static const char libraries[] =
+    "a worker reads libraries below /usr, /lib and LD_LIBRARY_PATH only: add their folder to "
+    "LD_LIBRARY_PATH, or run with --no-confine or `limits: {confine: false}`";
 
 static int landlock_abi(void)
 {
@@ -157,8 +162,11 @@ int pare_confine(const json_t *read, const json_t *write, struct pare_error *err
         return PARE_OK;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
         (!(able & PARE_CONFINE_FILES) || confine_files(read, write)) &&
-        (!(able & PARE_CONFINE_CALLS) || pare_confine_calls()))
+        (!(able & PARE_CONFINE_CALLS) || pare_confine_calls())) {
+        if (able & PARE_CONFINE_FILES)
+            pare_plugin_open_narrowed(libraries);
         return PARE_OK;
+    }
     pare_error_errno(err, "a worker cannot be confined");
     pare_error_hint(err, "--no-confine lets plugins touch all that you may");
     return PARE_FAILED;

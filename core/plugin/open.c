@@ -6,6 +6,13 @@
 
 #include "plugin/fpstate.h"
 
+static const char *narrow;
+
+void pare_plugin_open_narrowed(const char *hint)
+{
+    narrow = hint;
+}
+
 /* Constructors and the entry run with the floating-point control at its default, so that turning on
  * flush-to-zero is seen even in a process that has it on. */
 int pare_plugin_open(const char *path, const struct pare_plugin **out, struct pare_error *err)
@@ -26,7 +33,10 @@ int pare_plugin_open(const char *path, const struct pare_plugin **out, struct pa
         const char *why = dlerror();
         pare_error_set(err, PARE_UNSUPPORTED, "cannot load %s", path);
         pare_error_detail(err, "%s", why ? why : "no reason given");
-        pare_error_hint(err, "ldd %s shows what it needs", path);
+        if (narrow)
+            pare_error_hint(err, "%s", narrow);
+        else
+            pare_error_hint(err, "ldd %s shows what it needs", path);
         return PARE_UNSUPPORTED;
     }
     if (after != PARE_FP_DEFAULT) {

@@ -15,4 +15,8 @@
  * what it cannot be loaded for, which may be another file. */
 int pare_plugin_open(const char *path, const struct pare_plugin **out, struct pare_error *err);
 
+/* From here on this process cannot read all files: what to do where a library is not found, which
+ * others find. A literal. */
+void pare_plugin_open_narrowed(const char *hint);
+
 #endif

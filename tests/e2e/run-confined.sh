@@ -86,6 +86,21 @@ unset BAD_REACH
 fails_with 2 "'confine' is a limit of the whole pipeline" "a stage has no confine of its own" \
     "$pare" plan "$tmp/work/p.yaml" --set stages.reach.limits.confine=false
 
+# ---- a library that lies where only the plugin knows: loaded here, and not in a worker
+mkdir "$tmp/needy"
+echo 'int needed(void) { return 0; }' >"$tmp/needy/dep.c"
+if [ "$files" ] && (cd "$tmp/needy" && ${CC:-cc} -shared -fPIC -o libpareneeded.so dep.c &&
+    sed 's/bad-reach/needy/' "$PARE_TOP_SRC/tests/plugins/bad-reach.c" >needy.c && echo 'int needed(void); int needs(void); int needs(void) { return needed(); }' >>needy.c &&
+    ${CC:-cc} -D_GNU_SOURCE -shared -fPIC -I"$PARE_TOP_SRC/core/include" -o needy.so needy.c -L. -lpareneeded -Wl,-rpath,"$tmp/needy") 2>"$tmp/err"; then
+    fails_with 2 'a worker reads libraries below .* or run with --no-confine' "apply: a library elsewhere: what to do" \
+        "$pare" apply "$vit" "$tmp/needy/needy.so" -o "$tmp/needy/out"
+    ok "... which helps" "$pare" apply "$vit" "$tmp/needy/needy.so" -o "$tmp/needy/out" --no-confine
+    LD_LIBRARY_PATH=$tmp/needy ok "... as does the path of libraries" \
+        "$pare" apply "$vit" "$tmp/needy/needy.so" -o "$tmp/needy/out" --force
+else
+    skip "a library elsewhere" "no Landlock, or no compiler"
+fi
+
 # ---- a kernel without
 lacks() { # PATTERN CALL...
     pattern=$1
