@@ -3,7 +3,9 @@
  */
 #include "pipeline/confine_calls.h"
 
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -38,6 +40,7 @@ enum verdict {
     REFUSED,
     MISSING,     /* as on an older kernel: the C library has another way */
     OWN_THREADS, /* a new thread, no new process */
+    OWN_SIGNALS, /* the second argument does not name who gets a file's signals */
     OWN_PROCESS, /* the first argument is this process */
     OWN_OR_ZERO, /* the same, of calls to which 0 is this process or thread, too */
 };
@@ -66,6 +69,8 @@ static const struct {
     {SYS_rt_sigqueueinfo, OWN_PROCESS},
     {SYS_rt_tgsigqueueinfo, OWN_PROCESS},
     {SYS_pidfd_send_signal, REFUSED},
+    {SYS_fcntl, OWN_SIGNALS},
+    {SYS_ioctl, OWN_SIGNALS},
     {SYS_pidfd_getfd, REFUSED},
     {SYS_process_vm_readv, REFUSED},
     {SYS_process_vm_writev, REFUSED},
@@ -119,7 +124,10 @@ static const struct {
 #endif
 };
 
-enum { HEAD_MOST = 8, STEPS_MOST = 7 };
+/* Of fcntl and ioctl: who is sent a signal, of any number, when a file can be read. */
+static const uint32_t owner_requests[] = {F_SETOWN, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP};
+
+enum { HEAD_MOST = 8, STEPS_MOST = 8 };
 
 struct filter {
     struct sock_filter code[HEAD_MOST + STEPS_MOST * PARE_COUNT(calls)];
@@ -150,8 +158,14 @@ static void pass_if(struct filter *f, uint16_t test, uint32_t k)
 /* The steps for one call, which has been recognised: nothing after them is looked at. */
 static void judge(struct filter *f, enum verdict v)
 {
-    if (v >= OWN_THREADS)
-        load(f, offsetof(struct seccomp_data, args)); /* its low half: both are little-endian */
+    const size_t argument = v == OWN_SIGNALS;
+    if (v >= OWN_THREADS) /* its low half: both are little-endian */
+        load(f, offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
+    if (v == OWN_SIGNALS) {
+        for (uint8_t left = PARE_COUNT(owner_requests); left > 0; left--)
+            add(f, BPF_JMP | BPF_JEQ | BPF_K, owner_requests[left - 1], left, 0);
+        answer(f, SECCOMP_RET_ALLOW);
+    }
     if (v == OWN_THREADS)
         pass_if(f, BPF_JSET, CLONE_THREAD);
     if (v >= OWN_PROCESS)

@@ -71,6 +71,7 @@ refused calls exec /bin/true
 refused calls parent -
 refused calls limit -
 refused calls slow -
+refused calls own -
 is "nothing was touched" "secret" "$(cat "$HOME/secret")"
 is "no folder of the worker is left" "" "$(find "$tmp" -name '.pare-*')"
 rm -f "$tmp/work/beside" "$tmp/out.d/other" "$vit/other"

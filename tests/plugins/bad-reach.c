@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -109,6 +110,20 @@ static int signal_parent(const char *path)
     return kept(kill(getppid(), 0));
 }
 
+/* Who owns a file is sent the signal that is set for it: one with neither kill nor its like. */
+static int own_by_parent(const char *path)
+{
+    int ends[2], owner = getppid();
+    (void)path;
+    if (pipe(ends) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
+        return 0;
+    const int by_fcntl = kept(fcntl(ends[0], F_SETOWN, owner));
+    const int by_ioctl = kept(ioctl(3, FIOSETOWN, &owner)); /* the worker's socket */
+    close(ends[0]);
+    close(ends[1]);
+    return by_fcntl && by_ioctl ? by_fcntl : 0;
+}
+
 /* One byte is what its files could still grow to: its next write would end it. */
 static int limit_parent(const char *path)
 {
@@ -139,6 +154,7 @@ static const struct {
     {"cut", cut_file},         {"remove", remove_file}, {"network", reach_network},
     {"daemon", reach_daemon},  {"fork", start_program}, {"exec", become_program},
     {"parent", signal_parent}, {"limit", limit_parent}, {"slow", slow_parent},
+    {"own", own_by_parent},
 };
 
 enum { TIMES = 32 };
