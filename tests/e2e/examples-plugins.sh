@@ -19,6 +19,10 @@ prefix=$tmp/root$(variable prefix)
 is "installed: pare.pc" "-I$prefix/include" \
     "$(PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$tmp/root pkg-config --cflags pare | tr -d '\\' | sed 's/ *$//')"
 
+# What an installation would have, at the place where this one is.
+mkdir "$tmp/pc"
+sed "s|^prefix=.*|prefix=$prefix|" "$pc" >"$tmp/pc/pare.pc"
+
 for source in "$PARE_TOP_SRC"/share/examples/plugins/*/; do
     name=$(basename "$source")
     folder=$tmp/root$(variable datadir)/pare/share/examples/plugins/$name
@@ -33,4 +37,14 @@ for source in "$PARE_TOP_SRC"/share/examples/plugins/*/; do
     ok "$name: make check" env MAKEFLAGS= PARE="$prefix/bin/pare" PARE_PLUGIN_PATH="$tmp/root$(variable plugindir)" \
         make -C "$folder" check
 done
+
+# ---- in a repository of its own, as ci.yml has it: beside Pare as it is installed, and beside its source
+export PARE="$prefix/bin/pare" PARE_PLUGIN_PATH="$tmp/root$(variable plugindir)" MAKEFLAGS=
+cp -R "$PARE_TOP_SRC/share/examples/plugins/codebook" "$tmp/own"
+chmod -R u+w "$tmp/own"
+ok "a copy: make check, beside an installation" env PKG_CONFIG_PATH="$tmp/pc" make -C "$tmp/own" check
+ok "a copy: make check, beside the source" \
+    env PKG_CONFIG_PATH="$tmp" make -C "$tmp/own" check PARE_SOURCE="$(cd "$PARE_TOP_SRC" && pwd)"
+tests=$(for each in "$PARE_TOP_SRC"/share/examples/plugins/*/test.sh; do cksum <"$each"; done | sort -u | wc -l)
+is "the others have the same test" 1 "$((tests))"
 done_testing
