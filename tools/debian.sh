@@ -4,7 +4,7 @@
 PARE_BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config libyaml-dev libsqlite3-dev
 libjansson-dev nettle-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev libpcre2-dev libutf8proc-dev libelf-dev
 liblapacke-dev libopenblas-openmp-dev"
-PARE_TEST_PACKAGES="check libdnnl-dev sqlite3 git"
+PARE_TEST_PACKAGES="check libdnnl-dev sqlite3 git meson ninja-build"
 PARE_JOBS=$(nproc 2>/dev/null || echo 2)
 
 # Install those that are missing, as root or with sudo.

@@ -19,6 +19,7 @@ prefix=$tmp/root$(variable prefix)
 is "installed: pare.pc" "-I$prefix/include" \
     "$(PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$tmp/root pkg-config --cflags pare | tr -d '\\' | sed 's/ *$//')"
 
+meson=$(command -v meson) && command -v ninja >/dev/null 2>&1 || meson=
 # What an installation would have, at the place where this one is.
 mkdir "$tmp/pc"
 sed "s|^prefix=.*|prefix=$prefix|" "$pc" >"$tmp/pc/pare.pc"
@@ -36,6 +37,13 @@ for source in "$PARE_TOP_SRC"/share/examples/plugins/*/; do
         make -C "$folder" CFLAGS='-O2 -Werror' CXXFLAGS='-O2 -Werror'
     ok "$name: make check" env MAKEFLAGS= PARE="$prefix/bin/pare" PARE_PLUGIN_PATH="$tmp/root$(variable plugindir)" \
         make -C "$folder" check
+    [ -f "$folder/meson.build" ] || continue
+    if [ -z "$meson" ]; then
+        skip "$name: meson" "there is no meson, or no ninja"
+        continue
+    fi
+    ok "$name: meson" env PKG_CONFIG_PATH="$tmp/pc" \
+        sh -c "meson setup --werror '$tmp/meson/$name' '$folder' && meson compile -C '$tmp/meson/$name'"
 done
 
 # ---- in a repository of its own, as ci.yml has it: beside Pare as it is installed, and beside its source
@@ -45,6 +53,12 @@ chmod -R u+w "$tmp/own"
 ok "a copy: make check, beside an installation" env PKG_CONFIG_PATH="$tmp/pc" make -C "$tmp/own" check
 ok "a copy: make check, beside the source" \
     env PKG_CONFIG_PATH="$tmp" make -C "$tmp/own" check PARE_SOURCE="$(cd "$PARE_TOP_SRC" && pwd)"
+if [ -n "$meson" ]; then
+    ok "a copy: meson test" env PKG_CONFIG_PATH="$tmp/pc" \
+        sh -c "meson setup '$tmp/meson/own' '$tmp/own' && meson test -C '$tmp/meson/own'"
+else
+    skip "a copy: meson test" "there is no meson, or no ninja"
+fi
 tests=$(for each in "$PARE_TOP_SRC"/share/examples/plugins/*/test.sh; do cksum <"$each"; done | sort -u | wc -l)
 is "the others have the same test" 1 "$((tests))"
 done_testing

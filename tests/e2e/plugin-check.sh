@@ -15,6 +15,15 @@ fails_with 2 "no check is called 'lekas'" "plugin check: an unknown check" "$par
 fails_with 2 "one plugin" "plugin check: without a plugin" "$pare" plugin check
 
 # ---- new: what is written builds and passes its own tests
+meson=$(command -v meson) && command -v ninja >/dev/null 2>&1 && command -v pkg-config >/dev/null 2>&1 || meson=
+mkdir "$tmp/pc"
+cat >"$tmp/pc/pare.pc" <<PC
+plugindir=$tmp/plugins
+Name: pare
+Description: as it is built
+Version: 1
+Cflags: -I$PARE_TOP_SRC/core/include
+PC
 for kind in transform score allocate encoding metric; do
     ok "plugin new --kind $kind" "$pare" plugin new com.example.new-one --kind $kind -o "$tmp/$kind"
     is "plugin new: $kind has all files" "Makefile ci.yml meson.build new-one.7 new-one.c pipeline.yaml test.sh" \
@@ -25,7 +34,15 @@ for kind in transform score allocate encoding metric; do
     result $? "plugin new: no word is left to fill in"
     ok "plugin new: make check, of a build that is not installed" \
         env MAKEFLAGS= make -C "$tmp/$kind" check PARE_SOURCE="$(cd "$PARE_TOP_SRC" && pwd)" PARE="$pare" CFLAGS=-Werror
+    if [ -z "$meson" ]; then
+        skip "plugin new: meson, $kind" "there is no meson, no ninja, or no pkg-config"
+        continue
+    fi
+    ok "plugin new: meson, $kind" env PKG_CONFIG_PATH="$tmp/pc" \
+        sh -c "meson setup --werror '$tmp/meson/$kind' '$tmp/$kind' && meson compile -C '$tmp/meson/$kind'"
 done
+[ -z "$meson" ] || ok "plugin new: meson test" env PARE_SOURCE="$(cd "$PARE_TOP_SRC" && pwd)" PARE="$pare" \
+    meson test -C "$tmp/meson/metric"
 fails_with 2 'is there already' "plugin new: does not overwrite" "$pare" plugin new x -o "$tmp/score"
 fails_with 2 "no name for a plugin" "plugin new: a bad name" "$pare" plugin new ../x -o "$tmp/x"
 fails_with 2 "no kind 'metrik'.*|transform, score, allocate, encoding, metric" "plugin new: an unknown kind" "$pare" plugin new x --kind metrik -o "$tmp/x"
