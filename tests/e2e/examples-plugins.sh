@@ -61,4 +61,15 @@ else
 fi
 tests=$(for each in "$PARE_TOP_SRC"/share/examples/plugins/*/test.sh; do cksum <"$each"; done | sort -u | wc -l)
 is "the others have the same test" 1 "$((tests))"
+
+# ---- what a plugin's own encoding is for: a variant on the front, run by its kernel
+cp "$tmp/own"/*.so "$tmp"
+sed "s|\.\./\.\./\.\.|$PARE_TOP_SRC/share|" "$tmp/own/pipeline.yaml" >"$tmp/pipeline.yaml"
+ok "codebook: its pipeline" "$PARE" run "$tmp/pipeline.yaml" --db "$tmp/front.db" --rounds 2 \
+    --set data.evaluate.samples=50
+ok "codebook: a variant of it is on the front" \
+    sh -c "'$PARE' front --all --db '$tmp/front.db' --format csv | grep -Eq '^[^,]*,cb4[^,]*,(sure|front),'"
+ok "codebook: bench names its kernel" \
+    sh -c "PARE_PLUGIN_PATH='$tmp:$PARE_PLUGIN_PATH' '$PARE' bench 'cb4[rounds=100]' --layers --db '$tmp/front.db' |
+        grep -q \"plugin's codebook 4 bits\""
 done_testing
