@@ -198,6 +198,8 @@ static void print_limiting(const struct view *v)
                    text_in(limit, "settles"));
         }
         putchar('\n');
+    } else if (missing && !waiting) {
+        printf("limits the decision: %s has a value for no sample\n", missing);
     } else if (missing) {
         printf("limits the decision: %s of %lld variant%s is not measured yet\n", missing, waiting,
                waiting == 1 ? "" : "s");

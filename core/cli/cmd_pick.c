@@ -316,6 +316,14 @@ static int tell_infeasible(const struct job *j)
 {
     size_t miss = j->choice.front.nearest_miss;
     size_t missing = j->choice.front.items[j->choice.trials.baseline].missing;
+    if (missing != SIZE_MAX && pare_choice_empty(&j->choice, j->choice.trials.baseline, missing)) {
+        fprintf(
+            stderr,
+            "pare: there is nothing to pick from: %s of the baseline has a value for no sample\n"
+            "  hint: evaluate it on samples that it can measure, or choose by another metric\n",
+            metric(j, missing)->name);
+        return PARE_EXIT_FAILED;
+    }
     if (j->choice.front.items[j->choice.trials.baseline].status == PARE_FRONT_UNMEASURED) {
         fprintf(stderr,
                 "pare: there is nothing to pick from yet: %s of the baseline is not known\n",

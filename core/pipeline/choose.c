@@ -574,6 +574,16 @@ size_t pare_choice_broken(const struct pare_choice *choice, size_t variant)
     return worst;
 }
 
+bool pare_choice_empty(const struct pare_choice *choice, size_t variant, size_t metric)
+{
+    const struct pare_trial *v = &choice->trials.items[variant];
+    for (size_t k = 0; k < v->n_metrics; k++) {
+        if (strcmp(v->metrics[k].name, choice->known[metric].name) == 0)
+            return isnan(v->metrics[k].value);
+    }
+    return false;
+}
+
 void pare_choice_why(const struct pare_choice *choice, size_t variant, char *out)
 {
     const struct pare_front_item *item = &choice->front.items[variant];
@@ -587,7 +597,9 @@ void pare_choice_why(const struct pare_choice *choice, size_t variant, char *out
             snprintf(out, 256, "%s%s%.200s", v->state, v->reason ? ": " : "",
                      v->reason ? v->reason : "");
         else if (item->missing != SIZE_MAX)
-            snprintf(out, 256, "%s is not measured", choice->known[item->missing].name);
+            snprintf(out, 256, "%s %s", choice->known[item->missing].name,
+                     pare_choice_empty(choice, variant, item->missing) ? "has a value for no sample"
+                                                                       : "is not measured");
         break;
     case PARE_FRONT_INFEASIBLE:
         if (broken != SIZE_MAX)

@@ -92,6 +92,10 @@ size_t pare_choice_variant(const struct pare_choice *choice, const char *hash);
  * all. */
 size_t pare_choice_broken(const struct pare_choice *choice, size_t variant);
 
+/* Whether the metric was measured of the variant, and has a value for no sample: nothing that would
+ * be measured later. */
+bool pare_choice_empty(const struct pare_choice *choice, size_t variant, size_t metric);
+
 /* One line for people: why the variant stands where it stands. `out` holds 256 bytes. */
 void pare_choice_why(const struct pare_choice *choice, size_t variant, char *out);
 

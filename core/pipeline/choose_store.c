@@ -99,11 +99,14 @@ static bool put_limit(const struct pare_choice *c, json_t *out)
         for (size_t i = 0; i < f->n; i++) {
             if (f->items[i].missing == SIZE_MAX || strcmp(c->trials.items[i].state, "ok") != 0)
                 continue;
-            waiting++;
+            const bool empty = pare_choice_empty(c, i, f->items[i].missing);
+            if (empty && waiting)
+                continue;
+            waiting += !empty; /* of 0 nothing is to come */
             missing = f->items[i].missing;
         }
-        return !waiting || (put_text(limit, "missing", c->known[missing].name) &&
-                            put(limit, "waiting", json_integer((json_int_t)waiting)));
+        return missing == SIZE_MAX || (put_text(limit, "missing", c->known[missing].name) &&
+                                       put(limit, "waiting", json_integer((json_int_t)waiting)));
     }
     for (size_t i = 0; i < f->n; i++) {
         const struct pare_front_item *x = &f->items[i];

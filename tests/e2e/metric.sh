@@ -119,6 +119,14 @@ if [ -f "$given" ]; then
         "$pare" run "$tmp/given.yaml" --db "$tmp/given.db" --no-latency
     is "is a failure with its reason" "numbers: metric 'given-metric' gave a sample a value that is not finite" \
         "$(sql "$tmp/given.db" "select cause || ': ' || reason as r from attempts where phase = 'eval' limit 1")"
+    sed "s|./$id.so: {temperature: 1}|$given: {how: none}|; s|{$id: {tolerance: 0.001}|{given-metric: {}|; /constraints/d" \
+        "$tmp/p.yaml" >"$tmp/empty.yaml"
+    ok "a value for no sample" "$pare" run "$tmp/empty.yaml" --db "$tmp/empty.db" --no-latency
+    ok "... front says so" sh -c "'$pare' front --all --db '$tmp/empty.db' |
+        grep -q '^limits the decision: given-metric has a value for no sample'"
+    ok "... of each variant, too" sh -c "'$pare' front --all --db '$tmp/empty.db' | grep -q 'q8 .*given-metric has a value for no sample'"
+    fails_with 1 "nothing to pick from: given-metric of the baseline has a value for no sample" "... and pick" \
+        "$pare" pick --db "$tmp/empty.db"
     fails_with 2 "plugins measure the logits of classes; .evaluate. holds a plain text" "plan: not of plain texts" \
         "$pare" plan "$tmp/given.yaml" --set "model=$PARE_TOP_SRC/share/models/stories260K/stories260K.gguf" \
         --set "data={evaluate: {from: $PARE_TOP_SRC/share/data/alice, split: test}}" --set "measure={$given: {}}"

@@ -26,7 +26,7 @@ static int measure(struct pare_ctx *ctx, const struct pare_host *host,
         return host->error(ctx, PARE_FAILED, "other services than a metric has");
     for (uint32_t i = 0; i < outputs->samples; i++) {
         const uint32_t target = outputs->targets[i];
-        if (target != PARE_NO_TARGET)
+        if (target != PARE_NO_TARGET && strcmp(how, "none") != 0)
             values[i] = scale * (double)outputs->values[(size_t)i * outputs->width + target];
         if (strcmp(how, "infinite") == 0)
             values[i] = (double)INFINITY;
@@ -42,7 +42,7 @@ static const struct pare_param params[] = {
      .min = 1,
      .max = 0,
      .dflt = "well",
-     .choices = "well|services|silent|refuse|infinite"},
+     .choices = "well|services|silent|refuse|infinite|none"},
 };
 
 static const struct pare_plugin plugin = {
