@@ -227,6 +227,8 @@ static const char *clash(const struct pare_pipeline *p, const char *id)
     const struct pare_metric *all = pare_metrics(&n);
     if (pare_metric_find(id, all, n) || strncmp(id, "latency", 7) == 0)
         return "a metric of Pare's own is called so";
+    if (!strpbrk(id, ".-")) /* as all of Pare's columns are named, those to come too */
+        return "its id could be that of a column of Pare's, which has neither '.' nor '-'";
     for (size_t i = 0; i < p->n_measures; i++) {
         if (strcmp(p->measures[i].plugin->desc.id, id) == 0)
             return "it is measured already";

@@ -111,6 +111,11 @@ fails_with 2 "unknown parameter 'temprature'.*|did you mean 'temperature'" "plan
     "$pare" plan "$tmp/p.yaml" --set "measure={./$id.so: {temprature: 1}}"
 fails_with 2 "'temperature' is out of range: 21" "plan: out of range" \
     "$pare" plan "$tmp/p.yaml" --set "measure={./$id.so: {temperature: 21}}"
+sed 's/"org.example.brier"/"label"/' "$tmp/brier/brier.c" >"$tmp/label.c"
+ok "a metric that is called as a column" "$cc" -std=c11 -shared -fPIC "-I$PARE_TOP_SRC/core/include" -o "$tmp/label.so" \
+    "$tmp/label.c" -lm
+fails_with 2 "'label' cannot be measured: its id could be that of a column" "... is refused, at its key" \
+    "$pare" plan "$tmp/p.yaml" --set "measure={./label.so: {}}" --set 'select={objectives: {size_bytes: {}}}'
 given=$PARE_TOP_BUILD/tests/plugins/.libs/given-metric.so
 if [ -f "$given" ]; then
     sed "s|./$id.so: {temperature: 1}|$given: {how: infinite}|; /objectives/d; /constraints/d; s/^select:.*//" \
