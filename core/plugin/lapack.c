@@ -33,8 +33,22 @@ static double *damped(uint32_t n, const double *a, double damp)
     return copy;
 }
 
-static int not_definite(struct pare_error *err)
+#define NOT_FINITE "a matrix holds numbers that are not finite"
+
+static bool all_finite(size_t n, const double *a)
 {
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(a[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Why a square matrix has no Cholesky factor. */
+static int failed_on(uint32_t n, const double *a, struct pare_error *err)
+{
+    if (!all_finite((size_t)n * n, a))
+        return pare_error_set(err, PARE_FAILED, NOT_FINITE);
     pare_error_set(err, PARE_FAILED, "a matrix of the calibration data is not positive definite");
     pare_error_hint(err, "more samples, or more damping, help");
     return PARE_FAILED;
@@ -48,10 +62,13 @@ int pare_linalg_solve(uint32_t n, const double *a, double damp, uint32_t m, doub
     if (!copy)
         return pare_error_nomem(err, (size_t)n * n * sizeof *copy);
     threads = one_thread();
-    if (n && m &&
-        LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, (lapack_int)m, copy, (lapack_int)n, b,
-                      (lapack_int)m) != 0)
-        rc = not_definite(err);
+    const lapack_int order = (lapack_int)n, sides = (lapack_int)m;
+    const lapack_int info =
+        n && m ? LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', order, sides, copy, order, b, sides) : 0;
+    if (info < 0) /* LAPACKE looks for NaN before all else */
+        rc = pare_error_set(err, PARE_FAILED, NOT_FINITE);
+    else if (info > 0)
+        rc = failed_on(n, a, err);
     omp_set_num_threads(threads);
     free(copy);
     return rc;
@@ -74,7 +91,7 @@ static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a,
     if (n && (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
               LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0 ||
               LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', order, copy, order) != 0)) {
-        rc = not_definite(ctx->err);
+        rc = failed_on(n, a, ctx->err);
     } else {
         for (uint32_t i = 0; i < n; i++) {
             for (uint32_t j = 0; j < n; j++)
@@ -88,12 +105,14 @@ static int service_cholesky_inverse(struct pare_ctx *ctx, uint32_t n, double *a,
 
 static int service_eigen(struct pare_ctx *ctx, uint32_t n, double *a, double *values)
 {
+    const bool numbers = all_finite((size_t)n * n, a); /* of `a` nothing is left */
     int threads = one_thread();
     int failed =
         n ? LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)n, a, (lapack_int)n, values) : 0;
     omp_set_num_threads(threads);
-    if (failed)
-        return pare_ctx_fail(ctx, PARE_FAILED, "the eigenvalues of a matrix did not converge");
+    if (failed || !all_finite(n, values)) /* of an infinity it makes NaN, and says nothing */
+        return pare_ctx_fail(ctx, PARE_FAILED,
+                             numbers ? "the eigenvalues of a matrix did not converge" : NOT_FINITE);
     return PARE_OK;
 }
 
@@ -120,7 +139,7 @@ static int service_cholesky(struct pare_ctx *ctx, uint32_t n, double *a, double 
         return pare_ctx_pass(ctx, pare_error_nomem(ctx->err, (size_t)n * n * sizeof *copy));
     threads = one_thread();
     if (n && LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, copy, (lapack_int)n) != 0)
-        rc = not_definite(ctx->err);
+        rc = failed_on(n, a, ctx->err);
     omp_set_num_threads(threads);
     for (uint32_t i = 0; rc == PARE_OK && i < n; i++) {
         for (uint32_t j = 0; j < n; j++)
@@ -139,7 +158,10 @@ static int service_solve_triangular(struct pare_ctx *ctx, uint32_t n, const doub
                                          sides, lower, order, b, sides)
                         : 0;
     omp_set_num_threads(threads);
-    return failed ? pare_ctx_fail(ctx, PARE_FAILED, "a triangular matrix is singular") : PARE_OK;
+    if (failed)
+        return pare_ctx_fail(ctx, PARE_FAILED,
+                             failed > 0 ? "a triangular matrix is singular" : NOT_FINITE);
+    return PARE_OK;
 }
 
 /* LAPACK counts by columns: what it sees is a', whose left vectors are the rows of vt. */
@@ -159,9 +181,11 @@ static int service_svd(struct pare_ctx *ctx, uint32_t rows, uint32_t cols, const
                       : 0;
     omp_set_num_threads(threads);
     free(copy);
-    return failed
-               ? pare_ctx_fail(ctx, PARE_FAILED, "the singular values of a matrix did not converge")
-               : PARE_OK;
+    if (failed || (size && !all_finite((size_t)k, values)))
+        return pare_ctx_fail(
+            ctx, PARE_FAILED,
+            all_finite(size, a) ? "the singular values of a matrix did not converge" : NOT_FINITE);
+    return PARE_OK;
 }
 
 static void swap(double *a, double *b)

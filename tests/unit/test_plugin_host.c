@@ -839,6 +839,39 @@ static int uses_factors(struct pare_ctx *ctx, const struct pare_host *host)
     return la->solve_triangular(ctx, 2, zero, 0, 1, b);
 }
 
+/* What overflowed is not called singular, nor slow to converge. */
+static int takes_nan(struct pare_ctx *ctx, const struct pare_host *host)
+{
+    const struct pare_ext_linalg *la = host->extension(ctx, PARE_EXT_LINALG);
+    const double bad[2] = {(double)NAN, (double)INFINITY}, whole[4] = {2, 0, 0, 2};
+    for (size_t i = 0; i < PARE_COUNT(bad); i++) {
+        for (int call = 0; call < 7; call++) {
+            double a[4] = {2, bad[i], bad[i], 2}, b[2] = {1, 1}, nans[2] = {bad[0], 1};
+            ctx->err->what[0] = '\0';
+            int rc = call == 0   ? la->cholesky(ctx, 2, a, 0)
+                     : call == 1 ? la->cholesky_inverse(ctx, 2, a, 0)
+                     : call == 2 ? la->solve(ctx, 2, a, 0, 1, b)
+                     : call == 3 ? la->solve(ctx, 2, whole, 0, 1, nans)
+                     : call == 4 ? la->solve_triangular(ctx, 2, whole, 0, 1, nans)
+                     : call == 5 ? la->svd(ctx, 2, 2, a, NULL, b, NULL)
+                                 : la->eigen(ctx, 2, a, b);
+            ck_assert_msg(rc == PARE_FAILED, "call %d", call);
+            ck_assert_msg(strstr(ctx->err->what, "not finite") != NULL, "call %d: %s", call,
+                          ctx->err->what);
+        }
+    }
+    return PARE_OK;
+}
+
+START_TEST(not_finite)
+{
+    struct golden t;
+    golden_open(&t);
+    apply_own(&t.w, t.graph, takes_nan, "", NULL);
+    golden_close(&t);
+}
+END_TEST
+
 START_TEST(factors)
 {
     struct golden t;
@@ -1175,6 +1208,7 @@ int main(void)
     tcase_add_test(tc, statistics);
     tcase_add_test(tc, algebra);
     tcase_add_test(tc, factors);
+    tcase_add_test(tc, not_finite);
     tcase_add_test(tc, cancelled);
     tcase_add_test(tc, metrics);
     tcase_add_test(tc, stages);
