@@ -328,6 +328,10 @@ void pare_check_size(struct pare_check *check)
     if (!pare_check_subject_begin(check, &s))
         return;
     pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting}, &o);
+    if (o.rc != PARE_OK) {
+        pare_check_say(check, PARE_CHECK_FAIL, "a second run fails: %s", o.err.what);
+        goto out;
+    }
     const uint64_t said = pare_graph_bytes(o.graph), before = pare_graph_bytes(s.m.model->graph);
     if (pare_native_store(o.graph, &tensors, &graph, &err) != PARE_OK)
         pare_check_say(check, PARE_CHECK_FAIL, "its model cannot be written: %s", err.what);
@@ -340,6 +344,7 @@ void pare_check_size(struct pare_check *check)
         pare_check_say(check, PARE_CHECK_NOTE,
                        "with its defaults the model grows from %" PRIu64 " to %" PRIu64 " bytes",
                        before, said);
+out:
     json_decref(graph);
     pare_tensors_free(&tensors);
     pare_check_outcome_free(&o);

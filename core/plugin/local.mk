@@ -118,6 +118,12 @@ tests_plugins_bad_scratch_la_CPPFLAGS = $(plugin_cppflags) -DPLUGIN=bad-scratch 
 tests_plugins_bad_scratch_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_scratch_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/bad-again.la
+tests_plugins_bad_again_la_SOURCES = tests/plugins/bad-again.c
+tests_plugins_bad_again_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_again_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_again_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/bad-load.la
 tests_plugins_bad_load_la_SOURCES = tests/plugins/bad-load.c
 tests_plugins_bad_load_la_CPPFLAGS = $(plugin_cppflags)

@@ -79,6 +79,7 @@ if [ -f "$bad/bad-crash.so" ]; then
     found bad-kit cancel fail 'it goes on'
     found bad-encoding kernel fail 'where decode.. and plain sums give'
     found bad-encoding bytes fail ''
+    found bad-again size fail 'a second run fails: it has worked already'
     found bad-scratch kernel fail 'scratch.. asks for 18446744073709551615 bytes'
     found given-encoding kernel pass ''
     found given-encoding bytes pass ''
