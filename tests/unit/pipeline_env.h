@@ -154,7 +154,7 @@ static struct pare_plugin_file test_plugins[] = {
               PARE_PLUGIN_PARAMS(calibration_params)},
      .path = (char[]){"/plugins/calibration.so"},
      .sha256 = "d10"},
-    {.desc = {PARE_PLUGIN_HEAD, .id = "margin", .kind = PARE_METRIC, .summary = "a test"},
+    {.desc = {PARE_PLUGIN_HEAD, .id = "test.m", .kind = PARE_METRIC, .summary = "a test"},
      .path = (char[]){"/plugins/margin.so"},
      .sha256 = "d11"},
     {.desc = {PARE_PLUGIN_HEAD, .id = "kl", .kind = PARE_METRIC, .summary = "a test"},

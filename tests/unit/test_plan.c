@@ -121,13 +121,13 @@ START_TEST(mistakes_in_metrics)
          "org.example.calibration is measured with one setting, not with 2", NULL},
         {"measure: {org.example.calibration: 20}\n", 5, 36,
          "expected a map of its parameters for 'org.example.calibration', got 20", NULL},
-        {"measure: {org.example.calibration: {plugin: margin}}\n", 5, 37,
+        {"measure: {org.example.calibration: {plugin: test.m}}\n", 5, 37,
          "the plugin is named by the key before its map", NULL},
-        {"measure: {margin: {}, /plugins/margin.so: {}}\n", 5, 23,
-         "'margin' cannot be measured: it is measured already", NULL},
+        {"measure: {test.m: {}, /plugins/margin.so: {}}\n", 5, 23,
+         "'test.m' cannot be measured: it is measured already", NULL},
         {"measure: {/plugins/kl.so: {}}\n", 5, 11,
          "'kl' cannot be measured: a metric of Pare's own is called so", NULL},
-        {"measure: {margin: {}}\nselect: {objectives: {org.example.calibration: {}}}\n", 6, 23,
+        {"measure: {test.m: {}}\nselect: {objectives: {org.example.calibration: {}}}\n", 6, 23,
          "unknown metric 'org.example.calibration'", NULL},
     };
     check_mistakes(MEASURED, cases, PARE_COUNT(cases));
@@ -139,7 +139,7 @@ static struct planned measured(const char *measure)
     char text[1024];
     snprintf(text, sizeof text,
              MEASURED "measure: {%s}\n"
-                      "select: {objectives: {margin: {tolerance: 0.1}, size_bytes: {}}, "
+                      "select: {objectives: {test.m: {tolerance: 0.1}, size_bytes: {}}, "
                       "constraints: [\"org.example.calibration <= 1.5 * baseline\"]}\n",
              measure);
     struct planned p = make(text);
@@ -150,21 +150,21 @@ static struct planned measured(const char *measure)
 /* Their names are the plugins' ids, and their keys tell file and setting. */
 START_TEST(metrics_of_plugins)
 {
-    struct planned p = measured("margin: , org.example.calibration: {bins: 15}");
+    struct planned p = measured("test.m: , org.example.calibration: {bins: 15}");
     const struct pare_pipeline *l = p.pipeline;
     ck_assert(l->n_measures == 2 && !l->top1 && l->n_objectives == 2 && l->n_constraints == 1);
     ck_assert_str_eq(l->measures[1].settings, "{\"bins\":15,\"norm\":\"l1\"}");
-    ck_assert_str_eq(l->objectives[0].metric->name, "margin");
+    ck_assert_str_eq(l->objectives[0].metric->name, "test.m");
     ck_assert(l->objectives[0].metric->higher && !l->constraints[0].metric->higher);
-    struct planned same = measured("/plugins/calibration.so: {}, margin: {}, top1: {}");
+    struct planned same = measured("/plugins/calibration.so: {}, test.m: {}, top1: {}");
     ck_assert_str_eq(same.pipeline->measures[0].key, l->measures[1].key);
-    struct planned other = measured("org.example.calibration: {bins: 16}, margin: {}");
+    struct planned other = measured("org.example.calibration: {bins: 16}, test.m: {}");
     ck_assert_str_ne(other.pipeline->measures[0].key, l->measures[1].key);
-    plugin("margin")->sha256[0] = 'x'; /* another build of it */
-    struct planned rebuilt = measured("org.example.calibration: , margin: ");
+    plugin("test.m")->sha256[0] = 'x'; /* another build of it */
+    struct planned rebuilt = measured("org.example.calibration: , test.m: ");
     ck_assert_str_eq(rebuilt.pipeline->measures[0].key, l->measures[1].key);
     ck_assert_str_ne(rebuilt.pipeline->measures[1].key, l->measures[0].key);
-    plugin("margin")->sha256[0] = 'd';
+    plugin("test.m")->sha256[0] = 'd';
     ck_assert_str_eq(p.plan->variants[0].build, rebuilt.plan->variants[0].build);
     drop(&p);
     drop(&same);
@@ -538,7 +538,7 @@ START_TEST(mistakes_elsewhere)
          "plugin 'cosine' is a score, expected a metric", NULL},
         {"model: vit\nmeasure: {org.example.calibratio: {}, latency: {}}\n", 4, 11,
          "unknown plugin 'org.example.calibratio'", "did you mean 'org.example.calibration'?"},
-        {"model: lm.gguf\nmeasure: {margin: {}, latency: {}}\n", 4, 11,
+        {"model: lm.gguf\nmeasure: {test.m: {}, latency: {}}\n", 4, 11,
          "plugins measure the logits of classes; this model reads text", "perplexity: {}"},
         {"model: vit\nmeasure: {latency: {}}\nselect: {objectives: {size: {}}}\n", 5, 23,
          "unknown metric 'size'", "did you mean 'size_bytes'?"},
