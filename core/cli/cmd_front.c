@@ -155,7 +155,7 @@ static void print_header(const struct view *v)
                v->front.shape, count_in(s, "batch"), threads, threads == 1 ? "" : "s",
                v->front.host, count_in(s, "session"), count_in(s, "rounds"));
     else
-        printf(" | not timed yet");
+        printf(" | %s", v->front.shape ? "not timed yet" : "not timed");
     putchar('\n');
 }
 
@@ -204,8 +204,9 @@ static void print_limiting(const struct view *v)
         printf("limits the decision: %s of %lld variant%s is not measured yet\n", missing, waiting,
                waiting == 1 ? "" : "s");
     } else {
-        printf("limits the decision: %s\n",
-               count_in(s, "feasible") ? "nothing, all is settled" : "the constraints");
+        printf("limits the decision: %s\n", count_in(s, "feasible") ? "nothing, all is settled"
+                                            : text_in(s, "nearest") ? "the constraints"
+                                                                    : "nothing is there to choose");
     }
 }
 
@@ -224,7 +225,7 @@ static void print_infeasible(const struct view *v)
 static void print_next(const struct view *v)
 {
     const char *ask = text_in(v->front.summary, "ask");
-    if (!v->front.host)
+    if (!v->front.host && v->front.shape)
         puts("next: run the pipeline on to time its variants");
     else if (ask)
         printf("next: pare why %s | pare pick\n", ask);

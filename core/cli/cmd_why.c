@@ -21,7 +21,7 @@ struct job {
     struct pare_rows stages;
     struct pare_profile base, own;
     bool profiled;
-    char not_profiled[512]; /* why not */
+    char not_profiled[1024]; /* why not */
     struct pare_costs layers, operations;
     json_t *reasons;
 };
@@ -338,7 +338,8 @@ static int run(struct pare_cli *cli)
     if (pare_cli_option(cli, "no-profile"))
         snprintf(j.not_profiled, sizeof j.not_profiled, "--no-profile was given");
     else if (j.at != j.choice.trials.baseline && profile(&j, &ignored) != PARE_OK)
-        snprintf(j.not_profiled, sizeof j.not_profiled, "%s", ignored.what);
+        snprintf(j.not_profiled, sizeof j.not_profiled, "%s%s%s", ignored.what,
+                 ignored.hint[0] ? "; " : "", ignored.hint);
     if (cli->format == PARE_FORMAT_JSON)
         exit = tell_json(&j) ? PARE_EXIT_OK : PARE_EXIT_FAILED;
     else
