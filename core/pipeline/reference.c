@@ -72,7 +72,8 @@ static const struct pare_reference_row rows[] = {
      "an allocator, by id or as {plugin: ID, PARAMETER: VALUE}: it gives every unit its value"},
     {"Values", "score", "the score that the allocator goes by, written likewise"},
     {"Values", "per",
-     "the unit that gets a value: linear, head, channel, branch or block (the score's own)"},
+     "the unit that gets a value: linear, head, channel, branch or block (the score's own); "
+     "selected units outside of any keep the parameter's default"},
     {"Measure", "top1", "the share of samples of `evaluate` whose class, or choice, is right"},
     {"Measure", "acc_norm",
      "of choices: the share where the likeliest per byte of its text is the right one"},

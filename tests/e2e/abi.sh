@@ -85,4 +85,10 @@ for source in "$old"/*.c; do
         result $? "$name: abidiff finds nothing incompatible"
     fi
 done
+
+# ---- what the guide shows as a whole is one
+awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$PARE_TOP_SRC/docs/plugins/transform.md" >"$tmp/shown.c"
+ok "docs/plugins/transform.md: its plugin is built" "$cc" -std=c11 -Wall -Wextra -Werror -fPIC -shared "-I$now" -O2 \
+    -o "$tmp/shown.so" "$tmp/shown.c" -lm
+ok "... and holds the contract" "$pare" plugin check --strict "$tmp/shown.so"
 done_testing
