@@ -105,6 +105,16 @@ struct pare_store_end pare_phase_end(const struct seat *s, const json_t *answer,
     };
 }
 
+/* Which plugin's metric it was in, a process that is gone cannot tell: all that it measured. */
+static void add_metrics(const struct phase *p, char *reason, size_t size)
+{
+    for (size_t i = 0; i < p->r->pipeline->n_measures; i++) {
+        const size_t n = strlen(reason);
+        snprintf(reason + n, size - n, "%s%s", i ? ", " : "; it measured with ",
+                 p->r->pipeline->measures[i].plugin->desc.id);
+    }
+}
+
 /* A failure, whatever its way: a refusal in words, or a process that is gone. */
 void pare_phase_fail(struct phase *p, struct seat *s, struct pare_store_end end)
 {
@@ -113,12 +123,15 @@ void pare_phase_fail(struct phase *p, struct seat *s, struct pare_store_end end)
     size_t node = s->node, variant = s->variant;
     char reason[512];
     int64_t *attempt = job == JOB_EVAL ? &r->variants[variant].attempt : &s->attempt;
+    const bool stopped = strcmp(end.state, "stopped") == 0,
+               gone = end.signal != PARE_NONE || end.exit_code != PARE_NONE;
     snprintf(reason, sizeof reason, "%s", end.reason);
+    if (job == JOB_EVAL && gone && !stopped)
+        add_metrics(p, reason, sizeof reason);
     end.reason = reason;
     if (p->rc == PARE_OK && *attempt)
         p->rc = pare_store_attempt_finish(r->store, *attempt, &end, p->err);
     *attempt = 0;
-    bool stopped = strcmp(end.state, "stopped") == 0;
     if (!stopped && job != JOB_POINTS)
         pare_view_line(r, "%s %s: %s", job == JOB_BUILD ? "build" : "eval", r->nodes[node].label,
                        reason);

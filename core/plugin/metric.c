@@ -4,6 +4,7 @@
 #include "plugin/context.h"
 
 #include <math.h>
+#include <string.h>
 
 struct call {
     const struct pare_outputs *outputs;
@@ -15,6 +16,16 @@ static int call_measure(struct pare_ctx *ctx, void *user)
     const struct call *c = user;
     const struct pare_host *host = ctx->stage->env->host;
     return ctx->plugin->desc.measure(ctx, host ? host : &pare_host_table, c->outputs, c->values);
+}
+
+/* An evaluation may have several metrics, and a plugin need not name itself in its reason. */
+static void name_metric(const char *id, struct pare_error *err)
+{
+    char what[sizeof err->what];
+    if (!err || strstr(err->what, id))
+        return;
+    snprintf(what, sizeof what, "%s", err->what);
+    snprintf(err->what, sizeof err->what, "metric '%s': %.270s", id, what);
 }
 
 int pare_metric_measure(struct pare_stage_env *env, const struct pare_plugin_file *plugin,
@@ -29,6 +40,8 @@ int pare_metric_measure(struct pare_stage_env *env, const struct pare_plugin_fil
     pare_ctx_begin(&ctx, &stage, plugin, params, err);
     int rc = pare_ctx_call(&ctx, "measure", call_measure, &call);
     pare_ctx_end(&ctx);
+    if (rc != PARE_OK)
+        name_metric(plugin->desc.id, err);
     for (uint32_t i = 0; rc == PARE_OK && i < outputs->samples; i++) {
         if (isinf(values[i]))
             rc = pare_error_set(err, PARE_FAILED,

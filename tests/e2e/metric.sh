@@ -124,6 +124,14 @@ if [ -f "$given" ]; then
         "$pare" run "$tmp/given.yaml" --db "$tmp/given.db" --no-latency
     is "is a failure with its reason" "numbers: metric 'given-metric' gave a sample a value that is not finite" \
         "$(sql "$tmp/given.db" "select cause || ': ' || reason as r from attempts where phase = 'eval' limit 1")"
+    for how in "refuse: metric 'given-metric': these are not to be measured" \
+        "crash: crashed with signal 11 (Segmentation fault); it measured with $id, given-metric"; do
+        sed "s|./$id.so: {temperature: 1}|&, $given: {how: ${how%%:*}}|" "$tmp/none.yaml.old" >"$tmp/named.yaml"
+        fails_with 1 "untouched model could not be evaluated" "one of two that is to ${how%%:*}" \
+            "$pare" run "$tmp/named.yaml" --db "$tmp/${how%%:*}.db" --no-latency
+        is "is named in the reason" "${how#*: }" \
+            "$(sql "$tmp/${how%%:*}.db" "select reason from attempts where phase = 'eval' limit 1" | sed 's/^"//; s/"$//')"
+    done
     sed "s|./$id.so: {temperature: 1}|$given: {how: none}|; s|{$id: {tolerance: 0.001}|{given-metric: {}|; /constraints/d" \
         "$tmp/p.yaml" >"$tmp/empty.yaml"
     ok "a value for no sample" "$pare" run "$tmp/empty.yaml" --db "$tmp/empty.db" --no-latency

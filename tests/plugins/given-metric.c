@@ -18,6 +18,10 @@ static int measure(struct pare_ctx *ctx, const struct pare_host *host,
         return rc;
     if (strcmp(how, "silent") == 0)
         return PARE_FAILED;
+    if (strcmp(how, "crash") == 0) {
+        volatile int *volatile nowhere = NULL;
+        *nowhere = 1;
+    }
     if (strcmp(how, "refuse") == 0)
         return host->error(ctx, PARE_UNSUPPORTED, "these are not to be measured");
     if (strcmp(how, "services") == 0 &&
@@ -42,7 +46,7 @@ static const struct pare_param params[] = {
      .min = 1,
      .max = 0,
      .dflt = "well",
-     .choices = "well|services|silent|refuse|infinite|none"},
+     .choices = "well|services|silent|refuse|infinite|none|crash"},
 };
 
 static const struct pare_plugin plugin = {

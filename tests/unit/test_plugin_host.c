@@ -1181,7 +1181,7 @@ START_TEST(metrics)
     ck_assert_int_eq(measure(&w, "silent", 1, values), PARE_FAILED);
     ck_assert_str_eq(w.err.what, "plugin 'given-metric' failed in measure and gave no reason");
     ck_assert_int_eq(measure(&w, "refuse", 1, values), PARE_UNSUPPORTED);
-    ck_assert_str_eq(w.err.what, "these are not to be measured");
+    ck_assert_str_eq(w.err.what, "metric 'given-metric': these are not to be measured");
     ck_assert_str_eq(w.err.detail, "plugin 'given-metric' 1.0.0");
     world_close(&w);
 }
