@@ -45,8 +45,10 @@ int pare_metric_measure(struct pare_stage_env *env, const struct pare_plugin_fil
     for (uint32_t i = 0; rc == PARE_OK && i < outputs->samples; i++) {
         if (isinf(values[i]))
             rc = pare_error_set(err, PARE_FAILED,
-                                "metric '%s' gave a sample a value that is not finite",
-                                plugin->desc.id);
+                                "metric '%s' gave a sample a value that is not finite: sample %u "
+                                "of a batch of %u, of %u class%s: %g",
+                                plugin->desc.id, i, outputs->samples, outputs->width,
+                                outputs->width == 1 ? "" : "es", values[i]);
     }
     return rc;
 }

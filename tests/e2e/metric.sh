@@ -122,8 +122,8 @@ if [ -f "$given" ]; then
         "$tmp/p.yaml" >"$tmp/given.yaml"
     fails_with 1 "untouched model could not be evaluated" "a value that is not finite" \
         "$pare" run "$tmp/given.yaml" --db "$tmp/given.db" --no-latency
-    is "is a failure with its reason" "numbers: metric 'given-metric' gave a sample a value that is not finite" \
-        "$(sql "$tmp/given.db" "select cause || ': ' || reason as r from attempts where phase = 'eval' limit 1")"
+    is "is a failure with its reason" "numbers: metric 'given-metric' gave a sample a value that is not finite: sample 0 of a batch of 16, of 10 classes: inf" \
+        "$(sql "$tmp/given.db" "select cause || ': ' || reason as r from attempts where phase = 'eval' limit 1" | tr -d '"')"
     for how in "refuse: metric 'given-metric': these are not to be measured" \
         "crash: crashed with signal 11 (Segmentation fault); it measured with $id, given-metric"; do
         sed "s|./$id.so: {temperature: 1}|&, $given: {how: ${how%%:*}}|" "$tmp/none.yaml.old" >"$tmp/named.yaml"

@@ -1177,7 +1177,9 @@ START_TEST(metrics)
     ck_assert(n == 0 && isnan(x.value));
     ck_assert_ok(measure(&w, "services", 1, values), w.err);
     ck_assert_int_eq(measure(&w, "infinite", 1, values), PARE_FAILED);
-    ck_assert_str_eq(w.err.what, "metric 'given-metric' gave a sample a value that is not finite");
+    ck_assert_str_eq(w.err.what,
+                     "metric 'given-metric' gave a sample a value that is not finite: sample 0 of "
+                     "a batch of 3, of 2 classes: inf");
     ck_assert_int_eq(measure(&w, "silent", 1, values), PARE_FAILED);
     ck_assert_str_eq(w.err.what, "plugin 'given-metric' failed in measure and gave no reason");
     ck_assert_int_eq(measure(&w, "refuse", 1, values), PARE_UNSUPPORTED);
