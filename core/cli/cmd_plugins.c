@@ -49,6 +49,8 @@ static void bad_row(void *user, const char *path, const struct pare_error *why)
     row(user,
         (const char *const[]){id, NULL, NULL, NULL, *state ? state : "refused", NULL, path, NULL});
     pare_show_left_out(NULL, path, why);
+    if (strcmp(state, "ok") == 0) /* it is well by itself, and yet left out: its id is taken */
+        state = why->status == PARE_INVALID ? "duplicate" : "refused";
 }
 
 static int list_all(struct pare_cli *cli, struct pare_catalog *catalog, struct pare_error *err)

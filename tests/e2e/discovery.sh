@@ -31,6 +31,12 @@ result $? "cache: is where it is said to be"
 ln -s plugins "$tmp/linked"
 is "... by any path" "$want" "$(PARE_PLUGIN_PATH=$tmp/linked && states)"
 
+cp "$tmp/plugins/cosine.so" "$tmp/plugins/other.so" && printf x >>"$tmp/plugins/other.so"
+is "plugins: a second file of an id is a duplicate" "bad-abi,refused bad-load,blocked cosine,ok other,duplicate text,refused " "$(states)"
+grep -q "two files are the plugin 'cosine'" "$tmp/said"
+result $? "... which names the id"
+rm "$tmp/plugins/other.so"
+
 # ---- what is kept is used
 sed 's/it crashed with signal 11/kept from before/' "$cache" >"$tmp/c" && cp "$tmp/c" "$cache"
 is "cache: what is known is not looked at again" "$want" "$(states)"
