@@ -27,6 +27,12 @@ static const char *name_in(const char *const *names, size_t n, uint32_t i)
     return i < n && names[i] ? names[i] : "?";
 }
 
+static const char *abi_of(const struct pare_plugin *p, char out[16])
+{
+    snprintf(out, 16, "%u.%u", p->abi_major, p->abi_minor);
+    return out;
+}
+
 struct list {
     struct pare_table table;
     size_t n_columns;
@@ -43,14 +49,14 @@ static void bad_row(void *user, const char *path, const struct pare_error *why)
 {
     char id[128];
     const char *state = pare_discover_state(path);
+    if (strcmp(state, "ok") == 0) /* it is well by itself, and yet left out: its id is taken */
+        state = why->status == PARE_INVALID ? "duplicate" : "refused";
     snprintf(id, sizeof id, "%.120s", pare_path_name(path));
     if (pare_ends_with(id, ".so"))
         id[strlen(id) - 3] = '\0';
     row(user,
         (const char *const[]){id, NULL, NULL, NULL, *state ? state : "refused", NULL, path, NULL});
     pare_show_left_out(NULL, path, why);
-    if (strcmp(state, "ok") == 0) /* it is well by itself, and yet left out: its id is taken */
-        state = why->status == PARE_INVALID ? "duplicate" : "refused";
 }
 
 static int list_all(struct pare_cli *cli, struct pare_catalog *catalog, struct pare_error *err)
@@ -68,9 +74,9 @@ static int list_all(struct pare_cli *cli, struct pare_catalog *catalog, struct p
     for (size_t i = 0; i < n; i++) {
         const struct pare_plugin *p = &list[i]->desc;
         char abi[16];
-        snprintf(abi, sizeof abi, "%u.%u", p->abi_major, p->abi_minor);
         row(&l, (const char *const[]){p->id, name_in(kinds, PARE_COUNT(kinds), p->kind), p->version,
-                                      abi, "ok", p->summary, list[i]->path, list[i]->sha256});
+                                      abi_of(p, abi), "ok", p->summary, list[i]->path,
+                                      list[i]->sha256});
     }
     if (l.table.n_cells == 0) {
         fputs("pare: no plugins are installed\n", stderr);
@@ -163,6 +169,7 @@ static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
 {
     const struct pare_plugin *p = &f->desc;
     struct pare_str works = {0}, wants = {0}, values = {0};
+    char abi[16];
     if (format != PARE_FORMAT_TABLE)
         return print_params(p, format);
     for (size_t i = 0; i < PARE_COUNT(needs); i++) {
@@ -191,9 +198,7 @@ static bool print_one(const struct pare_plugin_file *f, enum pare_format format)
     line("licence", p->license);
     line("url", p->url);
     line("citation", p->citation);
-    char abi[16];
-    snprintf(abi, sizeof abi, "%u.%u", p->abi_major, p->abi_minor);
-    line("abi", abi);
+    line("abi", abi_of(p, abi));
     line("file", f->path);
     line("sha256", f->sha256);
     pare_str_free(&works);
@@ -240,6 +245,7 @@ static bool json_one(const struct pare_plugin_file *f)
     const struct pare_plugin *p = &f->desc;
     json_t *o = json_object(), *params = json_array(), *wants = json_array();
     struct pare_str works = {0}, values = {0};
+    char abi[16];
     kinds_of(p->unit_kind, &works);
     put(o, "plugin", p->id);
     put(o, "version", p->version);
@@ -256,6 +262,8 @@ static bool json_one(const struct pare_plugin_file *f)
     put(o, "license", p->license);
     put(o, "url", p->url);
     put(o, "citation", p->citation);
+    put(o, "abi", abi_of(p, abi));
+    put(o, "state", "ok"); /* of another there is only the reason */
     put(o, "file", f->path);
     put(o, "sha256", f->sha256);
     for (size_t i = 0; i < PARE_COUNT(needs); i++) {

@@ -38,6 +38,9 @@ result $? "... which names the id"
 rm "$tmp/plugins/other.so"
 
 # ---- what is kept is used
+"$pare" plugins cosine --format json >"$tmp/out" 2>"$tmp/err"
+grep -q '"abi": "1.0"' "$tmp/out" && grep -q '"state": "ok"' "$tmp/out"
+result $? "plugins NAME --format json: has ABI and state as the list has"
 sed 's/it crashed with signal 11/kept from before/' "$cache" >"$tmp/c" && cp "$tmp/c" "$cache"
 is "cache: what is known is not looked at again" "$want" "$(states)"
 grep -q "kept from before" "$tmp/said"
