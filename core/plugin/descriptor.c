@@ -16,6 +16,14 @@ static int bad(const struct pare_plugin_file *f, struct pare_error *err, const c
     return pare_error_set(err, PARE_INVALID, "the plugin %s is not well formed: %s", f->path, what);
 }
 
+static int bad_param(const struct pare_plugin_file *f, struct pare_error *err,
+                     const struct pare_param *p, const char *what)
+{
+    return pare_error_set(err, PARE_INVALID,
+                          "the plugin %s is not well formed: its parameter '%s' %s", f->path,
+                          p->name, what);
+}
+
 /* `what` with a number that plugins of a later minor version may have: "is of kind". */
 static int not_known(const struct pare_plugin_file *f, struct pare_error *err, const char *what,
                      uint32_t number)
@@ -102,26 +110,27 @@ static bool name_is_plain(const char *name)
     return name && *name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name);
 }
 
+/* What is wrong with it, to be said after its name. */
 static const char *check_param(const struct pare_param *p, const struct pare_param *before,
                                size_t n)
 {
-    if (!name_is_plain(p->name) || !p->help || !*p->help)
-        return "a parameter lacks a name or help";
+    if (!p->help || !*p->help)
+        return "has no help";
     for (size_t i = 0; i < n; i++) {
         if (strcmp(before[i].name, p->name) == 0)
-            return "two parameters have the same name";
+            return "is there twice";
     }
     if (isnan(p->min) || isnan(p->max))
-        return "a parameter's bounds are not numbers";
+        return "has bounds that are not numbers";
     if (p->type == PARE_CHOICE && (!p->choices || !*p->choices))
-        return "a parameter offers no choices";
+        return "offers no choices";
     if (p->dflt && pare_param_check_text(p, p->dflt, NULL) != PARE_OK)
-        return "a parameter's default is not one of its values";
+        return "has a default that is not one of its values";
     if (p->identity && pare_param_check_text(p, p->identity, NULL) != PARE_OK)
-        return "a parameter's identity is not one of its values";
+        return "has an identity that is not one of its values";
     bool optional = p->type == PARE_TEXT || p->type == PARE_INTS || p->type == PARE_SCORED;
     if (!p->dflt && !optional && !(p->param_flags & PARE_PARAM_REQUIRED))
-        return "a parameter has no default and is not required";
+        return "has no default and is not required";
     return NULL;
 }
 
@@ -199,16 +208,18 @@ static int take_params(const struct pare_plugin *theirs, struct pare_plugin_file
         memcpy(&own[i], from, PARE_MIN(size, sizeof *own));
         if (own[i].type < PARE_INT || own[i].type > PARE_SCORED)
             return not_known(f, err, "has a parameter of type", own[i].type);
+        if (!name_is_plain(own[i].name))
+            return bad(f, err, "a parameter's name is not made of a-z, 0-9 and '_'");
         const char *wrong = check_param(&own[i], own, i);
         if (wrong)
-            return bad(f, err, wrong);
+            return bad_param(f, err, &own[i], wrong);
     }
     f->desc.param_size = sizeof *own;
     for (uint32_t i = 0; i < n; i++) {
         if (f->desc.kind == PARE_METRIC && (own[i].varies || own[i].type == PARE_SCORED))
-            return bad(f, err, "a metric sees no units: its parameters are plain values");
+            return bad_param(f, err, &own[i], "is no plain value, and a metric sees no units");
         if (own[i].when && !check_condition(&f->desc, own[i].when))
-            return bad(f, err, "a parameter depends on a choice that is not there");
+            return bad_param(f, err, &own[i], "depends on a choice that is not there");
     }
     if (f->desc.needs_when && !check_condition(&f->desc, f->desc.needs_when))
         return bad(f, err, "its needs depend on a choice that is not there");
