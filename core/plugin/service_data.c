@@ -10,12 +10,23 @@
 
 /* Statistics cost a pass: a plugin gets those that it declared, so that a plan can tell the cost.
  */
-static int needs(struct pare_ctx *ctx, uint32_t need, const char *what)
+static int needs(struct pare_ctx *ctx, uint32_t need)
 {
+    static const struct {
+        uint32_t need;
+        const char *what, *flag;
+    } all[] = {{PARE_NEEDS_DATA, "probes", "PARE_NEEDS_DATA"},
+               {PARE_NEEDS_MOMENTS, "moments", "PARE_NEEDS_MOMENTS"},
+               {PARE_NEEDS_GRAM, "Gram matrices", "PARE_NEEDS_GRAM"},
+               {PARE_NEEDS_COSINE, "cosines", "PARE_NEEDS_COSINE"},
+               {PARE_NEEDS_ACTIVITY, "activity", "PARE_NEEDS_ACTIVITY"}};
+    size_t i = 0;
     if (ctx->plugin->desc.needs & need)
         return PARE_OK;
-    return pare_ctx_fail(ctx, PARE_INVALID, "plugin '%s' uses %s without declaring it in 'needs'",
-                         ctx->plugin->desc.id, what);
+    while (all[i].need != need)
+        i++;
+    return pare_ctx_fail(ctx, PARE_INVALID, "plugin '%s' uses %s without declaring %s in 'needs'",
+                         ctx->plugin->desc.id, all[i].what, all[i].flag);
 }
 
 /* ---- statistics
@@ -32,7 +43,7 @@ static int calibration_moments(struct pare_ctx *ctx, const struct pare_unit *lin
 {
     const struct pare_value_stats *s;
     int rc;
-    PARE_TRY(needs(ctx, PARE_NEEDS_MOMENTS, "moments"));
+    PARE_TRY(needs(ctx, PARE_NEEDS_MOMENTS));
     PARE_TRY(pare_statistics_get(ctx, linear, false, &s));
     const double *const arrays[] = {s->mean, s->mean_abs, s->mean_square, s->max_abs};
     const double **const wanted[] = {mean, mean_abs, mean_square, max_abs};
@@ -49,7 +60,7 @@ static int calibration_gram(struct pare_ctx *ctx, const struct pare_unit *linear
 {
     const struct pare_value_stats *s;
     int rc;
-    PARE_TRY(needs(ctx, PARE_NEEDS_GRAM, "Gram matrices"));
+    PARE_TRY(needs(ctx, PARE_NEEDS_GRAM));
     PARE_TRY(pare_statistics_get(ctx, linear, true, &s));
     *out = s->gram;
 out:
@@ -58,7 +69,7 @@ out:
 
 static int calibration_cosine(struct pare_ctx *ctx, const struct pare_unit *unit, double *out)
 {
-    int rc = needs(ctx, PARE_NEEDS_COSINE, "cosines");
+    int rc = needs(ctx, PARE_NEEDS_COSINE);
     if (rc == PARE_OK && !unit)
         rc = pare_ctx_fail(ctx, PARE_INVALID, "a cosine of no unit is asked for");
     return rc != PARE_OK ? rc
@@ -99,7 +110,7 @@ static int calibration_activity(struct pare_ctx *ctx, const struct pare_unit *un
     int32_t consumer = 0;
     uint32_t first = 0, n = 0;
     int rc;
-    PARE_TRY(needs(ctx, PARE_NEEDS_ACTIVITY, "activity"));
+    PARE_TRY(needs(ctx, PARE_NEEDS_ACTIVITY));
     PARE_TRY(columns_of(ctx, g, unit, &consumer, &first, &n));
     struct pare_unit linear = {.struct_size = sizeof linear,
                                .kind = PARE_UNIT_LINEAR,
@@ -264,7 +275,7 @@ static int probe_run(struct pare_ctx *ctx, const struct pare_alter *alters, uint
     const struct pare_graph *entry = stage->entry;
     struct pare_graph *g = NULL;
     int rc;
-    PARE_TRY(needs(ctx, PARE_NEEDS_DATA, "probes"));
+    PARE_TRY(needs(ctx, PARE_NEEDS_DATA));
     if (reference > PARE_REFERENCE_BASELINE || !mean || (n && !alters))
         return pare_ctx_fail(ctx, PARE_INVALID, "a probe is not well formed");
     PARE_TRY(pare_ctx_pass(ctx, pare_graph_copy(entry, &g, ctx->err)));

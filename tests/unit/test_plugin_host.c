@@ -244,7 +244,7 @@ static const struct {
     {"column", "sets row 0, column 1", PARE_INVALID},
     {"changes", "may not change the model", PARE_INVALID},
     {"chooses", "nothing is being allocated", PARE_INVALID},
-    {"undeclared", "without declaring it in 'needs'", PARE_INVALID},
+    {"undeclared", "uses cosines without declaring PARE_NEEDS_COSINE in 'needs'", PARE_INVALID},
 };
 
 START_TEST(fails_to_score)
