@@ -2,6 +2,8 @@
 #include "plugin/open.h"
 
 #include <dlfcn.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "plugin/fpstate.h"
@@ -11,6 +13,17 @@ static const char *narrow;
 void pare_plugin_open_narrowed(const char *hint)
 {
     narrow = hint;
+}
+
+/* What dlopen() says of other files, "file too short", helps nobody. */
+static bool is_elf(const char *path)
+{
+    char magic[4] = "";
+    FILE *f = fopen(path, "rbe");
+    const bool elf = !f || (fread(magic, 1, 4, f) == 4 && memcmp(magic, "\177ELF", 4) == 0);
+    if (f)
+        fclose(f);
+    return elf;
 }
 
 /* Constructors and the entry run with the floating-point control at its default, so that turning on
@@ -31,6 +44,11 @@ int pare_plugin_open(const char *path, const struct pare_plugin **out, struct pa
     pare_fp_set_control(before);
     if (!handle) {
         const char *why = dlerror();
+        if (!is_elf(path)) {
+            pare_error_set(err, PARE_UNSUPPORTED, "cannot load %s: it is no shared object", path);
+            pare_error_hint(err, "a plugin is compiled, with -shared -fPIC: `pare plugin new`");
+            return PARE_UNSUPPORTED;
+        }
         pare_error_set(err, PARE_UNSUPPORTED, "cannot load %s", path);
         pare_error_detail(err, "%s", why ? why : "no reason given");
         if (narrow)

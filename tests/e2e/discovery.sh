@@ -20,6 +20,8 @@ states() { "$pare" plugins --format csv 2>"$tmp/said" | cut -d, -f1,5 | sed 1d |
 ok "plugins: one that crashes does not take us along" "$pare" plugins
 want="bad-abi,refused bad-load,blocked cosine,ok text,refused "
 is "... and the others are listed" "$want" "$(states)"
+grep -q "text.so: it is no shared object" "$tmp/said"
+result $? "... a text is no shared object"
 grep -q "bad-load.so is left out: .* is blocked" "$tmp/said" && grep -q "it crashed with signal 11" "$tmp/said" && grep -q "pare plugins --retry" "$tmp/said"
 result $? "... with the reason, and how to try again"
 fails_with 2 "is blocked" "plugins NAME: the blocked one" "$pare" plugins bad-load
@@ -36,11 +38,11 @@ is "plugins: a second file of an id is a duplicate" "bad-abi,refused bad-load,bl
 grep -q "two files are the plugin 'cosine'" "$tmp/said"
 result $? "... which names the id"
 rm "$tmp/plugins/other.so"
-
-# ---- what is kept is used
 "$pare" plugins cosine --format json >"$tmp/out" 2>"$tmp/err"
 grep -q '"abi": "1.0"' "$tmp/out" && grep -q '"state": "ok"' "$tmp/out"
 result $? "plugins NAME --format json: has ABI and state as the list has"
+
+# ---- what is kept is used
 sed 's/it crashed with signal 11/kept from before/' "$cache" >"$tmp/c" && cp "$tmp/c" "$cache"
 is "cache: what is known is not looked at again" "$want" "$(states)"
 grep -q "kept from before" "$tmp/said"
