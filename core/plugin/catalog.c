@@ -269,7 +269,9 @@ static int not_found(struct pare_catalog *c, const char *name, struct pare_error
         pare_str_printf(&folders, "%s%s", i ? ", " : "", c->folders[i]);
     pare_error_set(err, PARE_NOT_FOUND, "no plugin is called '%s'", name);
     pare_error_detail(err, "searched in %s", folders.failed ? "?" : folders.data);
-    if (near)
+    if (pare_ends_with(name, ".so"))
+        pare_error_hint(err, "a file's name needs a slash: ./%s", name);
+    else if (near)
         pare_error_hint(err, "did you mean '%s'?", near);
     else
         pare_error_hint(err, "`pare plugins` lists those installed; a file's name needs a slash");

@@ -130,6 +130,7 @@ result $? "... leaves nothing"
 fails_with 2 "no plugin is called 'quantise'" "plugins: an unknown one" "$pare" plugins quantise
 fails_with 2 "did you mean 'quantize'" "... and the nearest" "$pare" plugins quantise
 fails_with 2 'nothere.so' "plugins: a missing file" "$pare" plugins "$tmp/nothere.so"
+fails_with 2 "a file's name needs a slash: ./quantize.so" "plugins: a file without a slash" "$pare" plugins quantize.so
 fails_with 2 'is no shared object' "plugins: a file that is none" "$pare" plugins "$tmp/text.db"
 fails_with 2 'nothere.yaml' "plan: a missing file" "$pare" plan "$tmp/nothere.yaml"
 printf 'pare: 1\nname: x\nmodle: y\nstages: []\n' >"$tmp/bad.yaml"
