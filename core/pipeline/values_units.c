@@ -269,7 +269,11 @@ const struct pare_plugin_file *pare_checked_plugin(struct pare_checker *c,
         return NULL;
     }
     if (rc != PARE_OK) {
-        if (rc == PARE_NOT_FOUND)
+        if (rc == PARE_NOT_FOUND && strchr(name->text, '/'))
+            pare_yaml_error(c->diags, name, "unknown plugin '%s': there is no such file%s%s",
+                            name->text, name->text[0] == '/' ? "" : " from ",
+                            name->text[0] == '/' ? "" : c->folder);
+        else if (rc == PARE_NOT_FOUND)
             pare_yaml_error(c->diags, name, "unknown plugin '%s'", name->text);
         else
             pare_yaml_error(c->diags, name, "plugin '%s' cannot be used: %s%s%s", name->text,

@@ -23,6 +23,7 @@ bad() { # PATTERN DESCRIPTION STAGE [MODEL [DATA]]
 bad 'x.yaml:7:38: error: .*bitz.*' "unknown parameter" '{id: q, plugin: quantize, with: {bitz: 4}}'
 bad 'did you mean .bits.' "with a suggestion" '{id: q, plugin: quantize, with: {bitz: 4}}'
 bad 'x.yaml:7:21: error: .*quantise' "misspelt plugin" '{id: q, plugin: quantise}'
+bad "unknown plugin './missing.so': there is no such file from $tmp" "a plugin's file that is not there" '{id: q, plugin: ./missing.so}'
 bad 'x.yaml:7:44: error' "parameter out of range" '{id: q, plugin: quantize, with: {bits: 99}}'
 bad 'x.yaml:7:44: error' "wrong type" '{id: q, plugin: quantize, with: {bits: many}}'
 bad 'x.yaml:7:13: error: duplicate' "duplicate key" '{id: q, id: r, plugin: quantize}'
