@@ -174,8 +174,9 @@ static int check_option(struct pare_ctx *ctx, double value)
     if (rc == PARE_OK && (!isfinite(value) || value < min || value > max ||
                           (integer && (value != rint(value) || fabs(value) > 0x1p53))))
         rc = pare_ctx_fail(ctx, PARE_INVALID,
-                           "allocator '%s' chooses %g for '%s', which is out of range",
-                           ctx->plugin->desc.id, value, ctx->param->name);
+                           "allocator '%s' chooses %g for '%s', which takes %s from %g to %g",
+                           ctx->plugin->desc.id, value, ctx->param->name,
+                           integer ? "a whole number" : "a number", min, max);
     return rc;
 }
 

@@ -942,6 +942,12 @@ START_TEST(stages)
                                  NULL, NULL),
                      PARE_INVALID);
     ck_assert_ptr_nonnull(strstr(w.err.what, "does not vary over"));
+    ck_assert_int_eq(world_apply(&w, g, "quantize",
+                                 "{'bits': {'allocate': {'plugin': 'uniform', 'params': {'value': "
+                                 "4.5}}}}",
+                                 "layer.**", NULL),
+                     PARE_INVALID);
+    ck_assert_ptr_nonnull(strstr(w.err.what, "for 'bits', which takes a whole number from 2 to 8"));
     w.env.record = world_record;
     w.env.user = &r;
     ck_assert_int_eq(
