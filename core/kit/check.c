@@ -148,7 +148,8 @@ static int run_one(const struct pare_check_run *run, const json_t *setup,
     if (ask.answer)
         take_answer(ask.answer, out);
     else
-        snprintf(out->text, sizeof out->text, "%s", ask.why);
+        snprintf(out->text, sizeof out->text, "%s%s", ask.why,
+                 ask.limit && strcmp(ask.limit, "time") == 0 ? " (--seconds gives it longer)" : "");
     json_decref(ask.answer);
     pare_str_free(&ask.log);
     return rc;
