@@ -68,6 +68,13 @@ void pare_check_say(struct pare_check *check, enum pare_check_level level, const
     va_end(args);
 }
 
+void pare_check_say_error(struct pare_check *check, const char *where, const struct pare_error *why)
+{
+    const bool more = why->detail[0] != '\0';
+    pare_check_say(check, PARE_CHECK_FAIL, "%s: %s%s%s%s", where, why->what, more ? " (" : "",
+                   why->detail, more ? ")" : "");
+}
+
 bool pare_check_failed(const struct pare_check *check)
 {
     return check->result->level == PARE_CHECK_FAIL;

@@ -133,7 +133,7 @@ static int run_model(struct run *r, const struct pare_check_model *m)
                                          .width = width,
                                          .values = logits,
                                          .targets = m->labels};
-    rc = run_on(r, &outputs, m->name);
+    rc = run_on(r, &outputs, "its own logits");
 out:
     pare_plan_free(plan);
     free(logits);

@@ -24,6 +24,9 @@ struct pare_check {
 /* Say something about the plugin: the worst counts, of equals the first. */
 void pare_check_say(struct pare_check *check, enum pare_check_level level, const char *fmt, ...)
     PARE_PRINTF(3, 4);
+/* It failed there: on a model, with a setting. */
+void pare_check_say_error(struct pare_check *check, const char *where,
+                          const struct pare_error *why);
 bool pare_check_failed(const struct pare_check *check);
 
 /* ---- tiny models (check_world.c) */

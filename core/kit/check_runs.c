@@ -68,7 +68,7 @@ static void on_models(struct pare_check *check, size_t from, size_t to)
         pare_check_apply(check, &m, &(struct pare_check_use){.setting = setting}, &o);
         worked += o.rc == PARE_OK;
         if (o.rc != PARE_OK && !pare_check_refused(&o))
-            pare_check_say(check, PARE_CHECK_FAIL, "%s: %s %s", m.name, o.err.what, o.err.detail);
+            pare_check_say_error(check, m.name, &o.err);
         else if (o.rc != PARE_OK)
             pare_str_printf(&refused, "%s%s: %s", refused.len ? "; " : "", m.name, o.err.what);
         pare_check_outcome_free(&o);

@@ -157,8 +157,7 @@ void pare_check_in_range(struct pare_check *check)
         if (o.rc != PARE_OK) {
             last = o.err;
             if (!pare_check_refused(&o))
-                pare_check_say(check, PARE_CHECK_FAIL, "with %s: %s %s", yaml.data, o.err.what,
-                               o.err.detail);
+                pare_check_say_error(check, yaml.data, &o.err);
         }
         pare_check_outcome_free(&o);
         json_decref(setting);

@@ -116,6 +116,11 @@ ok "a metric that is called as a column" "$cc" -std=c11 -shared -fPIC "-I$PARE_T
     "$tmp/label.c" -lm
 fails_with 2 "'label' cannot be measured: its id could be that of a column" "... is refused, at its key" \
     "$pare" plan "$tmp/p.yaml" --set "measure={./label.so: {}}" --set 'select={objectives: {size_bytes: {}}}'
+sed 's/values\[i\] = brier/values[i] = outputs->samples + brier/' "$tmp/brier/brier.c" >"$tmp/batch.c"
+ok "a metric that hangs on the batch" "$cc" -std=c11 -shared -fPIC "-I$PARE_TOP_SRC/core/include" -o "$tmp/batch.so" "$tmp/batch.c" -lm
+"$pare" plugin check "$tmp/batch.so" --only families >"$tmp/out" 2>"$tmp/err"
+grep -q '^fail  families  *vit: its own logits: sample 0 is .* in one batch, .* in batches of 1$' "$tmp/out"
+result $? "plugin check: tells on which model's logits"
 given=$PARE_TOP_BUILD/tests/plugins/.libs/given-metric.so
 if [ -f "$given" ]; then
     sed "s|./$id.so: {temperature: 1}|$given: {how: infinite}|; /objectives/d; /constraints/d; s/^select:.*//" \
