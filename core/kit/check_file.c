@@ -167,10 +167,25 @@ static bool is_version(const char *text)
     return parts == 3 && !*text;
 }
 
+/* The host takes such a plugin, and refuses each pipeline that has both. */
+static void look_at_order(struct pare_check *check, const struct pare_plugin *p)
+{
+    struct pare_pool pool = {0};
+    const char **ids = p->precedes ? pare_descriptor_selectors(&pool, p->precedes) : NULL;
+    for (size_t i = 0; ids && ids[i]; i++) {
+        if (pare_plugin_lists(p->follows, ids[i]))
+            pare_check_say(check, PARE_CHECK_FAIL,
+                           "`precedes` and `follows` both name '%s': no pipeline can have the two",
+                           ids[i]);
+    }
+    pare_pool_free(&pool);
+}
+
 /* What has to be there is there: else it would not have been loaded. */
 void pare_check_metadata(struct pare_check *check)
 {
     const struct pare_plugin *p = &check->file->desc;
+    look_at_order(check, p);
     if (strchr(p->summary, '\n') || strlen(p->summary) > 100)
         pare_check_say(check, PARE_CHECK_WARN, "`summary` is not one line of at most 100 bytes");
     if (!is_version(p->version))

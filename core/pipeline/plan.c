@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "pipeline/label.h"
 #include "pipeline/plan_parts.h"
+#include "plugin/descriptor.h"
 
 int pare_planner_nomem(struct pare_planner *pl)
 {
@@ -146,19 +147,6 @@ static int prepare_stage(struct pare_planner *pl, size_t index)
 
 /* ---- which combinations are wanted, which are possible ---- */
 
-static bool in_list(const char *list, const char *id)
-{
-    size_t n = strlen(id);
-    while (list && *list) {
-        list += strspn(list, ", ");
-        size_t length = strcspn(list, ", ");
-        if (length == n && !strncmp(list, id, n))
-            return true;
-        list += length;
-    }
-    return false;
-}
-
 static int prepare_rules(struct pare_planner *pl)
 {
     const struct pare_pipeline *p = pl->p;
@@ -170,8 +158,8 @@ static int prepare_rules(struct pare_planner *pl)
         for (size_t b = 0; b < n; b++) {
             const struct pare_plugin *first = &p->stages[a].plugin->desc;
             const struct pare_plugin *then = &p->stages[b].plugin->desc;
-            pl->forbidden[a * n + b] =
-                in_list(then->precedes, first->id) || in_list(first->follows, then->id);
+            pl->forbidden[a * n + b] = pare_plugin_lists(then->precedes, first->id) ||
+                                       pare_plugin_lists(first->follows, then->id);
         }
     }
     for (size_t i = 0; i < p->n_excludes; i++)

@@ -238,6 +238,19 @@ const char **pare_descriptor_selectors(struct pare_pool *pool, const char *text)
     return out;
 }
 
+bool pare_plugin_lists(const char *list, const char *id)
+{
+    const size_t n = strlen(id);
+    while (list && *list) {
+        list += strspn(list, ", ");
+        const size_t length = strcspn(list, ", ");
+        if (length == n && !strncmp(list, id, n))
+            return true;
+        list += length;
+    }
+    return false;
+}
+
 bool pare_plugin_id_is_plain(const char *id)
 {
     return *id && *id != '.' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(id);

@@ -16,6 +16,9 @@ int pare_descriptor_take(const struct pare_plugin *theirs, struct pare_plugin_fi
 /* Ids are also names of files: lower case, digits, '-', '_' and '.', which does not come first. */
 bool pare_plugin_id_is_plain(const char *id);
 
+/* Whether an id is in a descriptor's `precedes` or `follows`, "a,b", which may be NULL. */
+bool pare_plugin_lists(const char *list, const char *id);
+
 /* The selectors of a descriptor's `on` or `except`, "a,b" (`*` is all: `**`), as a NULL-terminated
  * list in the pool; NULL: memory ran out. */
 const char **pare_descriptor_selectors(struct pare_pool *pool, const char *text);

@@ -62,7 +62,8 @@ if [ -f "$bad/bad-crash.so" ]; then
     found bad-stall families fail 'still at it after 3 s.* [(]--seconds gives it longer[)]$' 3
     found bad-memory families fail 'took more than 1000 MB'
     found bad-fpstate families fail 'floating-point state'
-    found bad-silent families fail 'gave no reason'
+    found bad-silent families fail 'gave no reason$'
+    found bad-silent metadata fail "name 'quantize': no pipeline can have the two"
     found bad-nan families fail 'not finite'
     found bad-score families fail 'not finite [(]plugin .bad-score. 1.0.0[)]$'
     found bad-refusal families warn 'legs too many'

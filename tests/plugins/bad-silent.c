@@ -16,6 +16,8 @@ static const struct pare_plugin plugin = {
     .author = "the Pare authors",
     .license = "Apache-2.0",
     .label = "bad",
+    .precedes = "cosine,quantize",
+    .follows = "quantize",
     .kind = PARE_TRANSFORM,
     .unit_kind = PARE_UNIT_LINEAR,
 
