@@ -146,7 +146,10 @@ static int in_worker(struct pare_cli *cli, const struct pare_limits *most,
         if (ask.limit)
             pare_error_hint(err, "raise --limit-%s, or leave it out", ask.limit);
         else
-            pare_error_hint(err, "the same with --in-process runs under a debugger");
+            pare_error_hint(err, "the same with --in-process runs under a debugger%s",
+                            told->confine ? ", but not confined: --no-confine here tells whether "
+                                            "that makes the difference"
+                                          : "");
     } else if (rc == PARE_OK && strcmp(pare_message_text(*answer, "type"), "failed") == 0) {
         pare_message_error(*answer, err);
         rc = err->status;

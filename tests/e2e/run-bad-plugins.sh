@@ -61,6 +61,8 @@ vit=$PARE_TOP_SRC/share/models/fashion-vit
 fails_with 1 'still at it after 1 s' "apply --limit-time" "$pare" apply "$vit" "$bad/bad-stall.so" -o "$tmp/x" --limit-time 1s
 grep -q 'raise --limit-time' "$tmp/err"
 result $? "... says how to raise it"
+fails_with 1 'runs under a debugger, but not confined: --no-confine here tells' "apply: a crash" \
+    "$pare" apply "$vit" "$bad/bad-crash.so" -o "$tmp/x"
 fails_with 1 'more than 300 MB' "apply --limit-memory" "$pare" apply "$vit" "$bad/bad-memory.so" -o "$tmp/x" --limit-memory 300MB
 fails_with 2 "for 'memory', got text 'lots'" "a limit that is none" \
     "$pare" apply "$vit" quantize -o "$tmp/x" --limit-memory lots
