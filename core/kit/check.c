@@ -34,7 +34,7 @@ static const struct pare_check_case cases[] = {
     {"same-bytes", "the same seed gives the same bytes, with 1 thread and with 2",
      pare_check_same_bytes},
     {"quiet", "prints nothing", pare_check_quiet},
-    {"leaks", "a hundred runs need no more memory than ten", pare_check_leaks},
+    {"leaks", "a hundred runs need no more memory and open files than ten", pare_check_leaks},
     {"no-memory", "says so when memory runs out, at any place", pare_check_no_memory},
     {"no-extension", "says so when the host lacks a service", pare_check_no_extension},
     {"cancel", "stops when it is asked to", pare_check_cancel},

@@ -2,6 +2,7 @@
 /* Checks that run the plugin: on every model, twice, without memory, without services. */
 #include "kit/check_parts.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <omp.h>
@@ -151,17 +152,29 @@ void pare_check_quiet(struct pare_check *check)
     pare_check_subject_end(&s);
 }
 
+/* Descriptors that are open. A confined worker cannot list /proc/self/fd. */
+static size_t open_files(void)
+{
+    const long most = sysconf(_SC_OPEN_MAX);
+    size_t n = 0;
+    for (int fd = 0; fd < PARE_MIN(most, 1 << 16); fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 void pare_check_leaks(struct pare_check *check)
 {
     enum { WARM = 10, RUNS = 100 };
     struct pare_check_subject s;
     if (!pare_check_subject_begin(check, &s))
         return;
-    size_t used[3] = {0};
+    size_t used[3] = {0}, files[3] = {0};
     for (int i = 0; i <= WARM + RUNS; i++) {
         struct pare_check_outcome o;
-        if (i >= WARM && (i - WARM) % (RUNS / 2) == 0)
+        if (i >= WARM && (i - WARM) % (RUNS / 2) == 0) {
             used[(i - WARM) / (RUNS / 2)] = mallinfo2().uordblks;
+            files[(i - WARM) / (RUNS / 2)] = open_files();
+        }
         pare_check_apply(check, &s.m, &(struct pare_check_use){.setting = s.setting}, &o);
         pare_check_outcome_free(&o);
     }
@@ -174,6 +187,10 @@ void pare_check_leaks(struct pare_check *check)
                        "each run leaves about %zu bytes behind: take memory from host->alloc, or "
                        "free it",
                        lost / (RUNS / 2));
+    if (files[2] >= files[1] + RUNS / 2 && files[1] >= files[0] + RUNS / 2)
+        pare_check_say(check, PARE_CHECK_FAIL,
+                       "each run leaves %zu files open: close what you open",
+                       (files[2] - files[0]) / RUNS);
     pare_check_subject_end(&s);
 }
 

@@ -86,6 +86,7 @@ if [ -f "$bad/bad-crash.so" ]; then
     found bad-kit layer-wise fail 'ask for .share. with the unit'
     found bad-kit same-bytes fail 'gives another result'
     found bad-kit leaks fail 'leaves about'
+    found bad-files leaks fail 'leaves 1 files open'
     found bad-kit no-memory fail 'crashed with signal 11'
     found bad-kit no-extension fail 'crashed with signal 11'
     found bad-kit cancel fail 'it goes on'
