@@ -64,6 +64,7 @@ struct pare_check_outcome {
     struct pare_error err;
     char hash[PARE_HASH_HEX]; /* of the graph or the values */
     struct pare_graph *graph;
+    bool no_values; /* of a metric: ordinary logits have none */
     bool own_words; /* the plugin itself said why it failed, not a service that it used wrongly */
 };
 void pare_check_apply(struct pare_check *check, const struct pare_check_model *m,

@@ -72,6 +72,10 @@ static void on_models(struct pare_check *check, size_t from, size_t to)
             pare_check_say_error(check, m.name, &o.err);
         else if (o.rc != PARE_OK)
             pare_str_printf(&refused, "%s%s: %s", refused.len ? "; " : "", m.name, o.err.what);
+        if (o.rc == PARE_OK && o.no_values)
+            pare_check_say(
+                check, PARE_CHECK_WARN,
+                "no sample of ordinary logits has a value, only NaN: it measures nothing");
         pare_check_outcome_free(&o);
         pare_check_model_free(&m);
     }

@@ -18,6 +18,11 @@ ok "it is built" "$cc" -std=c11 -shared -fPIC "-I$PARE_TOP_SRC/core/include" -o 
 "$pare" plugins "$tmp/$id.so" >"$tmp/told"
 is "plugins tells what it is" "metric, lower is better" \
     "$(sed -n 's/^kind  *\(.*\)/\1, /p; s/^values  *//p' "$tmp/told" | tr -d '\n')"
+sed 's/values\[i\] = brier(.*;/values[i] = NAN;/' "$tmp/brier/brier.c" >"$tmp/nothing.c"
+ok "a metric without a value" "$cc" -std=c11 -shared -fPIC "-I$PARE_TOP_SRC/core/include" -o "$tmp/nothing.so" "$tmp/nothing.c" -lm
+ok "plugin check warns of one" sh -c "'$pare' plugin check '$tmp/nothing.so' --only families |
+    grep -q '^warn  families .*it measures nothing'"
+ok "and of no other" "$pare" plugin check --strict "$tmp/$id.so" --only families
 fashion=$PARE_TOP_SRC/share/data/fashion-mnist
 cat >"$tmp/p.yaml" <<YAML
 pare: 1
