@@ -19,7 +19,8 @@ const char *pare_check_level_name(enum pare_check_level level); /* "pass", "skip
 
 struct pare_check_result {
     enum pare_check_level level;
-    char text[600]; /* what was seen and what to do; "" when there is nothing to say */
+    char text[600]; /* what was seen and what to do; "" when there is nothing to say. Of
+                       pare_check_here("same-bytes") that passes: a hash of what was made */
 };
 
 struct pare_check;

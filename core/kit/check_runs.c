@@ -124,6 +124,9 @@ void pare_check_same_bytes(struct pare_check *check)
                            promised ? ", though PARE_DETERMINISTIC promises the same" : "");
         pare_check_outcome_free(&o);
     }
+    /* for its supervisor, who compares it with that of another process */
+    if (promised && check->result->level == PARE_CHECK_PASS)
+        snprintf(check->result->text, sizeof check->result->text, "%s", first);
     pare_check_subject_end(&s);
 }
 

@@ -100,6 +100,12 @@ tests_plugins_bad_kit_la_CPPFLAGS = $(plugin_cppflags)
 tests_plugins_bad_kit_la_CFLAGS = $(plugin_cflags)
 tests_plugins_bad_kit_la_LDFLAGS = $(host_module_flags)
 
+host_modules += tests/plugins/bad-address.la
+tests_plugins_bad_address_la_SOURCES = tests/plugins/bad-address.c
+tests_plugins_bad_address_la_CPPFLAGS = $(plugin_cppflags)
+tests_plugins_bad_address_la_CFLAGS = $(plugin_cflags)
+tests_plugins_bad_address_la_LDFLAGS = $(host_module_flags)
+
 host_modules += tests/plugins/bad-files.la
 tests_plugins_bad_files_la_SOURCES = tests/plugins/bad-files.c
 tests_plugins_bad_files_la_CPPFLAGS = $(plugin_cppflags)
