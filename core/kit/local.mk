@@ -14,7 +14,8 @@ plugin_templates = \
 	share/template/metric.c share/template/metric.yaml \
 	share/template/transform.yaml share/template/score.yaml share/template/allocate.yaml share/template/encoding.yaml \
 	share/template/Makefile share/template/meson.build share/template/test.sh \
-	share/template/page.7 share/template/ci.yml
+	share/template/transform.7 share/template/score.7 share/template/allocate.7 share/template/encoding.7 \
+	share/template/metric.7 share/template/ci.yml
 core/kit/templates.c: $(plugin_templates) core/kit/embed.awk
 	$(AM_V_GEN)$(MKDIR_P) core/kit && cd $(srcdir) && \
 	LC_ALL=C $(AWK) -f core/kit/embed.awk $(plugin_templates) > $(abs_top_builddir)/core/kit/templates.c.part && \

@@ -28,12 +28,21 @@ for kind in transform score allocate encoding metric; do
     ok "plugin new --kind $kind" "$pare" plugin new com.example.new-one --kind $kind -o "$tmp/$kind"
     is "plugin new: $kind has all files" "Makefile ci.yml meson.build new-one.7 new-one.c pipeline.yaml test.sh" \
         "$(ls "$tmp/$kind" | tr '\n' ' ' | sed 's/ $//')"
+    case $kind in
+    score) used="score: " ;;
+    allocate) used="allocate: {plugin: " ;;
+    metric) used="objectives: {" ;;
+    *) used="- plugin: " ;;
+    esac
+    ok "plugin new: the page tells how a $kind is used" grep -q "^ *${used}com.example.new-one" "$tmp/$kind/new-one.7"
     awk 'END { exit !(NR <= 150) }' "$tmp/$kind/new-one.c"
     result $? "plugin new: at most 150 lines of source"
     ! grep -rq '@[A-Z]*@' "$tmp/$kind"
     result $? "plugin new: no word is left to fill in"
     ok "plugin new: make check, of a build that is not installed" \
         env MAKEFLAGS= make -C "$tmp/$kind" check PARE_SOURCE="$(cd "$PARE_TOP_SRC" && pwd)" PARE="$pare" CFLAGS=-Werror
+    cp "$tmp/out" "$tmp/checked"
+    [ $kind != metric ] || ok "plugin new: make check shows the metric" grep -q '^label .*com.example.new-one' "$tmp/checked"
     if [ -z "$meson" ]; then
         skip "plugin new: meson, $kind" "there is no meson, no ninja, or no pkg-config"
         continue
