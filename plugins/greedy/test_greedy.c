@@ -149,8 +149,10 @@ START_TEST(refused)
         const char *how, *why;
     } cases[] = {
         {"{'plugin': 'greedy', 'params': {'count': 7, 'from': 2, 'to': 8}}", "there are 6 units"},
-        {"{'plugin': 'greedy', 'params': {'count': 1, 'from': 2, 'to': 100}}", "out of range"},
-        {"{'plugin': 'greedy', 'params': {'count': 1, 'from': 2.5, 'to': 8}}", "out of range"},
+        {"{'plugin': 'greedy', 'params': {'count': 1, 'from': 2, 'to': 100}}",
+         "a whole number from 2 to 8"},
+        {"{'plugin': 'greedy', 'params': {'count': 1, 'from': 2.5, 'to': 8}}",
+         "a whole number from 2 to 8"},
     };
     allocator_refused("level", cases[_i].how, cases[_i].why);
 }

@@ -15,7 +15,7 @@ START_TEST(refused)
 {
     static const char *const how[] = {"{'plugin': 'uniform', 'params': {'value': 9}}",
                                       "{'plugin': 'uniform', 'params': {'value': 2.5}}"};
-    allocator_refused("level", how[_i], "out of range");
+    allocator_refused("level", how[_i], "a whole number from 2 to 8");
 }
 END_TEST
 
